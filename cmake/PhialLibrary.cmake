@@ -1,0 +1,44 @@
+# phial_library(<room> SOURCES ... [USES ...] [PRIVATE ...])
+#
+# Makes the library phial_<room> with the alias phial::<room>. From the files that lie beside its sources it also makes
+# phial_<room>_test (every x_test.cc), phial_<room>_bench (every x_bench.cc) and one fuzzer an x_fuzz.cc, so that a test
+# cannot be forgotten. USES are other rooms, PRIVATE third-party targets that only this room's sources see.
+
+option(PHIAL_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+
+function(phial_library room)
+  cmake_parse_arguments(ARG "" "" "SOURCES;USES;PRIVATE;TEST_USES" ${ARGN})
+  add_library(phial_${room} STATIC ${ARG_SOURCES})
+  add_library(phial::${room} ALIAS phial_${room})
+  target_compile_features(phial_${room} PUBLIC cxx_std_20)
+  target_include_directories(phial_${room} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(phial_${room} PUBLIC ${ARG_USES} PRIVATE ${ARG_PRIVATE})
+
+  file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
+  if(tests AND BUILD_TESTING)
+    find_package(GTest REQUIRED)
+    include(GoogleTest)
+    add_executable(phial_${room}_test ${tests})
+    target_link_libraries(phial_${room}_test PRIVATE phial::${room} ${ARG_TEST_USES} ${ARG_PRIVATE}
+                          GTest::gmock GTest::gtest_main)
+    target_compile_definitions(phial_${room}_test PRIVATE PHIAL_TESTDATA="${PROJECT_SOURCE_DIR}/testdata")
+    gtest_discover_tests(phial_${room}_test TEST_PREFIX ${room}. DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 600)
+  endif()
+
+  file(GLOB_RECURSE benches CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_bench.cc)
+  find_package(benchmark QUIET)
+  if(benches AND benchmark_FOUND)
+    add_executable(phial_${room}_bench EXCLUDE_FROM_ALL ${benches})
+    target_link_libraries(phial_${room}_bench PRIVATE phial::${room} benchmark::benchmark_main)
+  endif()
+
+  if(PHIAL_FUZZ)
+    file(GLOB_RECURSE fuzzers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_fuzz.cc)
+    foreach(fuzzer ${fuzzers})
+      get_filename_component(name ${fuzzer} NAME_WE)
+      add_executable(${room}_${name} ${fuzzer})
+      target_link_libraries(${room}_${name} PRIVATE phial::${room} ${ARG_PRIVATE} -fsanitize=fuzzer)
+      set_property(GLOBAL APPEND PROPERTY PHIAL_FUZZERS ${room}_${name})
+    endforeach()
+  endif()
+endfunction()

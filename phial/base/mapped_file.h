@@ -1,0 +1,46 @@
+// A file as read-only memory, for as long as the object lives.
+//
+// Errors: kNotFound, kIo (with the system's reason), kInvalid for a folder or device. Threads: immutable once open.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "phial/base/result.h"
+
+namespace phial {
+
+// kMap: pages come from the file when touched. kCopy: the whole file is read into memory now.
+enum class LoadMode { kMap, kCopy };
+
+class MappedFile {
+ public:
+  static Result<MappedFile> open(const std::filesystem::path& path, LoadMode mode = LoadMode::kMap);
+
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  MappedFile() = default;
+  void release();
+
+  std::filesystem::path path_;
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// A small text file, whole. kOutOfRange if it is larger than `max_bytes`.
+Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes = size_t{256} << 20);
+
+// Writes beside `path` and renames over it, so that a reader or a crash sees the old file or the new one, never half.
+Status write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+}  // namespace phial

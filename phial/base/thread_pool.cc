@@ -1,0 +1,171 @@
+// Workers sleep on a condition variable between jobs and, inside a job, meet at a barrier that spins for some
+// microseconds before it yields to the system: a decoding step has hundreds of barriers a few microseconds apart, while
+// a machine with fewer free cores than threads must not burn them in waiting.
+
+#include "phial/base/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "phial/base/check.h"
+
+namespace phial {
+namespace {
+
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+constexpr int kSpins = 4000;
+
+}  // namespace
+
+struct Team::Barrier {
+  std::atomic<int> arrived{0};
+  std::atomic<uint32_t> phase{0};
+};
+
+void Team::wait() {
+  if (size_ == 1) return;
+  const uint32_t phase = barrier_->phase.load(std::memory_order_acquire);
+  if (barrier_->arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
+    barrier_->arrived.store(0, std::memory_order_relaxed);
+    barrier_->phase.store(phase + 1, std::memory_order_release);
+    barrier_->phase.notify_all();
+    return;
+  }
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (barrier_->phase.load(std::memory_order_acquire) != phase) return;
+    relax();
+  }
+  barrier_->phase.wait(phase, std::memory_order_acquire);
+}
+
+struct ThreadPool::State {
+  std::mutex mutex;
+  std::condition_variable wake, finished;
+  const std::function<void(int)>* job = nullptr;
+  uint64_t generation = 0;
+  int running = 0;
+  bool stopping = false;
+  int threads = 1;
+  std::vector<std::thread> workers;
+
+  void work(int index) {
+    uint64_t seen = 0;
+    std::unique_lock lock(mutex);
+    for (;;) {
+      wake.wait(lock, [&] { return stopping || generation != seen; });
+      if (stopping) return;
+      seen = generation;
+      const auto* current = job;
+      lock.unlock();
+      (*current)(index);
+      lock.lock();
+      if (--running == 0) finished.notify_one();
+    }
+  }
+
+  void run(const std::function<void(int)>& body) {
+    if (threads == 1) {
+      body(0);
+      return;
+    }
+    {
+      const std::lock_guard lock(mutex);
+      PHIAL_CHECK(running == 0);  // one caller at a time
+      job = &body;
+      running = threads - 1;
+      ++generation;
+    }
+    wake.notify_all();
+    body(0);
+    std::unique_lock lock(mutex);
+    finished.wait(lock, [&] { return running == 0; });
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+  state_->threads = std::max(1, threads);
+  for (int i = 1; i < state_->threads; ++i) {
+    state_->workers.emplace_back([state = state_.get(), i] { state->work(i); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->wake.notify_all();
+  for (std::thread& worker : state_->workers) worker.join();
+}
+
+int ThreadPool::threads() const { return state_->threads; }
+
+void ThreadPool::parallel_for(size_t count, size_t grain, const std::function<void(size_t, size_t)>& body) {
+  PHIAL_CHECK(grain > 0);
+  if (count <= grain) {
+    if (count > 0) body(0, count);
+    return;
+  }
+  std::atomic<size_t> next{0};
+  state_->run([&](int) {
+    for (;;) {
+      const size_t begin = next.fetch_add(grain, std::memory_order_relaxed);
+      if (begin >= count) return;
+      body(begin, std::min(begin + grain, count));
+    }
+  });
+}
+
+void ThreadPool::run_team(const std::function<void(Team&)>& body) {
+  Team::Barrier barrier;
+  state_->run([&](int index) {
+    Team team(index, state_->threads, &barrier);
+    body(team);
+  });
+}
+
+int usable_cores() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  // Two hyperthreads of a core share its arithmetic, so a core counts once: by the list of its siblings.
+  std::set<std::string> cores;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
+    std::string siblings;
+    if (!std::getline(file, siblings)) siblings = std::to_string(cpu);
+    cores.insert(siblings);
+  }
+  int limit = std::max(1, static_cast<int>(cores.size()));
+
+  // A container's share of processor time (cgroup v2: "quota period").
+  std::ifstream quota_file("/sys/fs/cgroup/cpu.max");
+  int64_t quota = 0, period = 0;
+  if (quota_file >> quota >> period && quota > 0 && period > 0) {
+    limit = std::min<int>(limit, static_cast<int>(std::max<int64_t>(1, (quota + period - 1) / period)));
+  }
+  return limit;
+}
+
+}  // namespace phial

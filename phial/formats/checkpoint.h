@@ -1,0 +1,66 @@
+// A model on disk, opened by content: a GGUF file, a safetensors file, or a Hugging Face folder (config.json with
+// safetensors, sharded or not). Everyone above opens a Checkpoint and never asks which it was, except for its metadata.
+//
+// Everything that a file says is checked before it is used: counts, offsets, lengths, alignment, products, overlap,
+// UTF-8. Errors: kNotFound, kCorrupt, kUnsupported (by name, before any large allocation). The message names the file,
+// the thing in it, what was found and what was wanted. Threads: immutable once open. The tensors' bytes live as long as
+// the Checkpoint.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/base/result.h"
+#include "phial/tensor/dtype.h"
+
+namespace phial::formats {
+
+struct Tensor {
+  std::string name;
+  tensor::DType dtype = tensor::DType::kF32;
+  std::vector<uint64_t> shape;       // outermost first, as in "y = W x" with W [out, in]; GGUF's order is turned around
+  std::span<const std::byte> bytes;  // exactly bytes_of(dtype, elements())
+
+  uint64_t elements() const;
+};
+
+enum class CheckpointKind { kGguf, kHuggingFace };
+
+class Checkpoint {
+ public:
+  // `path`: a .gguf file, a .safetensors file, a model.safetensors.index.json, or a folder that holds a model.
+  static Result<Checkpoint> open(const std::filesystem::path& path, LoadMode mode = LoadMode::kMap);
+
+  CheckpointKind kind() const { return kind_; }
+  const std::filesystem::path& path() const { return path_; }
+
+  // GGUF: its key-value pairs as one flat object ("phi3.block_count": 32), arrays included.
+  // Hugging Face: config.json. Empty object for a bare safetensors file.
+  const Json& metadata() const { return metadata_; }
+
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+  const Tensor* find(std::string_view name) const;          // null if there is none
+  Result<const Tensor*> need(std::string_view name) const;  // kCorrupt that names it
+
+  // The bytes of all files together.
+  uint64_t total_bytes() const;
+
+ private:
+  Checkpoint() = default;
+
+  CheckpointKind kind_ = CheckpointKind::kGguf;
+  std::filesystem::path path_;
+  Json metadata_ = Json::object();
+  std::vector<MappedFile> files_;
+  std::vector<Tensor> tensors_;  // sorted by name
+};
+
+}  // namespace phial::formats

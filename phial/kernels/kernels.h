@@ -1,0 +1,124 @@
+// The menu of kernels: arithmetic on one thread.
+//
+// Every entry runs on the calling thread, allocates nothing, cannot fail, and may be called from many threads at once.
+// Sizes are the caller's promise. Letters are those of docs/glossary.md: T tokens, D columns, E head width, N keys.
+//
+// One rule above speed: what a kernel computes for one row (one token, one query) has the same bits however many rows
+// are computed in the same call. Drafting, prefix reuse and batching rest on it. So sums over D, E and N run in an
+// order that depends on nothing but D, E and N themselves.
+//
+// A tile is 16 rows of a weight matrix: one AVX-512 vector of 32-bit lanes, two of AVX2, four of NEON. Rows that pad
+// the last tile are zero.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <span>
+
+namespace phial::kernels {
+
+inline constexpr int kTileRows = 16;
+inline constexpr int kBlock = 32;  // columns that share a scale
+
+// 16 rows x 32 columns of w = scale * (n - 8), n in 0..15 (GGUF Q4_0).
+// nibbles[64 p + 4 r + j]: low half is column 8 p + j of row r, high half is column 8 p + 4 + j (p, j in 0..3).
+struct Q4Tile {
+  uint16_t scale[kTileRows];  // f16
+  uint8_t nibbles[256];
+};
+// 16 rows x 32 columns of w = scale * n + min (GGUF Q4_1, Q4_K). Nibbles as in Q4Tile.
+struct Q4MinTile {
+  uint16_t scale[kTileRows], min[kTileRows];  // f16
+  uint8_t nibbles[256];
+};
+// 16 rows x 32 columns of w = scale * q. q[64 p + 4 r + j] is column 4 p + j of row r (p in 0..7). q is never -128.
+struct Q8Tile {
+  uint16_t scale[kTileRows];  // f16
+  int8_t q[512];
+};
+// 32 activations, x = scale * q, q in -127..127; `sum` is the sum of q.
+struct Q8Block {
+  float scale;
+  int32_t sum;
+  int8_t q[kBlock];
+};
+static_assert(sizeof(Q4Tile) == 288 && sizeof(Q4MinTile) == 320 && sizeof(Q8Tile) == 544 && sizeof(Q8Block) == 40);
+
+// Activations for the integer products: T rows of `blocks` Q8Blocks, row t at x + t * x_stride.
+// Result: y[t * y_stride + r] for the 16 rows r of the tile row.
+struct GemmArgs {
+  size_t blocks;    // D / 32
+  size_t n_tokens;  // T
+  const Q8Block* x;
+  size_t x_stride;  // in Q8Blocks
+  float* y;
+  size_t y_stride;  // in floats
+};
+
+struct KernelSet {
+  const char* name = "";  // "scalar", "avx2", ...: the ISA whose file filled it
+
+  // One tile row of W times T tokens. w: `blocks` tiles. For each block, in order: an exact integer sum over its 32
+  // columns, then y = fma(float(sum), scale_w * scale_x, y) (Q4Tile: sum of (n - 8) q; Q4MinTile: then
+  // y = fma(min, scale_x * float(x.sum), y)). All sets round alike, so results are equal to the bit across sets.
+  void (*gemm_q4)(const Q4Tile* w, const GemmArgs& args) = nullptr;
+  void (*gemm_q4_min)(const Q4MinTile* w, const GemmArgs& args) = nullptr;
+  void (*gemm_q8)(const Q8Tile* w, const GemmArgs& args) = nullptr;
+
+  // One tile row in f32, w[d * 16 + r]; y[t][r] = sum over d in order of fma(w, x[t][d]). Equal to the bit across sets.
+  void (*gemm_f32)(const float* w, size_t D, const float* x, size_t x_stride, size_t n_tokens, float* y,
+                   size_t y_stride) = nullptr;
+
+  // x: [32 * blocks] -> out: [blocks]. scale = max|x| / 127, q = round to nearest (ties to even) of x / scale computed
+  // as x * (127 / max|x|); a block of zeros has scale 0. Equal to the bit across sets.
+  void (*quantize_q8)(const float* x, size_t blocks, Q8Block* out) = nullptr;
+
+  // scores[t * scores_stride + n] = scale * q[t] . keys[n], for T queries [E] and N keys [E] of stride key_stride.
+  // Each within 4e-7 * sum|q||k| * scale of scalar.
+  void (*scores_f16)(const float* q, size_t q_stride, size_t n_queries, const uint16_t* keys, size_t key_stride,
+                     size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
+  void (*scores_f32)(const float* q, size_t q_stride, size_t n_queries, const float* keys, size_t key_stride,
+                     size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
+
+  // out[t][e] += sum over n in order of weights[t][n] * values[n][e].
+  void (*mix_f16)(const float* weights, size_t weights_stride, size_t n_queries, const uint16_t* values,
+                  size_t value_stride, size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
+  void (*mix_f32)(const float* weights, size_t weights_stride, size_t n_queries, const float* values,
+                  size_t value_stride, size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
+
+  // In place: exp(s - max) / sum. Relative error of each weight below 1e-6. N >= 1.
+  void (*softmax)(float* scores, size_t n) = nullptr;
+
+  // y[d] = x[d] * gain[d] / sqrt(mean(x^2) + eps); y may be x.
+  void (*rmsnorm)(const float* x, const float* gain, size_t D, float eps, float* y) = nullptr;
+  // y[d] = (x[d] - mean) / sqrt(variance + eps) * gain[d] + bias[d]; y may be x.
+  void (*layernorm)(const float* x, const float* gain, const float* bias, size_t D, float eps, float* y) = nullptr;
+
+  // Rotates pairs (x[d], x[d + half]) by the angle whose cosine and sine are cos[d], sin[d]; in place.
+  void (*rope_half)(float* x, const float* cos, const float* sin, size_t half) = nullptr;
+
+  // out[i] = silu(gate[i]) * up[i]; relative error of silu below 1e-6. out may be gate or up.
+  void (*silu_mul)(const float* gate, const float* up, size_t n, float* out) = nullptr;
+  // x[i] = 0.5 x (1 + erf(x / sqrt 2)), in place; absolute error below 1e-6 * max(1, |x|).
+  void (*gelu)(float* x, size_t n) = nullptr;
+
+  void (*add)(const float* x, float* y, size_t n) = nullptr;  // y += x
+  void (*f32_to_f16)(const float* x, size_t n, uint16_t* out) = nullptr;
+
+  // For vector search: the dot products of one query with `n` rows of D floats.
+  void (*dot_rows)(const float* query, const float* rows, size_t n, size_t D, float* out) = nullptr;
+};
+
+// The best set that this machine can run; the environment variable PHIAL_ISA=<name> forces one; an unknown or
+// unrunnable name is ignored.
+const KernelSet& active();
+
+// All sets that this machine can run, scalar first. Slots are filled: what a set leaves empty comes from the lesser
+// one.
+std::span<const KernelSet* const> runnable();
+
+// Names of all sets compiled in, also those that this machine cannot run.
+std::span<const char* const> compiled();
+
+}  // namespace phial::kernels

@@ -1,0 +1,65 @@
+// The decoder of the Phi-3 and Llama families, forwards: token ids and a cache in, logits out.
+//
+// Source: Phi-3 technical report (arXiv 2404.14219) section 2; docs/sources.md.
+// Threads: a Decoder is immutable after load and may serve many caches, but forward() uses the pool, which takes one
+// caller at a time. A KvCache belongs to one conversation.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/base/thread_pool.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/model/kv_cache.h"
+#include "phial/spec/spec.h"
+
+namespace phial::model {
+
+// kExact: activations and KV in f32, weights decoded exactly. kFast: integer products on packed weights, KV in f16.
+enum class Precision { kExact, kFast };
+
+enum class LogitsOf { kNone, kLast, kAll };
+
+// What a model will take, told before anything large is allocated.
+struct MemoryPlan {
+  uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
+  uint64_t available_bytes = 0;  // free memory of the machine, container limits respected
+  int context_tokens = 0;
+  int largest_context_that_fits = 0;  // 0: not even the weights fit
+
+  uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes; }
+  bool fits() const { return total_bytes() <= available_bytes; }
+};
+
+class Decoder {
+ public:
+  // The spec of a checkpoint, LongRoPE factor tensors included. `window_extra`: 0 or 1 (docs/sources.md, reading B).
+  static Result<spec::DecoderSpec> read_spec(const formats::Checkpoint& checkpoint, int window_extra = 0);
+
+  // `context_tokens`: what KV is planned for.
+  static Result<MemoryPlan> plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
+                                 Precision precision, int context_tokens);
+
+  // Packs the weights tensor by tensor (kFast) or refers to the checkpoint's bytes (kExact).
+  static Result<std::unique_ptr<Decoder>> load(std::shared_ptr<const formats::Checkpoint> checkpoint,
+                                               const spec::DecoderSpec& spec, Precision precision, ThreadPool& pool);
+  virtual ~Decoder() = default;
+
+  virtual const spec::DecoderSpec& spec() const = 0;
+  virtual Precision precision() const = 0;
+
+  // An empty cache for up to `capacity_tokens` positions.
+  virtual Result<KvCache> make_cache(int capacity_tokens) const = 0;
+
+  // Runs `ids` at positions cache.length() ... and appends their keys and values. `logits` becomes [rows, vocab_size]
+  // with rows 0, 1 or ids.size(). `table` must be the same for every call that fills one cache.
+  // Errors: kOutOfRange if the cache is too small, kInvalid for an id outside the vocabulary; the cache is unchanged
+  // then.
+  virtual Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
+                         std::vector<float>& logits) const = 0;
+};
+
+}  // namespace phial::model

@@ -1,0 +1,77 @@
+// The blueprint: what a model is, as plain data. Inference, training and quantisation read the same one.
+//
+// Source: docs/sources.md; the Phi-3 technical report (arXiv 2404.14219), the published configurations.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "phial/base/json.h"
+#include "phial/base/result.h"
+
+namespace phial::spec {
+
+enum class Activation { kSwiGlu, kGeGlu };  // silu(gate) * up; gelu(gate) * up
+enum class NormKind { kRms, kLayer };
+
+// Rotary tables with two sets of divisors (LongRoPE, arXiv 2402.13753). Empty factors: plain rotary embedding.
+struct LongRope {
+  std::vector<float> short_factors, long_factors;  // [head_dim / 2], or both empty
+  int original_context = 0;                        // O: sequences longer than this use the long factors throughout
+  float short_attention_factor = 1, long_attention_factor = 1;  // multiply cos and sin
+
+  bool active() const { return !long_factors.empty(); }
+};
+
+// Which set of rotary factors a sequence uses. Decided once a sequence: all positions share it.
+enum class RopeTable { kShort, kLong };
+
+// How the table is chosen (docs/sources.md, LongRoPE).
+enum class RopePolicy { kDynamic, kAlwaysLong, kAlwaysShort };
+
+struct DecoderSpec {
+  std::string architecture;  // "phi3", "llama"
+  std::string name;          // for people: "Phi-3-mini-4k-instruct", or the architecture
+  int n_layers = 0;
+  int hidden_dim = 0;
+  int ffn_dim = 0;
+  int n_heads = 0;
+  int n_kv_heads = 0;
+  int head_dim = 0;
+  int vocab_size = 0;
+  int context = 0;         // max_position_embeddings
+  int sliding_window = 0;  // keys a query sees, itself included; 0: all. Already holds window_extra.
+  float rope_theta = 10000;
+  int rope_dims = 0;  // rotated leading dimensions of a head; head_dim for all of Phi-3
+  LongRope long_rope;
+  float norm_eps = 1e-5F;
+  NormKind norm = NormKind::kRms;
+  Activation activation = Activation::kSwiGlu;
+  bool tied_output = false;            // the output matrix is the embedding
+  bool rotary_pairs_adjacent = false;  // GGUF "llama": q and k rows are stored permuted
+  bool has_attention_bias = false;     // q, k, v carry a bias (Qwen2)
+};
+
+// A BERT-like encoder for sentence embeddings.
+struct EncoderSpec {
+  std::string name;
+  int n_layers = 0, hidden_dim = 0, ffn_dim = 0, n_heads = 0, vocab_size = 0;
+  int max_positions = 0;  // rows of the position table
+  int max_tokens = 0;     // longest input, [CLS] and [SEP] included (sentence_bert_config), else max_positions
+  float norm_eps = 1e-12F;
+  enum class Pooling { kMean, kCls } pooling = Pooling::kMean;
+};
+
+// From GGUF metadata or config.json (Checkpoint::metadata). kUnsupported names an architecture that Phial does not run;
+// kCorrupt a field that is missing or impossible. LongRoPE factors that stand in tensors (GGUF) are filled in by
+// model/weights.
+Result<DecoderSpec> decoder_from_gguf(const Json& metadata);
+Result<DecoderSpec> decoder_from_config(const Json& config);
+Result<EncoderSpec> encoder_from_config(const Json& config);
+
+// In words what is wrong: "phi3: 32 heads cannot share 5 key-value heads evenly".
+Status validate(const DecoderSpec& spec);
+Status validate(const EncoderSpec& spec);
+
+}  // namespace phial::spec
