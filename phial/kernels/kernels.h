@@ -37,7 +37,7 @@ struct Q8Tile {
   uint16_t scale[kTileRows];  // f16
   int8_t q[512];
 };
-// 32 activations, x = scale * q, q in -127..127; `sum` is the sum of q.
+// 32 activations, x = scale * q, q in -127..127 (never -128: the 16-bit steps count on it); `sum` is the sum of q.
 struct Q8Block {
   float scale;
   int32_t sum;
@@ -45,13 +45,27 @@ struct Q8Block {
 };
 static_assert(sizeof(Q4Tile) == 288 && sizeof(Q4MinTile) == 320 && sizeof(Q8Tile) == 544 && sizeof(Q8Block) == 40);
 
-// Activations for the integer products: T rows of `blocks` Q8Blocks, row t at x + t * x_stride.
-// Result: y[t * y_stride + r] for the 16 rows r of the tile row.
+// `tile_rows` tile rows of W, one after the other at w (row i at w + i * blocks), times T tokens of `blocks` Q8Blocks,
+// token t at x + t * x_stride. Result: y[t * y_stride + 16 * i + r] for row r of tile row i; written, not added to.
+// Calls with several tile rows run faster: two or more are in flight at once, and their successors are prefetched (so
+// give a thread's whole range of rows in one call). Best with W in huge pages.
 struct GemmArgs {
-  size_t blocks;    // D / 32
-  size_t n_tokens;  // T
+  size_t blocks;         // D / 32
+  size_t tile_rows = 1;  // rows of W / 16
+  size_t n_tokens;       // T
   const Q8Block* x;
   size_t x_stride;  // in Q8Blocks
+  float* y;
+  size_t y_stride;  // in floats
+};
+
+// The same in f32: w[(i * D + d) * 16 + r] is column d of row r of tile row i; token t at x + t * x_stride.
+struct GemmF32Args {
+  size_t D;
+  size_t tile_rows = 1;
+  size_t n_tokens;
+  const float* x;
+  size_t x_stride;  // in floats
   float* y;
   size_t y_stride;  // in floats
 };
@@ -59,46 +73,49 @@ struct GemmArgs {
 struct KernelSet {
   const char* name = "";  // "scalar", "avx2", ...: the ISA whose file filled it
 
-  // One tile row of W times T tokens. w: `blocks` tiles. For each block, in order: an exact integer sum over its 32
-  // columns, then y = fma(float(sum), scale_w * scale_x, y) (Q4Tile: sum of (n - 8) q; Q4MinTile: then
+  // W times T tokens. For each block, in order: an exact integer sum over its 32 columns, then
+  // y = fma(float(sum), scale_w * scale_x, y), from y = 0 (Q4Tile: sum of (n - 8) q; Q4MinTile: sum of n q, then
   // y = fma(min, scale_x * float(x.sum), y)). All sets round alike, so results are equal to the bit across sets.
   void (*gemm_q4)(const Q4Tile* w, const GemmArgs& args) = nullptr;
   void (*gemm_q4_min)(const Q4MinTile* w, const GemmArgs& args) = nullptr;
   void (*gemm_q8)(const Q8Tile* w, const GemmArgs& args) = nullptr;
 
-  // One tile row in f32, w[d * 16 + r]; y[t][r] = sum over d in order of fma(w, x[t][d]). Equal to the bit across sets.
-  void (*gemm_f32)(const float* w, size_t D, const float* x, size_t x_stride, size_t n_tokens, float* y,
-                   size_t y_stride) = nullptr;
+  // y[t][r] = fma(w, x[t][d], y) over d in order, from y = 0. Equal to the bit across sets.
+  void (*gemm_f32)(const float* w, const GemmF32Args& args) = nullptr;
 
-  // x: [32 * blocks] -> out: [blocks]. scale = max|x| / 127, q = round to nearest (ties to even) of x / scale computed
-  // as x * (127 / max|x|); a block of zeros has scale 0. Equal to the bit across sets.
+  // x: [32 * blocks], finite -> out: [blocks]. scale = max|x| / 127, q = round to nearest (ties to even) of
+  // x * (127 / max|x|); a block of zeros, or of nothing above 2^-120, has scale 0 and q 0. Equal to the bit across
+  // sets.
   void (*quantize_q8)(const float* x, size_t blocks, Q8Block* out) = nullptr;
 
   // scores[t * scores_stride + n] = scale * q[t] . keys[n], for T queries [E] and N keys [E] of stride key_stride.
-  // Each within 4e-7 * sum|q||k| * scale of scalar.
+  // Each within (E / 4 + 8) * 2^-24 * sum|q||k| * scale of the exact value; score n does not depend on N.
   void (*scores_f16)(const float* q, size_t q_stride, size_t n_queries, const uint16_t* keys, size_t key_stride,
                      size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
   void (*scores_f32)(const float* q, size_t q_stride, size_t n_queries, const float* keys, size_t key_stride,
                      size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
 
-  // out[t][e] += sum over n in order of weights[t][n] * values[n][e].
+  // out[t][e] = fma(weights[t][n], values[n][e], out[t][e]) over n in order. Equal to the bit across sets; cutting N
+  // into several calls changes nothing, nor do keys of weight 0 at the end.
   void (*mix_f16)(const float* weights, size_t weights_stride, size_t n_queries, const uint16_t* values,
                   size_t value_stride, size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
   void (*mix_f32)(const float* weights, size_t weights_stride, size_t n_queries, const float* values,
                   size_t value_stride, size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
 
-  // In place: exp(s - max) / sum. Relative error of each weight below 1e-6. N >= 1.
+  // In place: exp(s - max) / sum. Each within 2e-6 + |s - max| * 2^-23 of itself, + 1e-37. N >= 1; scores finite or
+  // -inf, not all -inf.
   void (*softmax)(float* scores, size_t n) = nullptr;
 
-  // y[d] = x[d] * gain[d] / sqrt(mean(x^2) + eps); y may be x.
+  // y[d] = x[d] * gain[d] / sqrt(mean(x^2) + eps); y may be x. Within (D / 4 + 8) * 2^-24 of itself.
   void (*rmsnorm)(const float* x, const float* gain, size_t D, float eps, float* y) = nullptr;
-  // y[d] = (x[d] - mean) / sqrt(variance + eps) * gain[d] + bias[d]; y may be x.
+  // y[d] = (x[d] - mean) / sqrt(variance + eps) * gain[d] + bias[d]; y may be x. Two passes: the mean comes first.
   void (*layernorm)(const float* x, const float* gain, const float* bias, size_t D, float eps, float* y) = nullptr;
 
-  // Rotates pairs (x[d], x[d + half]) by the angle whose cosine and sine are cos[d], sin[d]; in place.
+  // Rotates pairs (x[d], x[d + half]) by the angle whose cosine and sine are cos[d], sin[d]; in place. Equal to the bit
+  // across sets.
   void (*rope_half)(float* x, const float* cos, const float* sin, size_t half) = nullptr;
 
-  // out[i] = silu(gate[i]) * up[i]; relative error of silu below 1e-6. out may be gate or up.
+  // out[i] = silu(gate[i]) * up[i]; error of silu below 1e-6 of itself + 1e-37. out may be gate or up.
   void (*silu_mul)(const float* gate, const float* up, size_t n, float* out) = nullptr;
   // x[i] = 0.5 x (1 + erf(x / sqrt 2)), in place; absolute error below 1e-6 * max(1, |x|).
   void (*gelu)(float* x, size_t n) = nullptr;
@@ -106,7 +123,7 @@ struct KernelSet {
   void (*add)(const float* x, float* y, size_t n) = nullptr;  // y += x
   void (*f32_to_f16)(const float* x, size_t n, uint16_t* out) = nullptr;
 
-  // For vector search: the dot products of one query with `n` rows of D floats.
+  // For vector search: the dot products of one query with `n` rows of D floats. Error as of scores_f32.
   void (*dot_rows)(const float* query, const float* rows, size_t n, size_t D, float* out) = nullptr;
 };
 

@@ -1,0 +1,96 @@
+#include "phial/kernels/isa.h"
+
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+namespace phial::kernels {
+namespace {
+
+#if defined(__x86_64__)
+
+struct Leaf {
+  uint32_t a = 0, b = 0, c = 0, d = 0;
+};
+
+// Intel's manual, volume 2, CPUID. A leaf that the CPU does not know reads as zeros.
+Leaf cpuid(uint32_t leaf, uint32_t subleaf) {
+  Leaf out;
+  if (__get_cpuid_count(leaf, subleaf, &out.a, &out.b, &out.c, &out.d) == 0) return {};
+  return out;
+}
+
+// Which registers the operating system saves (XCR0).
+uint64_t saved_registers() {
+  uint32_t low = 0;
+  uint32_t high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t{high} << 32) | low;
+}
+
+bool bit(uint32_t word, int n) { return ((word >> n) & 1) != 0; }
+
+bool ask(Feature feature) {
+  const Leaf one = cpuid(1, 0);
+  const Leaf seven = cpuid(7, 0);
+  const uint64_t saved = bit(one.c, 27) ? saved_registers() : 0;  // OSXSAVE
+  const bool ymm = (saved & 0x06) == 0x06 && bit(one.c, 28);      // XMM, YMM; AVX
+  const bool zmm = ymm && (saved & 0xE0) == 0xE0;                 // masks, upper halves, ZMM16 to 31
+  switch (feature) {
+    case Feature::kAvx2:
+      return ymm && bit(seven.b, 5);
+    case Feature::kFma:
+      return ymm && bit(one.c, 12);
+    case Feature::kF16c:
+      return ymm && bit(one.c, 29);
+    case Feature::kAvxVnni:
+      return ymm && bit(cpuid(7, 1).a, 4);
+    case Feature::kAvx512f:
+      return zmm && bit(seven.b, 16);
+    case Feature::kAvx512bw:
+      return zmm && bit(seven.b, 30);
+    case Feature::kAvx512dq:
+      return zmm && bit(seven.b, 17);
+    case Feature::kAvx512vl:
+      return zmm && bit(seven.b, 31);
+    case Feature::kAvx512Vnni:
+      return zmm && bit(seven.c, 11);
+    case Feature::kNeon:
+    case Feature::kDotprod:
+      return false;
+  }
+  return false;
+}
+
+#elif defined(__aarch64__)
+
+bool ask(Feature feature) {
+  switch (feature) {
+    case Feature::kNeon:
+      return true;  // part of AArch64
+    case Feature::kDotprod:
+#if defined(__linux__)
+      return (getauxval(AT_HWCAP) & (1UL << 20)) != 0;  // HWCAP_ASIMDDP
+#else
+      return false;
+#endif
+    default:
+      return false;
+  }
+}
+
+#else
+
+bool ask(Feature) { return false; }
+
+#endif
+
+}  // namespace
+
+bool cpu_has(Feature feature) { return ask(feature); }
+
+}  // namespace phial::kernels

@@ -1,0 +1,24 @@
+// What this CPU has, asked by our own code: the compilers' builtins know different words.
+#pragma once
+
+namespace phial::kernels {
+
+// Spelled as in the NEEDS of phial_isa(); a word that no x86 or ARM CPU here reports is never there.
+enum class Feature {
+  kAvx2,
+  kFma,
+  kF16c,
+  kAvxVnni,
+  kAvx512f,
+  kAvx512bw,
+  kAvx512dq,
+  kAvx512vl,
+  kAvx512Vnni,
+  kNeon,
+  kDotprod,
+};
+
+// True if the CPU has it and the operating system keeps its registers.
+bool cpu_has(Feature feature);
+
+}  // namespace phial::kernels

@@ -1,0 +1,202 @@
+// The reference: what every entry of the menu means, in plain loops for the baseline CPU.
+#include "phial/kernels/scalar.h"
+
+#include <math.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "phial/tensor/half.h"
+
+namespace phial::kernels {
+namespace {
+
+using tensor::f16_to_f32;
+
+// Columns 4 * step .. 4 * step + 3 of row r, for each way of packing.
+int weight_of(const uint8_t (&nibbles)[256], int r, int column) {
+  const uint8_t pair = nibbles[64 * (column / 8) + 4 * r + column % 4];
+  return column % 8 < 4 ? pair & 15 : pair >> 4;
+}
+int weight_of(const Q4Tile& tile, int r, int column) { return weight_of(tile.nibbles, r, column) - 8; }
+int weight_of(const Q4MinTile& tile, int r, int column) { return weight_of(tile.nibbles, r, column); }
+int weight_of(const Q8Tile& tile, int r, int column) { return tile.q[64 * (column / 4) + 4 * r + column % 4]; }
+
+float add_min(const Q4MinTile& tile, int r, const Q8Block& x, float y) {
+  return fmaf(f16_to_f32(tile.min[r]), x.scale * static_cast<float>(x.sum), y);
+}
+template <class Tile>
+float add_min(const Tile&, int, const Q8Block&, float y) {
+  return y;
+}
+
+template <class Tile>
+void gemm(const Tile* w, const GemmArgs& args) {
+  for (size_t i = 0; i < args.tile_rows; ++i, w += args.blocks) {
+    for (size_t t = 0; t < args.n_tokens; ++t) std::fill_n(args.y + t * args.y_stride + kTileRows * i, kTileRows, 0.0F);
+    for (size_t b = 0; b < args.blocks; ++b) {
+      int8_t rows[kTileRows][kBlock];
+      float scale[kTileRows];
+      for (int r = 0; r < kTileRows; ++r) {
+        scale[r] = f16_to_f32(w[b].scale[r]);
+        for (int c = 0; c < kBlock; ++c) rows[r][c] = static_cast<int8_t>(weight_of(w[b], r, c));
+      }
+      for (size_t t = 0; t < args.n_tokens; ++t) {
+        const Q8Block& x = args.x[t * args.x_stride + b];
+        float* y = args.y + t * args.y_stride + kTileRows * i;
+        for (int r = 0; r < kTileRows; ++r) {
+          int32_t sum = 0;
+          for (int c = 0; c < kBlock; ++c) sum += rows[r][c] * x.q[c];
+          y[r] = add_min(w[b], r, x, fmaf(static_cast<float>(sum), scale[r] * x.scale, y[r]));
+        }
+      }
+    }
+  }
+}
+
+void gemm_f32(const float* w, const GemmF32Args& args) {
+  for (size_t i = 0; i < args.tile_rows; ++i, w += args.D * kTileRows) {
+    for (size_t t = 0; t < args.n_tokens; ++t) {
+      const float* x = args.x + t * args.x_stride;
+      float sums[kTileRows] = {};
+      for (size_t d = 0; d < args.D; ++d) {
+        for (int r = 0; r < kTileRows; ++r) sums[r] = fmaf(w[kTileRows * d + r], x[d], sums[r]);
+      }
+      std::memcpy(args.y + t * args.y_stride + kTileRows * i, sums, sizeof sums);
+    }
+  }
+}
+
+void quantize_q8(const float* x, size_t blocks, Q8Block* out) {
+  constexpr float kRounder = 12582912.0F;  // 1.5 * 2^23: adding it leaves no bits for a fraction
+  for (size_t b = 0; b < blocks; ++b, x += kBlock) {
+    float largest = 0;
+    for (int c = 0; c < kBlock; ++c) largest = std::max(largest, fabsf(x[c]));
+    const bool zero = !(largest > 0x1p-120F);
+    const float inverse = zero ? 0 : 127 / largest;
+    out[b].scale = zero ? 0 : largest / 127;
+    out[b].sum = 0;
+    for (int c = 0; c < kBlock; ++c) {
+      const float rounded = x[c] * inverse + kRounder - kRounder;
+      out[b].q[c] = static_cast<int8_t>(std::clamp(rounded, -127.0F, 127.0F));
+      out[b].sum += out[b].q[c];
+    }
+  }
+}
+
+float number(uint16_t half) { return f16_to_f32(half); }
+float number(float value) { return value; }
+
+template <class T>
+void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
+            size_t E, float scale, float* scores, size_t scores_stride) {
+  for (size_t t = 0; t < n_queries; ++t) {
+    for (size_t n = 0; n < n_keys; ++n) {
+      double sum = 0;
+      for (size_t e = 0; e < E; ++e) sum += double{q[t * q_stride + e]} * double{number(keys[n * key_stride + e])};
+      scores[t * scores_stride + n] = static_cast<float>(sum) * scale;
+    }
+  }
+}
+
+template <class T>
+void mix(const float* weights, size_t weights_stride, size_t n_queries, const T* values, size_t value_stride,
+         size_t n_keys, size_t E, float* out, size_t out_stride) {
+  for (size_t t = 0; t < n_queries; ++t) {
+    for (size_t n = 0; n < n_keys; ++n) {
+      const float weight = weights[t * weights_stride + n];
+      for (size_t e = 0; e < E; ++e) {
+        float& sum = out[t * out_stride + e];
+        sum = fmaf(weight, number(values[n * value_stride + e]), sum);
+      }
+    }
+  }
+}
+
+void softmax(float* scores, size_t n) {
+  const float largest = *std::max_element(scores, scores + n);
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) {
+    scores[i] = expf(scores[i] - largest);
+    sum += scores[i];
+  }
+  for (size_t i = 0; i < n; ++i) scores[i] = static_cast<float>(scores[i] / sum);
+}
+
+void rmsnorm(const float* x, const float* gain, size_t D, float eps, float* y) {
+  double squares = 0;
+  for (size_t d = 0; d < D; ++d) squares += double{x[d]} * x[d];
+  const double inverse = 1 / sqrt(squares / static_cast<double>(D) + eps);
+  for (size_t d = 0; d < D; ++d) y[d] = static_cast<float>(x[d] * inverse) * gain[d];
+}
+
+void layernorm(const float* x, const float* gain, const float* bias, size_t D, float eps, float* y) {
+  double sum = 0;
+  for (size_t d = 0; d < D; ++d) sum += x[d];
+  const double mean = sum / static_cast<double>(D);
+  double squares = 0;
+  for (size_t d = 0; d < D; ++d) squares += (x[d] - mean) * (x[d] - mean);
+  const double inverse = 1 / sqrt(squares / static_cast<double>(D) + eps);
+  for (size_t d = 0; d < D; ++d) y[d] = static_cast<float>((x[d] - mean) * inverse) * gain[d] + bias[d];
+}
+
+void rope_half(float* x, const float* cos, const float* sin, size_t half) {
+  for (size_t d = 0; d < half; ++d) {
+    const float first = x[d];
+    const float second = x[d + half];
+    x[d] = fmaf(-second, sin[d], first * cos[d]);
+    x[d + half] = fmaf(first, sin[d], second * cos[d]);
+  }
+}
+
+void silu_mul(const float* gate, const float* up, size_t n, float* out) {
+  for (size_t i = 0; i < n; ++i) {
+    const double x = gate[i];
+    out[i] = static_cast<float>(x / (1 + exp(-x))) * up[i];
+  }
+}
+
+void gelu(float* x, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    const double v = x[i];
+    x[i] = static_cast<float>(0.5 * v * (1 + erf(v * 0.70710678118654752)));
+  }
+}
+
+void add(const float* x, float* y, size_t n) {
+  for (size_t i = 0; i < n; ++i) y[i] += x[i];
+}
+
+void f32_to_f16(const float* x, size_t n, uint16_t* out) {
+  for (size_t i = 0; i < n; ++i) out[i] = tensor::f32_to_f16(x[i]);
+}
+
+void dot_rows(const float* query, const float* rows, size_t n, size_t D, float* out) {
+  scores(query, D, 1, rows, D, n, D, 1.0F, out, n);
+}
+
+}  // namespace
+
+constinit const KernelSet kScalar = {
+    .name = "scalar",
+    .gemm_q4 = gemm<Q4Tile>,
+    .gemm_q4_min = gemm<Q4MinTile>,
+    .gemm_q8 = gemm<Q8Tile>,
+    .gemm_f32 = gemm_f32,
+    .quantize_q8 = quantize_q8,
+    .scores_f16 = scores<uint16_t>,
+    .scores_f32 = scores<float>,
+    .mix_f16 = mix<uint16_t>,
+    .mix_f32 = mix<float>,
+    .softmax = softmax,
+    .rmsnorm = rmsnorm,
+    .layernorm = layernorm,
+    .rope_half = rope_half,
+    .silu_mul = silu_mul,
+    .gelu = gelu,
+    .add = add,
+    .f32_to_f16 = f32_to_f16,
+    .dot_rows = dot_rows,
+};
+
+}  // namespace phial::kernels
