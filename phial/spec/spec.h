@@ -17,7 +17,7 @@ enum class NormKind { kRms, kLayer };
 
 // Rotary tables with two sets of divisors (LongRoPE, arXiv 2402.13753). Empty factors: plain rotary embedding.
 struct LongRope {
-  std::vector<float> short_factors, long_factors;  // [head_dim / 2], or both empty
+  std::vector<float> short_factors, long_factors;  // [rope_dims / 2], or both empty
   int original_context = 0;                        // O: sequences longer than this use the long factors throughout
   float short_attention_factor = 1, long_attention_factor = 1;  // multiply cos and sin
 
@@ -31,7 +31,7 @@ enum class RopeTable { kShort, kLong };
 enum class RopePolicy { kDynamic, kAlwaysLong, kAlwaysShort };
 
 struct DecoderSpec {
-  std::string architecture;  // "phi3", "llama"
+  std::string architecture;  // "phi3", "llama", "mistral", "qwen2"
   std::string name;          // for people: "Phi-3-mini-4k-instruct", or the architecture
   int n_layers = 0;
   int hidden_dim = 0;
@@ -45,20 +45,24 @@ struct DecoderSpec {
   float rope_theta = 10000;
   int rope_dims = 0;  // rotated leading dimensions of a head; head_dim for all of Phi-3
   LongRope long_rope;
+  std::vector<float> rope_divisors;  // [rope_dims / 2]: what frequencies are divided by (linear, Llama 3); empty: 1
   float norm_eps = 1e-5F;
   NormKind norm = NormKind::kRms;
   Activation activation = Activation::kSwiGlu;
   bool tied_output = false;            // the output matrix is the embedding
   bool rotary_pairs_adjacent = false;  // GGUF "llama": q and k rows are stored permuted
   bool has_attention_bias = false;     // q, k, v carry a bias (Qwen2)
+  bool has_output_bias = false;        // so does the attention's output matrix
 };
 
 // A BERT-like encoder for sentence embeddings.
 struct EncoderSpec {
   std::string name;
   int n_layers = 0, hidden_dim = 0, ffn_dim = 0, n_heads = 0, vocab_size = 0;
-  int max_positions = 0;  // rows of the position table
-  int max_tokens = 0;     // longest input, [CLS] and [SEP] included (sentence_bert_config), else max_positions
+  int max_positions = 0;   // rows of the position table
+  int first_position = 0;  // row of a sequence's first token (RoBERTa: padding id + 1)
+  int token_types = 0;     // rows of the token type table; type 0 is used
+  int max_tokens = 0;      // longest input, [CLS] and [SEP] included (sentence_bert_config), else max_positions
   float norm_eps = 1e-12F;
   enum class Pooling { kMean, kCls } pooling = Pooling::kMean;
 };
@@ -69,6 +73,9 @@ struct EncoderSpec {
 Result<DecoderSpec> decoder_from_gguf(const Json& metadata);
 Result<DecoderSpec> decoder_from_config(const Json& config);
 Result<EncoderSpec> encoder_from_config(const Json& config);
+// The same with what sentence-transformers keeps beside config.json: sentence_bert_config.json (max_seq_length) and
+// 1_Pooling/config.json. Null: there is none.
+Result<EncoderSpec> encoder_from_configs(const Json& config, const Json* sentence_bert, const Json* pooling);
 
 // In words what is wrong: "phi3: 32 heads cannot share 5 key-value heads evenly".
 Status validate(const DecoderSpec& spec);

@@ -1,0 +1,182 @@
+// config.json of Hugging Face -> DecoderSpec. Field names: the published Phi-3, Llama, Mistral and Qwen2
+// configurations.
+
+#include <cmath>
+
+#include "phial/spec/fields.h"
+#include "phial/spec/rope.h"
+#include "phial/spec/spec.h"
+
+namespace phial::spec {
+namespace {
+
+constexpr const char* kWhere = "config.json";
+constexpr const char* kKnown = "use a model of the phi3, llama, mistral or qwen2 architecture";
+
+Error unsupported(const std::string& what, const std::string& remedy = kKnown) {
+  return Error{Code::kUnsupported, std::string(kWhere) + ": " + what, remedy};
+}
+
+Result<std::string> architecture_of(const Json& config) {
+  std::string type;
+  if (const std::string* stated = find_string(config, "model_type")) {
+    type = *stated;
+  } else if (const Json* list = find_member(config, "architectures");
+             list != nullptr && list->is_array() && !list->empty() && list->front().is_string()) {
+    const auto name = list->front().get<std::string>();
+    type = name == "Phi3ForCausalLM"      ? "phi3"
+           : name == "LlamaForCausalLM"   ? "llama"
+           : name == "MistralForCausalLM" ? "mistral"
+           : name == "Qwen2ForCausalLM"   ? "qwen2"
+                                          : name;
+  } else {
+    return Error{Code::kCorrupt, std::string(kWhere) + ": neither 'model_type' nor 'architectures' says what this is",
+                 "download the model again"};
+  }
+  if (type != "phi3" && type != "llama" && type != "mistral" && type != "qwen2") {
+    return unsupported("architecture '" + type + "' is not one that Phial runs");
+  }
+  return type;
+}
+
+// What would change the arithmetic and is not done here must be refused, never passed over.
+Status refuse_unknown_variants(const Fields& fields, const Json& config, DecoderSpec& spec) {
+  PHIAL_TRY(const std::string activation, fields.text_or("hidden_act", "silu"));
+  if (activation == "gelu") {
+    spec.activation = Activation::kGeGlu;
+  } else if (activation != "silu" && activation != "swish") {
+    return unsupported("activation '" + activation + "' is not one that Phial runs");
+  }
+  PHIAL_TRY(const bool mlp_bias, fields.flag_or("mlp_bias", false));
+  if (mlp_bias) return unsupported("'mlp_bias' is true: biases in the feed-forward layers are not supported");
+  if (const Json* quantization = find_member(config, "quantization_config");
+      quantization != nullptr && !quantization->is_null()) {
+    const std::string* method = find_string(*quantization, "quant_method");
+    return unsupported(
+        "quantization method '" + (method != nullptr ? *method : std::string("?")) + "' is not supported",
+        "convert the model to GGUF, or use the unquantized one");
+  }
+  return ok();
+}
+
+Status read_sizes(const Fields& fields, DecoderSpec& spec) {
+  PHIAL_TRY(spec.n_layers, fields.count("num_hidden_layers", 1, kMaxLayers));
+  PHIAL_TRY(spec.hidden_dim, fields.count("hidden_size", 1, kMaxWidth));
+  PHIAL_TRY(spec.ffn_dim, fields.count("intermediate_size", 1, kMaxWidth));
+  PHIAL_TRY(spec.n_heads, fields.count("num_attention_heads", 1, kMaxHeads));
+  PHIAL_TRY(spec.n_kv_heads, fields.count_or("num_key_value_heads", spec.n_heads, 1, kMaxHeads));
+  if (!fields.has("head_dim") && spec.hidden_dim % spec.n_heads != 0) {
+    return Error{Code::kCorrupt,
+                 std::string(kWhere) + ": hidden_size " + std::to_string(spec.hidden_dim) + " is not a multiple of " +
+                     std::to_string(spec.n_heads) + " heads and there is no head_dim",
+                 "download the model again"};
+  }
+  PHIAL_TRY(spec.head_dim, fields.count_or("head_dim", spec.hidden_dim / spec.n_heads, 2, kMaxHeadDim));
+  PHIAL_TRY(spec.vocab_size, fields.count("vocab_size", 1, kMaxVocab));
+  PHIAL_TRY(spec.context, fields.count("max_position_embeddings", 1, kMaxContext));
+  PHIAL_TRY(spec.norm_eps, fields.positive_or("rms_norm_eps", spec.architecture == "phi3" ? 1e-5F : 1e-6F));
+  PHIAL_TRY(spec.tied_output, fields.flag_or("tie_word_embeddings", false));
+  PHIAL_TRY(const bool bias, fields.flag_or("attention_bias", false));
+  spec.has_attention_bias = spec.architecture == "qwen2" || (bias && spec.architecture == "llama");
+  spec.has_output_bias = bias && spec.architecture == "llama";
+  return ok();
+}
+
+// Layers must agree on whether they slide: "layer_types" names them one by one in newer files, Qwen2 counts the layers
+// from which on the window acts.
+Status read_window(const Fields& fields, const Json& config, DecoderSpec& spec) {
+  if (spec.architecture == "llama" || !fields.has("sliding_window")) return ok();
+  PHIAL_TRY(const int window, fields.count("sliding_window", 0, INT32_MAX - 1));
+  size_t sliding = static_cast<size_t>(spec.n_layers), layers = sliding;
+  if (const Json* types = find_member(config, "layer_types"); types != nullptr && types->is_array()) {
+    layers = types->size();
+    sliding = 0;
+    for (const Json& type : *types) sliding += type == "sliding_attention" ? 1 : 0;
+  } else if (spec.architecture == "qwen2") {
+    PHIAL_TRY(const bool used, fields.flag_or("use_sliding_window", false));
+    PHIAL_TRY(const int first, fields.count_or("max_window_layers", 28, 0, kMaxLayers));
+    sliding = used && first < spec.n_layers ? static_cast<size_t>(spec.n_layers - first) : 0;
+  }
+  if (sliding != 0 && sliding != layers) {
+    return unsupported("only " + std::to_string(sliding) + " of " + std::to_string(layers) +
+                       " layers have a sliding window, which is not supported");
+  }
+  spec.sliding_window = sliding == 0 ? 0 : window;
+  return ok();
+}
+
+Status read_long_rope(const Fields& rope, const Fields& top, bool yarn, DecoderSpec& spec) {
+  LongRope& out = spec.long_rope;
+  PHIAL_TRY(out.short_factors, rope.positive_list("short_factor"));
+  PHIAL_TRY(out.long_factors, rope.positive_list("long_factor"));
+  const Fields& place = rope.has("original_max_position_embeddings") ? rope : top;
+  PHIAL_TRY(out.original_context, place.count("original_max_position_embeddings", 1, kMaxContext));
+  PHIAL_TRY(const float scale,
+            rope.positive_or("factor", static_cast<float>(static_cast<double>(spec.context) / out.original_context)));
+  float factor = long_rope_attention_factor(scale, out.original_context);
+  if (yarn) factor = scale > 1 ? 0.1F * std::log(scale) + 1 : 1;
+  PHIAL_TRY(factor, rope.positive_or("attention_factor", factor));
+  PHIAL_TRY(out.short_attention_factor, rope.positive_or("short_mscale", factor));
+  PHIAL_TRY(out.long_attention_factor, rope.positive_or("long_mscale", factor));
+  return ok();
+}
+
+Status read_llama3_rope(const Fields& rope, DecoderSpec& spec) {
+  PHIAL_TRY(const float factor, rope.positive("factor"));
+  PHIAL_TRY(const float low, rope.positive("low_freq_factor"));
+  PHIAL_TRY(const float high, rope.positive("high_freq_factor"));
+  if (low >= high) return rope.wrong("high_freq_factor", "more than low_freq_factor");
+  PHIAL_TRY(const int original, rope.count("original_max_position_embeddings", 1, kMaxContext));
+  spec.rope_divisors = llama3_divisors(spec.rope_dims, spec.rope_theta, factor, low, high, original);
+  return ok();
+}
+
+Status read_rope(const Json& config, const Fields& top, DecoderSpec& spec) {
+  static const Json kNone = Json::object();
+  const Json* stated = find_member(config, "rope_parameters");
+  if (stated == nullptr || stated->is_null()) stated = find_member(config, "rope_scaling");
+  const Json& object = stated != nullptr && stated->is_object() ? *stated : kNone;
+  const Fields rope(object, "", "config.json, rotary parameters");
+
+  PHIAL_TRY(const float theta, top.positive_or("rope_theta", 10000));
+  PHIAL_TRY(spec.rope_theta, rope.positive_or("rope_theta", theta));
+  PHIAL_TRY(const float top_part, top.positive_or("partial_rotary_factor", 1));
+  PHIAL_TRY(const float part, rope.positive_or("partial_rotary_factor", top_part));
+  if (part > 1) return rope.wrong("partial_rotary_factor", "at most 1");
+  spec.rope_dims = static_cast<int>(static_cast<double>(spec.head_dim) * static_cast<double>(part));
+
+  PHIAL_TRY(const std::string old_type, rope.text_or("type", "default"));
+  PHIAL_TRY(const std::string type, rope.text_or("rope_type", old_type));
+  if (rope.has("full_attention") || rope.has("sliding_attention")) {
+    return unsupported("rotary parameters that differ between layers are not supported");
+  }
+  if (type == "default") return ok();
+  if (type == "su" || type == "longrope") return read_long_rope(rope, top, false, spec);
+  if (type == "yarn" && spec.architecture == "phi3") return read_long_rope(rope, top, true, spec);
+  if (type == "llama3") return read_llama3_rope(rope, spec);
+  if (type == "linear") {
+    PHIAL_TRY(const float factor, rope.positive("factor"));
+    spec.rope_divisors = linear_divisors(spec.rope_dims, factor);
+    return ok();
+  }
+  return unsupported("rotary scaling '" + type + "' is not supported",
+                     "remove rope_scaling from config.json to run the model at its original context");
+}
+
+}  // namespace
+
+Result<DecoderSpec> decoder_from_config(const Json& config) {
+  DecoderSpec spec;
+  PHIAL_TRY(spec.architecture, architecture_of(config));
+  const std::string* name = find_string(config, "_name_or_path");
+  spec.name = name != nullptr && !name->empty() ? *name : spec.architecture;
+  const Fields fields(config, "", kWhere);
+  PHIAL_CHECKED(refuse_unknown_variants(fields, config, spec));
+  PHIAL_CHECKED(read_sizes(fields, spec));
+  PHIAL_CHECKED(read_window(fields, config, spec));
+  PHIAL_CHECKED(read_rope(config, fields, spec));
+  PHIAL_CHECKED(validate(spec));
+  return spec;
+}
+
+}  // namespace phial::spec

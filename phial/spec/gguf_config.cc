@@ -1,0 +1,114 @@
+// GGUF metadata -> DecoderSpec. Keys: docs/formats.md.
+
+#include <algorithm>
+
+#include "phial/spec/fields.h"
+#include "phial/spec/rope.h"
+#include "phial/spec/spec.h"
+
+namespace phial::spec {
+namespace {
+
+constexpr const char* kWhere = "GGUF metadata";
+constexpr const char* kKnown = "use a model of the phi3, llama or qwen2 architecture";
+
+Error unsupported(const std::string& what) {
+  return Error{Code::kUnsupported, std::string(kWhere) + ": " + what, kKnown};
+}
+
+// A count that newer files may give layer by layer; all layers must agree.
+Result<int> uniform_count(const Json& metadata, const Fields& fields, const std::string& prefix, const char* key,
+                          int high) {
+  const Json* value = find_member(metadata, prefix + key);
+  if (value == nullptr || !value->is_array()) return fields.count(key, 1, high);
+  if (value->empty() ||
+      !std::all_of(value->begin(), value->end(), [&](const Json& v) { return v == value->front(); })) {
+    return unsupported(std::string("'") + prefix + key + "' differs between layers");
+  }
+  const Json one = {{prefix + key, value->front()}};
+  return Fields(one, prefix, kWhere).count(key, 1, high);
+}
+
+Status read_sizes(const Json& metadata, const Fields& fields, const std::string& prefix, DecoderSpec& spec) {
+  PHIAL_TRY(spec.n_layers, fields.count("block_count", 1, kMaxLayers));
+  PHIAL_TRY(spec.hidden_dim, fields.count("embedding_length", 1, kMaxWidth));
+  PHIAL_TRY(spec.ffn_dim, uniform_count(metadata, fields, prefix, "feed_forward_length", kMaxWidth));
+  PHIAL_TRY(spec.n_heads, uniform_count(metadata, fields, prefix, "attention.head_count", kMaxHeads));
+  spec.n_kv_heads = spec.n_heads;
+  if (fields.has("attention.head_count_kv")) {
+    PHIAL_TRY(spec.n_kv_heads, uniform_count(metadata, fields, prefix, "attention.head_count_kv", kMaxHeads));
+  }
+  if (!fields.has("attention.key_length") && spec.hidden_dim % spec.n_heads != 0) {
+    return Error{Code::kCorrupt,
+                 std::string(kWhere) + ": " + std::to_string(spec.n_heads) + " heads do not divide an embedding of " +
+                     std::to_string(spec.hidden_dim) + " and there is no '" + prefix + "attention.key_length'",
+                 "convert the model anew"};
+  }
+  PHIAL_TRY(spec.head_dim, fields.count_or("attention.key_length", spec.hidden_dim / spec.n_heads, 2, kMaxHeadDim));
+  PHIAL_TRY(const int value_dim, fields.count_or("attention.value_length", spec.head_dim, 2, kMaxHeadDim));
+  if (value_dim != spec.head_dim) return unsupported("keys and values of different length are not supported");
+  PHIAL_TRY(spec.context, fields.count("context_length", 1, kMaxContext));
+  PHIAL_TRY(spec.norm_eps, fields.positive("attention.layer_norm_rms_epsilon"));
+  PHIAL_TRY(spec.sliding_window, fields.count_or("attention.sliding_window", 0, 0, INT32_MAX - 1));
+
+  const Json* tokens = find_member(metadata, "tokenizer.ggml.tokens");
+  const size_t listed = tokens != nullptr && tokens->is_array() ? std::min<size_t>(tokens->size(), kMaxVocab) : 0;
+  PHIAL_TRY(spec.vocab_size, fields.count_or("vocab_size", static_cast<int>(listed), 0, kMaxVocab));
+  return ok();
+}
+
+Status read_rope(const Fields& fields, DecoderSpec& spec) {
+  PHIAL_TRY(spec.rope_theta, fields.positive_or("rope.freq_base", 10000));
+  PHIAL_TRY(spec.rope_dims, fields.count_or("rope.dimension_count", spec.head_dim, 2, kMaxHeadDim));
+
+  // The factors of LongRoPE are tensors; what the metadata says of them is kept until they are bound.
+  LongRope& rope = spec.long_rope;
+  PHIAL_TRY(rope.original_context,
+            fields.count_or("rope.scaling.original_context_length", spec.context, 1, kMaxContext));
+  const float computed =
+      long_rope_attention_factor(static_cast<double>(spec.context) / rope.original_context, rope.original_context);
+  PHIAL_TRY(rope.long_attention_factor, fields.positive_or("rope.scaling.attn_factor", computed));
+  rope.short_attention_factor = rope.long_attention_factor;
+
+  PHIAL_TRY(const std::string type, fields.text_or("rope.scaling.type", "none"));
+  PHIAL_TRY(const float old_scale, fields.positive_or("rope.scale_linear", 1));
+  PHIAL_TRY(const float scale, fields.positive_or("rope.scaling.factor", old_scale));
+  if (type == "linear" || (type == "none" && old_scale != 1)) {
+    spec.rope_divisors = linear_divisors(spec.rope_dims, scale);
+  } else if (type != "none" && type != "longrope") {
+    return unsupported("rotary scaling '" + type + "' is not supported");
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<DecoderSpec> decoder_from_gguf(const Json& metadata) {
+  const std::string* architecture = find_string(metadata, "general.architecture");
+  if (architecture == nullptr) {
+    return Error{Code::kCorrupt, std::string(kWhere) + ": 'general.architecture' is missing",
+                 "download the file again"};
+  }
+  if (*architecture != "phi3" && *architecture != "llama" && *architecture != "qwen2") {
+    return unsupported("architecture '" + *architecture + "' is not one that Phial runs");
+  }
+  DecoderSpec spec;
+  spec.architecture = *architecture;
+  const std::string* name = find_string(metadata, "general.name");
+  spec.name = name != nullptr && !name->empty() ? *name : spec.architecture;
+  spec.rotary_pairs_adjacent = *architecture == "llama";
+  spec.has_attention_bias = *architecture == "qwen2";
+
+  const std::string prefix = *architecture + ".";
+  const Fields fields(metadata, prefix, kWhere);
+  PHIAL_TRY(const int experts, fields.count_or("expert_count", 0, 0, INT32_MAX));
+  if (experts > 1) return unsupported("a mixture of " + std::to_string(experts) + " experts is not supported");
+  PHIAL_CHECKED(read_sizes(metadata, fields, prefix, spec));
+  PHIAL_CHECKED(read_rope(fields, spec));
+  DecoderSpec probe = spec;  // the vocabulary may be told by the embedding's rows alone
+  if (probe.vocab_size == 0) probe.vocab_size = 1;
+  PHIAL_CHECKED(validate(probe));
+  return spec;
+}
+
+}  // namespace phial::spec
