@@ -1,0 +1,56 @@
+# A thin front for scripts/ and the CMake presets. `make demo` and `make test` need only git, a C++ compiler and make.
+
+SHELL := /bin/bash
+PRESET ?= release
+export PHIAL_HOME ?= $(CURDIR)/build/home
+export PHIAL_MODELS ?= $(PHIAL_HOME)/models
+
+.PHONY: help setup build models demo test bench bench-peers soak format lint install clean
+
+help:
+	@echo 'make demo         set up, build, fetch the default models, index the sample documents, answer a question'
+	@echo 'make test         set up, build, run every test'
+	@echo 'make bench        the measured figures; make bench-peers installs the peers they are compared with'
+	@echo 'make soak         the long checks: fuzzers for five minutes each, thread sanitizer, ARM, endurance'
+	@echo 'make format lint  clang-format-19 and clang-tidy-19'
+	@echo 'make install      into PREFIX (/usr/local)'
+
+setup:
+	@scripts/setup
+
+build: setup
+	@scripts/build $(PRESET)
+
+models: setup
+	@scripts/models $(PHIAL_HOME)/models
+
+demo: setup models
+	@scripts/build release phial phial-reader
+	@scripts/demo
+
+test: build models
+	@ctest --preset $(PRESET)
+
+bench: setup models
+	@scripts/build release phial phial-reader
+	@bench/run
+
+bench-peers: setup
+	@bench/peers/install
+
+soak: models
+	@scripts/soak
+
+format:
+	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
+
+lint:
+	@scripts/lint
+
+install: PREFIX ?= /usr/local
+install:
+	@scripts/build release phial phial-reader
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean:
+	rm -rf build/release build/dev build/tsan build/fuzz build/arm64
