@@ -1,0 +1,70 @@
+// Tokenizer behind a pipe, for tools/check_tokenizers.py and bench/tokenizers.py.
+//
+//   phial_tokenizer_probe MODEL            each line of standard input: JSON {"text": ..., "special": bool, "bos":
+//   bool}
+//                                          -> JSON {"ids": [...], "text": what decode() makes of them}
+//   phial_tokenizer_probe MODEL --time F N  encodes file F N times, prints {"seconds": [...], "tokens": ...}
+//
+// MODEL: what load.h opens, a GGUF file, or a GGUF's metadata as a JSON object.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+
+#include "phial/base/mapped_file.h"
+#include "phial/tokenizer/load.h"
+
+namespace phial::tokenizer {
+namespace {
+
+Result<std::unique_ptr<Tokenizer>> open(const std::string& path) {
+  PHIAL_TRY(const std::string text, read_text_file(path));
+  PHIAL_TRY(const Json json, parse_json(text));
+  return from_gguf(json);
+}
+
+int time(const Tokenizer& tokenizer, const std::string& text, int times) {
+  Json seconds = Json::array();
+  size_t n_tokens = 0;
+  for (int i = 0; i < times; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    n_tokens = tokenizer.encode(text).size();
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::puts(dump_json({{"seconds", seconds}, {"tokens", n_tokens}, {"bytes", text.size()}}).c_str());
+  return 0;
+}
+
+int answer_lines(const Tokenizer& tokenizer) {
+  for (std::string line; std::getline(std::cin, line);) {
+    const auto request = parse_json(line);
+    const std::string* text = request ? find_string(*request, "text") : nullptr;
+    if (text == nullptr) return 2;
+    const auto ids = tokenizer.encode(*text, {.parse_special = find_bool(*request, "special").value_or(false),
+                                              .add_bos = find_bool(*request, "bos").value_or(false)});
+    std::puts(dump_json({{"ids", ids}, {"text", tokenizer.decode(ids, true)}}).c_str());
+  }
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  if (argc < 2) return 2;
+  const auto tokenizer = open(argv[1]);
+  if (!tokenizer) {
+    std::fprintf(stderr, "%s\n", tokenizer.error().text().c_str());
+    return 1;
+  }
+  if (argc == 5 && std::strcmp(argv[2], "--time") == 0) {
+    const auto text = read_text_file(argv[3]);
+    if (!text) return 1;
+    return time(**tokenizer, *text, std::atoi(argv[4]));
+  }
+  return answer_lines(**tokenizer);
+}
+
+}  // namespace
+}  // namespace phial::tokenizer
+
+int main(int argc, char** argv) { return phial::tokenizer::run(argc, argv); }
