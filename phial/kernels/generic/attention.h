@@ -1,0 +1,135 @@
+// Queries against keys, and weights against values.
+//
+// A score is one chain of fused multiply-adds a lane and then one tree over the lanes, whatever else is computed beside
+// it; an output element is one chain over the keys. Keys and values are a stride apart, which the hardware's prefetcher
+// does not follow over pages, so a few rows ahead are asked for here.
+#pragma once
+
+#include "phial/kernels/generic/vocabulary.h"
+
+namespace phial::kernels {
+
+template <class T>
+static void prefetch_row(const T* row, size_t n) {
+  for (size_t byte = 0; byte < n * sizeof(T); byte += 64) {
+    __builtin_prefetch(reinterpret_cast<const char*>(row) + byte);
+  }
+}
+
+// scores[t * scores_stride + 0..n_keys) for kQueries queries and up to four keys.
+template <class Simd, int kQueries, class T>
+void score_four_keys(const float* q, size_t q_stride, const T* keys, size_t key_stride, size_t n_keys, size_t E,
+                     float scale, float* scores, size_t scores_stride) {
+  const T* key[4];
+  for (size_t k = 0; k < 4; ++k) key[k] = keys + key_stride * (k < n_keys ? k : 0);
+  typename Simd::F32 sums[kQueries][4];
+  for (auto& query : sums) {
+    for (auto& sum : query) sum = Simd::zero_f32();
+  }
+  sweep<Simd>(E, [&](size_t e, auto how) {
+    typename Simd::F32 query[kQueries];
+#pragma GCC unroll 4
+    for (int t = 0; t < kQueries; ++t) query[t] = how.load(q + t * q_stride + e);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      const auto numbers = how.load(key[k] + e);
+#pragma GCC unroll 4
+      for (int t = 0; t < kQueries; ++t) sums[t][k] = Simd::fma(query[t], numbers, sums[t][k]);
+    }
+  });
+  for (int t = 0; t < kQueries; ++t) {
+    float four[4];
+    Simd::store_sums4(four, sums[t][0], sums[t][1], sums[t][2], sums[t][3]);
+    for (size_t k = 0; k < n_keys && k < 4; ++k) scores[t * scores_stride + k] = four[k] * scale;
+  }
+}
+
+template <class Simd, class T>
+void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
+            size_t E, float scale, float* out, size_t out_stride) {
+  constexpr size_t kTile = Simd::kQueryTile;
+  constexpr size_t kAhead = 16;  // keys
+  for (size_t n = 0; n < n_keys; n += 4) {
+    const T* four = keys + n * key_stride;
+    for (size_t k = 0; k < 4; ++k) prefetch_row(four + (kAhead + k) * key_stride, E);
+    size_t t = 0;
+    for (; t + kTile <= n_queries; t += kTile) {
+      score_four_keys<Simd, kTile>(q + t * q_stride, q_stride, four, key_stride, n_keys - n, E, scale,
+                                   out + t * out_stride + n, out_stride);
+    }
+    for (; t < n_queries; ++t) {
+      score_four_keys<Simd, 1>(q + t * q_stride, q_stride, four, key_stride, n_keys - n, E, scale,
+                               out + t * out_stride + n, out_stride);
+    }
+  }
+}
+
+// out[t][0..kVectors vectors) += weights . values, for kQueries queries.
+template <class Simd, int kQueries, int kVectors, class T, class How>
+void mix_columns(const float* weights, size_t weights_stride, const T* values, size_t value_stride, size_t n_keys,
+                 float* out, size_t out_stride, How how) {
+  constexpr size_t kAhead = 16;  // keys
+  typename Simd::F32 sums[kQueries][kVectors];
+#pragma GCC unroll 8
+  for (int t = 0; t < kQueries; ++t) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sums[t][v] = how.load(out + t * out_stride + Simd::kLanes * v);
+  }
+  for (size_t n = 0; n < n_keys; ++n, values += value_stride) {
+    if (kQueries == 1) prefetch_row(values + kAhead * value_stride, Simd::kLanes * kVectors);
+    typename Simd::F32 weight[kQueries];
+#pragma GCC unroll 8
+    for (int t = 0; t < kQueries; ++t) weight[t] = Simd::set_f32(weights[t * weights_stride + n]);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const auto numbers = how.load(values + Simd::kLanes * v);
+#pragma GCC unroll 8
+      for (int t = 0; t < kQueries; ++t) sums[t][v] = Simd::fma(weight[t], numbers, sums[t][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < kQueries; ++t) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) how.store(out + t * out_stride + Simd::kLanes * v, sums[t][v]);
+  }
+}
+
+// Columns [e, E): as many as kVectors vectors hold at a time, the rest with fewer.
+template <class Simd, int kQueries, int kVectors, class T>
+void mix_width(const float* weights, size_t weights_stride, const T* values, size_t value_stride, size_t n_keys,
+               size_t e, size_t E, float* out, size_t out_stride) {
+  constexpr size_t kWidth = size_t{Simd::kLanes} * kVectors;
+  for (; e + kWidth <= E; e += kWidth) {
+    mix_columns<Simd, kQueries, kVectors>(weights, weights_stride, values + e, value_stride, n_keys, out + e,
+                                          out_stride, Whole<Simd>{});
+  }
+  if constexpr (kVectors > 1) {
+    constexpr int kFewer = kVectors > 2 ? kVectors - 2 : 1;
+    mix_width<Simd, kQueries, kFewer>(weights, weights_stride, values, value_stride, n_keys, e, E, out, out_stride);
+  } else if (e < E) {
+    mix_columns<Simd, kQueries, 1>(weights, weights_stride, values + e, value_stride, n_keys, out + e, out_stride,
+                                   Part<Simd>{E - e});
+  }
+}
+
+template <class Simd, class T>
+void mix(const float* weights, size_t weights_stride, size_t n_queries, const T* values, size_t value_stride,
+         size_t n_keys, size_t E, float* out, size_t out_stride) {
+  constexpr size_t kTile = Simd::kQueryTile;
+  size_t t = 0;
+  for (; t + kTile <= n_queries; t += kTile) {
+    mix_width<Simd, kTile, Simd::kMixVectors>(weights + t * weights_stride, weights_stride, values, value_stride,
+                                              n_keys, 0, E, out + t * out_stride, out_stride);
+  }
+  for (; t < n_queries; ++t) {
+    mix_width<Simd, 1, 8>(weights + t * weights_stride, weights_stride, values, value_stride, n_keys, 0, E,
+                          out + t * out_stride, out_stride);
+  }
+}
+
+template <class Simd>
+void dot_rows(const float* query, const float* rows, size_t n, size_t D, float* out) {
+  scores<Simd>(query, D, 1, rows, D, n, D, 1.0F, out, n);
+}
+
+}  // namespace phial::kernels

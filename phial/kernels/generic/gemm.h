@@ -1,0 +1,283 @@
+// Products of packed 4-bit and 8-bit weights with 8-bit activations.
+//
+// Two ways, one sequence of roundings. For few tokens the weights are streamed once: unpacked in registers, several
+// tile rows in flight, the next blocks prefetched; memory is the limit. For many tokens some blocks of a tile row are
+// unpacked into a buffer that stays in the first-level cache, and multiplied with one group of tokens after the other.
+#pragma once
+
+#include "phial/kernels/generic/vocabulary.h"
+#include "phial/kernels/kernels.h"
+
+namespace phial::kernels {
+
+// One block of a tile row: bytes[64 s + 4 r + j] is column 4 s + j of row r.
+struct UnpackedBlock {
+  alignas(64) uint8_t bytes[512];
+  float scale[kTileRows];
+  float min[kTileRows];
+};
+
+// What differs between the packings. load(tile, s, v) gives columns 4 s .. 4 s + 3 and 4 s + 4 .. 4 s + 7 of the rows
+// of vector v (s even).
+template <class Simd>
+struct NibbleWeights {
+  using Dot = typename Simd::NibbleDot;
+  using Bytes = typename Simd::Bytes;
+  template <class Tile>
+  static void load(const Tile& tile, int s, int v, Bytes& first, Bytes& second) {
+    const Bytes pair = Simd::load_bytes(tile.nibbles + 32 * s + 4 * Simd::kLanes * v);
+    first = Simd::low_nibbles(pair);
+    second = Simd::high_nibbles(pair);
+  }
+};
+template <class Simd>
+struct Q4Weights : NibbleWeights<Simd> {
+  using Tile = Q4Tile;
+  static constexpr int kBias = 8;
+  static constexpr bool kHasMin = false;
+};
+template <class Simd>
+struct Q4MinWeights : NibbleWeights<Simd> {
+  using Tile = Q4MinTile;
+  static constexpr int kBias = 0;
+  static constexpr bool kHasMin = true;
+};
+template <class Simd>
+struct Q8Weights {
+  using Tile = Q8Tile;
+  using Dot = typename Simd::ByteDot;
+  using Bytes = typename Simd::Bytes;
+  static constexpr int kBias = Dot::kBias;
+  static constexpr bool kHasMin = false;
+  static void load(const Tile& tile, int s, int v, Bytes& first, Bytes& second) {
+    const int8_t* q = tile.q + 64 * s + 4 * Simd::kLanes * v;
+    first = Dot::prepare(Simd::load_bytes(q));
+    second = Dot::prepare(Simd::load_bytes(q + 64));
+  }
+};
+
+template <class Tile>
+static void prefetch_tile(const Tile* tile) {
+  for (size_t line = 0; line < sizeof(Tile); line += 64) {
+    __builtin_prefetch(reinterpret_cast<const char*>(tile) + line);
+  }
+}
+
+// kRows tile rows times kTokens tokens, straight from the packed weights.
+template <class Simd, class Weights, int kRows, int kTokens>
+void gemm_stream(const typename Weights::Tile* w, size_t blocks, const Q8Block* x, size_t x_stride, float* y,
+                 size_t y_stride) {
+  using Dot = typename Weights::Dot;
+  using Bytes = typename Simd::Bytes;
+  constexpr int kParts = kTileRows / Simd::kLanes;
+  constexpr size_t kAhead = 8;  // tiles between the one in use and the one asked of memory: 2 to 4 KiB
+  typename Simd::F32 out[kTokens][kRows][kParts];
+  for (auto& token : out) {
+    for (auto& row : token) {
+      for (auto& v : row) v = Simd::zero_f32();
+    }
+  }
+  for (size_t b = 0; b < blocks; ++b) {
+    // Past the end of these rows come those that the next call of this function reads.
+    const size_t ahead = b + kAhead < blocks ? b + kAhead : b + kAhead + (kRows - 1) * blocks;
+    typename Dot::Sum sums[kTokens][kRows][kParts];
+    for (int t = 0; t < kTokens; ++t) {
+      for (auto& row : sums[t]) {
+        for (auto& sum : row) sum = Dot::start(-Weights::kBias * x[t * x_stride + b].sum);
+      }
+    }
+#pragma GCC unroll 4
+    for (int s = 0; s < 8; s += 2) {
+      Bytes first_x[kTokens];
+      Bytes second_x[kTokens];
+      for (int t = 0; t < kTokens; ++t) {
+        first_x[t] = Simd::repeat4(x[t * x_stride + b].q + 4 * s);
+        second_x[t] = Simd::repeat4(x[t * x_stride + b].q + 4 * s + 4);
+      }
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kParts; ++v) {
+          Bytes first;
+          Bytes second;
+          Weights::load(w[r * blocks + b], s, v, first, second);
+          for (int t = 0; t < kTokens; ++t) {
+            Dot::add(sums[t][r][v], first, first_x[t]);
+            Dot::add(sums[t][r][v], second, second_x[t]);
+          }
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const typename Weights::Tile& tile = w[r * blocks + b];
+      prefetch_tile(w + r * blocks + ahead);
+#pragma GCC unroll 4
+      for (int v = 0; v < kParts; ++v) {
+        const auto scale = Simd::load_f16(tile.scale + Simd::kLanes * v);
+        for (int t = 0; t < kTokens; ++t) {
+          const Q8Block& block = x[t * x_stride + b];
+          const auto sum = Simd::to_f32(Dot::total(sums[t][r][v], -Weights::kBias * block.sum));
+          out[t][r][v] = Simd::fma(sum, Simd::mul(scale, Simd::set_f32(block.scale)), out[t][r][v]);
+          if constexpr (Weights::kHasMin) {
+            const auto lift = Simd::set_f32(block.scale * static_cast<float>(block.sum));
+            out[t][r][v] = Simd::fma(Simd::load_f16(tile.min + Simd::kLanes * v), lift, out[t][r][v]);
+          }
+        }
+      }
+    }
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kParts; ++v) {
+        Simd::store_f32(y + t * y_stride + kTileRows * r + Simd::kLanes * v, out[t][r][v]);
+      }
+    }
+  }
+}
+
+template <class Simd, class Weights>
+void unpack(const typename Weights::Tile& tile, UnpackedBlock& out) {
+  for (int v = 0; v < kTileRows / Simd::kLanes; ++v) {
+    const int first_row = Simd::kLanes * v;
+    for (int s = 0; s < 8; s += 2) {
+      typename Simd::Bytes first;
+      typename Simd::Bytes second;
+      Weights::load(tile, s, v, first, second);
+      Simd::store_bytes(out.bytes + 64 * s + 4 * first_row, first);
+      Simd::store_bytes(out.bytes + 64 * s + 64 + 4 * first_row, second);
+    }
+    Simd::store_f32(out.scale + first_row, Simd::load_f16(tile.scale + first_row));
+    if constexpr (Weights::kHasMin) Simd::store_f32(out.min + first_row, Simd::load_f16(tile.min + first_row));
+  }
+}
+
+// y += kRows unpacked tile rows (w[b * kRows + r]) times kTokens tokens; `fresh`: y starts at 0.
+template <class Simd, class Weights, int kRows, int kTokens>
+void gemm_unpacked(const UnpackedBlock* w, size_t blocks, const Q8Block* x, size_t x_stride, bool fresh, float* y,
+                   size_t y_stride) {
+  using Dot = typename Weights::Dot;
+  constexpr int kParts = kTileRows / Simd::kLanes;
+  constexpr int kVectors = kRows * kParts;  // vector i holds rows kLanes * i .. of the kRows * 16 rows
+  typename Simd::F32 out[kTokens][kVectors];
+#pragma GCC unroll 8
+  for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors; ++i) {
+      out[t][i] = fresh ? Simd::zero_f32() : Simd::load_f32(y + t * y_stride + Simd::kLanes * i);
+    }
+  }
+  for (size_t b = 0; b < blocks; ++b, w += kRows) {
+    typename Dot::Sum sums[kTokens][kVectors];
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      const int32_t first = -Weights::kBias * x[t * x_stride + b].sum;
+#pragma GCC unroll 8
+      for (int i = 0; i < kVectors; ++i) sums[t][i] = Dot::start(first);
+    }
+#pragma GCC unroll 8
+    for (int s = 0; s < 8; ++s) {
+      typename Simd::Bytes weights[kVectors];
+#pragma GCC unroll 8
+      for (int i = 0; i < kVectors; ++i) {
+        weights[i] = Simd::load_bytes(w[i / kParts].bytes + 64 * s + 4 * Simd::kLanes * (i % kParts));
+      }
+#pragma GCC unroll 8
+      for (int t = 0; t < kTokens; ++t) {
+        const auto four = Simd::repeat4(x[t * x_stride + b].q + 4 * s);
+#pragma GCC unroll 8
+        for (int i = 0; i < kVectors; ++i) Dot::add(sums[t][i], weights[i], four);
+      }
+    }
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      const Q8Block& block = x[t * x_stride + b];
+      const auto x_scale = Simd::set_f32(block.scale);
+#pragma GCC unroll 8
+      for (int i = 0; i < kVectors; ++i) {
+        const int row = Simd::kLanes * (i % kParts);
+        const auto scale = Simd::mul(Simd::load_f32(w[i / kParts].scale + row), x_scale);
+        const auto sum = Simd::to_f32(Dot::total(sums[t][i], -Weights::kBias * block.sum));
+        out[t][i] = Simd::fma(sum, scale, out[t][i]);
+        if constexpr (Weights::kHasMin) {
+          const auto lift = Simd::set_f32(block.scale * static_cast<float>(block.sum));
+          out[t][i] = Simd::fma(Simd::load_f32(w[i / kParts].min + row), lift, out[t][i]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors; ++i) Simd::store_f32(y + t * y_stride + Simd::kLanes * i, out[t][i]);
+  }
+}
+
+// Tokens [t, args.n_tokens) in groups of kTokens, the rest in one smaller group.
+template <class Simd, class Weights, int kRows, int kTokens>
+void gemm_token_groups(const UnpackedBlock* w, size_t first_block, size_t blocks, size_t t, float* y,
+                       const GemmArgs& args) {
+  for (; t + kTokens <= args.n_tokens; t += kTokens) {
+    gemm_unpacked<Simd, Weights, kRows, kTokens>(w, blocks, args.x + t * args.x_stride + first_block, args.x_stride,
+                                                 first_block == 0, y + t * args.y_stride, args.y_stride);
+  }
+  if constexpr (kTokens > 1) {
+    if (t < args.n_tokens) {
+      gemm_token_groups<Simd, Weights, kRows, kTokens - 1>(w, first_block, blocks, t, y, args);
+    }
+  }
+}
+
+template <class Simd, class Weights, int kRows>
+void gemm_many(const typename Weights::Tile* w, float* y, const GemmArgs& args) {
+  constexpr size_t kChunk = 16;
+  UnpackedBlock unpacked[kChunk * kRows];
+  for (size_t first = 0; first < args.blocks; first += kChunk) {
+    const size_t n = args.blocks - first < kChunk ? args.blocks - first : kChunk;
+    for (size_t b = 0; b < n; ++b) {
+      for (size_t r = 0; r < kRows; ++r) {
+        prefetch_tile(w + r * args.blocks + first + b + kChunk);
+        unpack<Simd, Weights>(w[r * args.blocks + first + b], unpacked[b * kRows + r]);
+      }
+    }
+    gemm_token_groups<Simd, Weights, kRows, Simd::kGemmTokens>(unpacked, first, n, 0, y, args);
+  }
+}
+
+template <class Simd, class Weights, int kRows, int kTokens>
+void gemm_few(const typename Weights::Tile* w, float* y, const GemmArgs& args) {
+  if (args.n_tokens == kTokens) {
+    gemm_stream<Simd, Weights, kRows, kTokens>(w, args.blocks, args.x, args.x_stride, y, args.y_stride);
+  } else if constexpr (kTokens > 1) {
+    gemm_few<Simd, Weights, kRows, kTokens - 1>(w, y, args);
+  }
+}
+
+template <class Simd, class Weights, int kRows>
+void gemm_rows(const typename Weights::Tile* w, size_t first, const GemmArgs& args) {
+  constexpr int kFew = 4;  // up to here one pass over the weights costs no more than reading them
+  size_t row = first;
+  for (; row + kRows <= args.tile_rows; row += kRows) {
+    if (args.n_tokens <= kFew) {
+      gemm_few<Simd, Weights, kRows, kFew>(w + row * args.blocks, args.y + row * kTileRows, args);
+    } else {
+      gemm_many<Simd, Weights, kRows>(w + row * args.blocks, args.y + row * kTileRows, args);
+    }
+  }
+  if constexpr (kRows > 1) gemm_rows<Simd, Weights, 1>(w, row, args);
+}
+
+template <class Simd>
+void gemm_q4(const Q4Tile* w, const GemmArgs& args) {
+  gemm_rows<Simd, Q4Weights<Simd>, Simd::kGemmRows>(w, 0, args);
+}
+template <class Simd>
+void gemm_q4_min(const Q4MinTile* w, const GemmArgs& args) {
+  gemm_rows<Simd, Q4MinWeights<Simd>, Simd::kGemmRows>(w, 0, args);
+}
+template <class Simd>
+void gemm_q8(const Q8Tile* w, const GemmArgs& args) {
+  gemm_rows<Simd, Q8Weights<Simd>, Simd::kGemmRows>(w, 0, args);
+}
+
+}  // namespace phial::kernels

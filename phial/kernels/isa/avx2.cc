@@ -1,0 +1,67 @@
+// AVX2, FMA, F16C: every PC since 2013 to 2015.
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "phial/kernels/generic/attention.h"
+#include "phial/kernels/generic/elementwise.h"
+#include "phial/kernels/generic/gemm.h"
+#include "phial/kernels/generic/gemm_f32.h"
+#include "phial/kernels/kernels.h"
+
+namespace phial::kernels {
+namespace {
+
+#include "phial/kernels/isa/avx2_words.h"
+
+struct Simd : Avx2Words {
+  // 16-bit sums hold a whole block: each step adds at most 2 * 15 * 127, eight steps 30480.
+  struct NibbleDot {
+    using Sum = __m256i;
+    static Sum start(int32_t) { return _mm256_setzero_si256(); }
+    static void add(Sum& sum, Bytes w, Bytes x) { sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, x)); }
+    static I32 total(Sum sum, int32_t first) {
+      return _mm256_add_epi32(_mm256_madd_epi16(sum, _mm256_set1_epi16(1)), _mm256_set1_epi32(first));
+    }
+  };
+  // |w| times x with the sign of w: at most 2 * 127 * 127 a step, which 16 bits hold.
+  struct ByteDot {
+    static constexpr int kBias = 0;
+    using Sum = __m256i;
+    static Bytes prepare(Bytes w) { return w; }
+    static Sum start(int32_t first) { return _mm256_set1_epi32(first); }
+    static void add(Sum& sum, Bytes w, Bytes x) {
+      const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    static I32 total(Sum sum, int32_t) { return sum; }
+  };
+};
+
+}  // namespace
+
+extern constinit const KernelSet kAvx2;
+constinit const KernelSet kAvx2 = {
+    .name = "avx2",
+    .gemm_q4 = gemm_q4<Simd>,
+    .gemm_q4_min = gemm_q4_min<Simd>,
+    .gemm_q8 = gemm_q8<Simd>,
+    .gemm_f32 = gemm_f32<Simd>,
+    .quantize_q8 = quantize_q8<Simd>,
+    .scores_f16 = scores<Simd>,
+    .scores_f32 = scores<Simd>,
+    .mix_f16 = mix<Simd>,
+    .mix_f32 = mix<Simd>,
+    .softmax = softmax<Simd>,
+    .rmsnorm = rmsnorm<Simd>,
+    .layernorm = layernorm<Simd>,
+    .rope_half = rope_half<Simd>,
+    .silu_mul = silu_mul<Simd>,
+    .gelu = gelu<Simd>,
+    .add = add<Simd>,
+    .f32_to_f16 = f32_to_f16<Simd>,
+    .dot_rows = dot_rows<Simd>,
+};
+
+}  // namespace phial::kernels
