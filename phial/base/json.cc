@@ -1,6 +1,10 @@
 #include "phial/base/json.h"
 
 #include <cmath>
+#include <set>
+#include <vector>
+
+#include "phial/base/utf8.h"
 
 namespace phial {
 namespace {
@@ -53,13 +57,44 @@ class FirstError : public nlohmann::json_sax<Json> {
   size_t position = 0;
 };
 
+// Watches a parse for a key that its object already has.
+class RepeatedKeyFinder {
+ public:
+  bool operator()(Json::parse_event_t event, const Json& parsed) {
+    using Event = Json::parse_event_t;
+    if (event == Event::object_start) keys_.emplace_back();
+    if (event == Event::object_end) keys_.pop_back();
+    if (event == Event::key && !found_) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!keys_.back().insert(key).second) found_ = key;
+    }
+    return true;
+  }
+  const std::optional<std::string>& found() const { return found_; }
+
+ private:
+  std::vector<std::set<std::string>> keys_;  // one set an open object
+  std::optional<std::string> found_;
+};
+
 }  // namespace
 
-Result<Json> parse_json(std::string_view text) {
+Result<Json> parse_json(std::string_view text, RepeatedKeys repeated) {
   if (nests_too_deep(text)) {
     return Error{Code::kCorrupt, "JSON nests deeper than " + std::to_string(kMaxDepth) + " levels", ""};
   }
-  Json value = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  Json value;
+  if (repeated == RepeatedKeys::kRefused) {
+    RepeatedKeyFinder finder;
+    value = Json::parse(
+        text.begin(), text.end(),
+        [&](int, Json::parse_event_t event, const Json& parsed) { return finder(event, parsed); },
+        /*allow_exceptions=*/false);
+    if (finder.found())
+      return Error{Code::kCorrupt, "JSON key '" + printable(*finder.found()) + "' is given twice", ""};
+  } else {
+    value = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  }
   if (value.is_discarded()) {
     FirstError handler;
     Json::sax_parse(text.begin(), text.end(), &handler);

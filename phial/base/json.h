@@ -15,8 +15,11 @@ namespace phial {
 
 using Json = nlohmann::json;
 
+// What a key that an object holds twice means: the last one counts, or the text is kCorrupt.
+enum class RepeatedKeys { kLastCounts, kRefused };
+
 // kCorrupt with the byte position for malformed text, invalid UTF-8 or nesting deeper than 100.
-Result<Json> parse_json(std::string_view text);
+Result<Json> parse_json(std::string_view text, RepeatedKeys repeated = RepeatedKeys::kLastCounts);
 
 // One line, invalid UTF-8 in strings replaced by U+FFFD.
 std::string dump_json(const Json& value);

@@ -20,6 +20,8 @@ class Descriptor {
   }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
   int get() const { return fd_; }
 
  private:
@@ -35,6 +37,28 @@ Error system_error(const std::filesystem::path& path, const char* act) {
                                   : ""};
 }
 
+// A regular file, open for reading.
+class RegularFile {
+ public:
+  static Result<RegularFile> open(const std::filesystem::path& path) {
+    // O_NONBLOCK: opening a pipe that nobody writes to must not wait for ever.
+    Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (file.get() < 0) return system_error(path, "open");
+    struct stat info{};
+    if (::fstat(file.get(), &info) != 0) return system_error(path, "look at");
+    if (!S_ISREG(info.st_mode)) return Error{Code::kInvalid, path.string() + " is not a regular file", "name a file"};
+    return RegularFile(std::move(file), static_cast<size_t>(info.st_size));
+  }
+  int descriptor() const { return file_.get(); }
+  size_t size() const { return size_; }
+
+ private:
+  RegularFile(Descriptor file, size_t size) : file_(std::move(file)), size_(size) {}
+
+  Descriptor file_;
+  size_t size_;
+};
+
 // The whole of `fd` into `to`; a file that shrinks meanwhile is an error, not silence.
 Status read_exactly(const std::filesystem::path& path, int fd, std::byte* to, size_t size) {
   size_t done = 0;
@@ -48,27 +72,36 @@ Status read_exactly(const std::filesystem::path& path, int fd, std::byte* to, si
   return ok();
 }
 
+Status write_and_sync(const std::filesystem::path& path, std::initializer_list<std::span<const std::byte>> parts) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) return system_error(path, "create");
+  for (std::span<const std::byte> left : parts) {
+    while (!left.empty()) {
+      const ssize_t n = ::write(file.get(), left.data(), left.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return system_error(path, "write");
+      left = left.subspan(static_cast<size_t>(n));
+    }
+  }
+  if (::fsync(file.get()) != 0) return system_error(path, "write");
+  return ok();
+}
+
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path, LoadMode mode) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return system_error(path, "open");
-  struct stat info{};
-  if (::fstat(file.get(), &info) != 0) return system_error(path, "look at");
-  if (!S_ISREG(info.st_mode)) return Error{Code::kInvalid, path.string() + " is not a regular file", "name a file"};
-
+  PHIAL_TRY(const RegularFile file, RegularFile::open(path));
   MappedFile mapped;
   mapped.path_ = path;
-  if (info.st_size == 0) return mapped;
-  const auto size = static_cast<size_t>(info.st_size);
+  if (file.size() == 0) return mapped;
   const bool copy = mode == LoadMode::kCopy;
-  void* memory = copy ? ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                      : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  void* memory = copy ? ::mmap(nullptr, file.size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                      : ::mmap(nullptr, file.size(), PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
   if (memory == MAP_FAILED) return system_error(path, "map");
   mapped.data_ = static_cast<std::byte*>(memory);
-  mapped.size_ = size;
+  mapped.size_ = file.size();
   if (copy) {
-    PHIAL_CHECKED(read_exactly(path, file.get(), mapped.data_, size));
+    PHIAL_CHECKED(read_exactly(path, file.descriptor(), mapped.data_, mapped.size_));
   }
   return mapped;
 }
@@ -94,45 +127,30 @@ void MappedFile::release() {
 }
 
 Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes) {
-  PHIAL_TRY(const MappedFile file, MappedFile::open(path, LoadMode::kCopy));
-  if (file.bytes().size() > max_bytes) {
+  PHIAL_TRY(const RegularFile file, RegularFile::open(path));
+  if (file.size() > max_bytes) {
     return Error{Code::kOutOfRange,
-                 path.string() + " has " + std::to_string(file.bytes().size()) + " bytes, " +
-                     std::to_string(max_bytes) + " are allowed here",
+                 path.string() + " has " + std::to_string(file.size()) + " bytes, " + std::to_string(max_bytes) +
+                     " are allowed here",
                  ""};
   }
-  return std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  std::string text(file.size(), '\0');
+  PHIAL_CHECKED(read_exactly(path, file.descriptor(), reinterpret_cast<std::byte*>(text.data()), text.size()));
+  return text;
 }
 
 Status write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  return write_file_atomically(path, {bytes});
+}
+
+Status write_file_atomically(const std::filesystem::path& path,
+                             std::initializer_list<std::span<const std::byte>> parts) {
   std::filesystem::path beside = path;
   beside += ".part-" + std::to_string(::getpid());
-  {
-    const Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (file.get() < 0) return system_error(path, "create");
-    size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t n = ::write(file.get(), bytes.data() + done, bytes.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        Error error = system_error(path, "write");
-        ::unlink(beside.c_str());
-        return error;
-      }
-      done += static_cast<size_t>(n);
-    }
-    if (::fsync(file.get()) != 0) {
-      Error error = system_error(path, "write");
-      ::unlink(beside.c_str());
-      return error;
-    }
-  }
-  if (::rename(beside.c_str(), path.c_str()) != 0) {
-    Error error = system_error(path, "replace");
-    ::unlink(beside.c_str());
-    return error;
-  }
-  return ok();
+  Status written = write_and_sync(beside, parts);
+  if (written && ::rename(beside.c_str(), path.c_str()) != 0) written = system_error(path, "replace");
+  if (!written) ::unlink(beside.c_str());
+  return written;
 }
 
 }  // namespace phial

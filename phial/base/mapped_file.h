@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
 
@@ -42,5 +43,8 @@ Result<std::string> read_text_file(const std::filesystem::path& path, size_t max
 
 // Writes beside `path` and renames over it, so that a reader or a crash sees the old file or the new one, never half.
 Status write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+// The same for a file in several parts, written one after the other.
+Status write_file_atomically(const std::filesystem::path& path,
+                             std::initializer_list<std::span<const std::byte>> parts);
 
 }  // namespace phial

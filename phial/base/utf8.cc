@@ -87,6 +87,30 @@ std::string repair_utf8(std::string_view text) {
   return repaired;
 }
 
+std::string printable(std::string_view text, size_t max_bytes) {
+  const auto is_control = [](char32_t c) {
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200E && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069);  // line ends and marks that turn the reading direction
+  };
+  std::string shown;
+  for (size_t at = 0; at < text.size();) {
+    const DecodedChar c = decode_utf8(text, at);
+    if (at + static_cast<size_t>(c.length) > max_bytes) return shown + "\u2026";
+    if (c.valid && is_control(c.code_point)) {
+      for (const char byte : text.substr(at, static_cast<size_t>(c.length))) {
+        constexpr char kDigits[] = "0123456789abcdef";
+        const auto value = static_cast<unsigned char>(byte);
+        shown.append("\\x").push_back(kDigits[value >> 4]);
+        shown.push_back(kDigits[value & 15]);
+      }
+    } else {
+      append_utf8(shown, c.valid ? c.code_point : kReplacement);
+    }
+    at += static_cast<size_t>(c.length);
+  }
+  return shown;
+}
+
 size_t whole_utf8_prefix(std::string_view text) {
   // Only the last three bytes can belong to a character that is still incomplete.
   const size_t from = text.size() - std::min<size_t>(text.size(), 3);

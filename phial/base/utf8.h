@@ -33,6 +33,10 @@ std::string repair_utf8(std::string_view text);
 // no longer become a character count as whole.
 size_t whole_utf8_prefix(std::string_view text);
 
+// `text` as an error message may show it: on one line, control characters written as \xNN, malformed parts replaced,
+// cut with an ellipsis at a character border after `max_bytes`.
+std::string printable(std::string_view text, size_t max_bytes = 80);
+
 // The largest character border <= at.
 size_t utf8_floor(std::string_view text, size_t at);
 

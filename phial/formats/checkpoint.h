@@ -27,9 +27,9 @@ struct Tensor {
   std::string name;
   tensor::DType dtype = tensor::DType::kF32;
   std::vector<uint64_t> shape;       // outermost first, as in "y = W x" with W [out, in]; GGUF's order is turned around
-  std::span<const std::byte> bytes;  // exactly bytes_of(dtype, elements())
+  std::span<const std::byte> bytes;  // exactly bytes_of(dtype, elements()); may begin at any address
 
-  uint64_t elements() const;
+  uint64_t elements() const;  // fits: checked when the file was read
 };
 
 enum class CheckpointKind { kGguf, kHuggingFace };
