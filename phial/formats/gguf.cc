@@ -64,7 +64,7 @@ uint64_t least_bytes(ValueType type) {
 
 Error corrupt(std::string message) { return Error{Code::kCorrupt, std::move(message), std::string(kGetAgain)}; }
 
-std::string in_quotes(std::string_view name) { return "'" + printable(name) + "'"; }
+std::string in_quotes(std::string_view name) { return std::string("'").append(printable(name)).append("'"); }
 
 // A type that ggml has or had and Phial does not read, for the message.
 std::string_view foreign_type_name(uint32_t id) {

@@ -19,7 +19,7 @@ constexpr std::string_view kGetAgain = "the file is damaged: get it again";
 
 Error corrupt(std::string message) { return Error{Code::kCorrupt, std::move(message), std::string(kGetAgain)}; }
 
-std::string in_quotes(std::string_view name) { return "'" + printable(name) + "'"; }
+std::string in_quotes(std::string_view name) { return std::string("'").append(printable(name)).append("'"); }
 
 // A JSON number as a count: whole, not negative, written as an integer.
 std::optional<uint64_t> as_count(const Json& value) {
