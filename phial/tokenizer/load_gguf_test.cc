@@ -35,6 +35,20 @@ TEST(FromGguf, ASmallVocabularyEncodesAndDecodes) {
   EXPECT_EQ((*tokenizer)->id_of("nothing"), std::nullopt);
 }
 
+TEST(FromGguf, SpecialTextThatTouchesAPlainRangeStaysText) {
+  const auto tokenizer = from_gguf(small_gpt2());
+  ASSERT_TRUE(tokenizer) << tokenizer.error().text();
+  const std::string text = "<|im_end|>ab<|im_end|>";
+  const std::vector<TokenId> both = (*tokenizer)->encode(text, {.parse_special = true});
+  EXPECT_EQ(both, (std::vector<TokenId>{5, 2, 5}));
+  for (const TextRange range : {TextRange{0, 10}, TextRange{9, 11}, TextRange{0, 1}}) {
+    const std::vector<TextRange> ranges = {range};
+    const auto ids = (*tokenizer)->encode(text, {.parse_special = true, .plain_ranges = ranges});
+    EXPECT_NE(ids.front(), 5);
+    EXPECT_EQ(ids.back(), 5);
+  }
+}
+
 TEST(FromGguf, EveryIdAndSizeIsChecked) {
   Json metadata = small_gpt2();
   metadata["tokenizer.ggml.eos_token_id"] = 8;

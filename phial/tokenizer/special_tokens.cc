@@ -40,6 +40,13 @@ bool touches_word(std::string_view text, size_t start, size_t end) {
   return in_word(classify(text, before).kind) || text[before] == '_';
 }
 
+// Whether [start, end) has a byte in one of the ranges.
+bool touches(std::span<const TextRange> ranges, size_t start, size_t end) {
+  const auto after =
+      std::partition_point(ranges.begin(), ranges.end(), [&](const TextRange& r) { return r.end <= start; });
+  return after != ranges.end() && after->start < end;
+}
+
 }  // namespace
 
 SpecialTokens::SpecialTokens(std::vector<AddedToken> added) : added_(std::move(added)) {
@@ -60,30 +67,32 @@ SpecialTokens::SpecialTokens(std::vector<AddedToken> added) : added_(std::move(a
   first_of_byte_[256] = at;
 }
 
-const AddedToken* SpecialTokens::match(std::string_view text, size_t at, bool parse_special) const {
+const AddedToken* SpecialTokens::match(std::string_view text, size_t at, const EncodeOptions& options) const {
   const auto byte = static_cast<unsigned char>(text[at]);
   for (uint32_t i = first_of_byte_[byte]; i < first_of_byte_[byte + 1]; ++i) {
     const AddedToken& added = added_[i];
-    if (!parse_special && !added.is_plain) continue;
+    if (!options.parse_special && !added.is_plain) continue;
     if (text.compare(at, added.token.text.size(), added.token.text) != 0) continue;
-    if (added.single_word && touches_word(text, at, at + added.token.text.size())) continue;
+    const size_t end = at + added.token.text.size();
+    if (!added.is_plain && touches(options.plain_ranges, at, end)) continue;
+    if (added.single_word && touches_word(text, at, end)) continue;
     return &added;
   }
   return nullptr;
 }
 
-std::vector<SpecialTokens::Segment> SpecialTokens::split(std::string_view text, bool parse_special) const {
+std::vector<SpecialTokens::Segment> SpecialTokens::split(std::string_view text, const EncodeOptions& options) const {
   std::vector<Segment> segments;
   const auto plain = [&](size_t from, size_t to) {
     if (to > from) segments.push_back({text.substr(from, to - from), -1});
   };
-  if (!(parse_special ? !added_.empty() : any_plain_)) {
+  if (!(options.parse_special ? !added_.empty() : any_plain_)) {
     plain(0, text.size());
     return segments;
   }
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
-    const AddedToken* added = match(text, at, parse_special);
+    const AddedToken* added = match(text, at, options);
     if (added == nullptr) {
       ++at;
       continue;

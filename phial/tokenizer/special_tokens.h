@@ -29,14 +29,14 @@ class SpecialTokens {
   explicit SpecialTokens(std::vector<AddedToken> added);
 
   // `text` cut into plain segments and tokens, in order; no empty plain segments.
-  std::vector<Segment> split(std::string_view text, bool parse_special) const;
+  std::vector<Segment> split(std::string_view text, const EncodeOptions& options) const;
 
   // The ones that need parse_special.
   const std::vector<SpecialToken>& specials() const { return specials_; }
   const std::vector<AddedToken>& added() const { return added_; }
 
  private:
-  const AddedToken* match(std::string_view text, size_t at, bool parse_special) const;
+  const AddedToken* match(std::string_view text, size_t at, const EncodeOptions& options) const;
 
   std::vector<AddedToken> added_;  // by first byte, then longest first
   std::vector<SpecialToken> specials_;

@@ -21,11 +21,20 @@ namespace phial::tokenizer {
 
 using TokenId = int32_t;
 
+// Bytes [start, end) of a text.
+struct TextRange {
+  size_t start = 0, end = 0;
+};
+
 struct EncodeOptions {
   // True: text of special (added) tokens becomes their id. False, for anything that a person or a document wrote: it is
   // ordinary text, so that nobody can forge a role marker.
   bool parse_special = false;
   bool add_bos = false;  // prepends bos() if the model has one and the ids do not begin with it
+
+  // With parse_special: what a person or a document wrote inside a prompt. A special token's text that touches one of
+  // these ranges stays ordinary text. In order, without overlap; used during the call only.
+  std::span<const TextRange> plain_ranges = {};
 };
 
 struct SpecialToken {

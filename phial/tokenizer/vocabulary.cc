@@ -62,7 +62,7 @@ std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, EncodeOp
   if (options.add_bos && vocabulary_.bos) ids.push_back(*vocabulary_.bos);
   WordCache cache;
   bool is_first = true;
-  for (const SpecialTokens::Segment& segment : specials_.split(text, options.parse_special)) {
+  for (const SpecialTokens::Segment& segment : specials_.split(text, options)) {
     if (segment.id < 0) {
       encode_plain(segment.text, is_first, cache, ids);
     } else if (!(is_first && options.add_bos && segment.id == vocabulary_.bos)) {
