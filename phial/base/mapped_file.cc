@@ -100,6 +100,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path, LoadMode 
   if (memory == MAP_FAILED) return system_error(path, "map");
   mapped.data_ = static_cast<std::byte*>(memory);
   mapped.size_ = file.size();
+  mapped.is_mapped_ = !copy;
   if (copy) {
     PHIAL_CHECKED(read_exactly(path, file.descriptor(), mapped.data_, mapped.size_));
   }
@@ -114,6 +115,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     path_ = std::move(other.path_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    is_mapped_ = other.is_mapped_;
   }
   return *this;
 }
@@ -124,6 +126,15 @@ void MappedFile::release() {
   if (data_ != nullptr) ::munmap(data_, size_);
   data_ = nullptr;
   size_ = 0;
+}
+
+void MappedFile::forget(std::span<const std::byte> part) const {
+  if (!is_mapped_ || part.empty() || part.data() < data_ || part.data() + part.size() > data_ + size_) return;
+  // Whole pages inside the part only; the mapping itself starts on a page.
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t begin = (static_cast<size_t>(part.data() - data_) + page - 1) / page * page;
+  const size_t end = static_cast<size_t>(part.data() + part.size() - data_) / page * page;
+  if (begin < end) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
 }
 
 Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes) {

@@ -29,6 +29,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
+  // Gives the memory behind `part` back where it can be had from the file again (kMap): for bytes that have been copied
+  // elsewhere. They stay readable. A part outside this file is left alone.
+  void forget(std::span<const std::byte> part) const;
+
  private:
   MappedFile() = default;
   void release();
@@ -36,6 +40,7 @@ class MappedFile {
   std::filesystem::path path_;
   std::byte* data_ = nullptr;
   size_t size_ = 0;
+  bool is_mapped_ = false;  // kMap: the file holds the same bytes
 };
 
 // A small text file, whole. kOutOfRange if it is larger than `max_bytes`.

@@ -50,6 +50,11 @@ class Checkpoint {
   const Tensor* find(std::string_view name) const;          // null if there is none
   Result<const Tensor*> need(std::string_view name) const;  // kCorrupt that names it
 
+  // Gives back the memory of a tensor's bytes that have been copied elsewhere (MappedFile::forget); they stay readable.
+  void release(std::span<const std::byte> bytes) const {
+    for (const MappedFile& file : files_) file.forget(bytes);
+  }
+
   // The bytes of all files together.
   uint64_t total_bytes() const;
 

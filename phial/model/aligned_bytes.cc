@@ -1,0 +1,43 @@
+#include "phial/model/aligned_bytes.h"
+
+#include <sys/mman.h>
+
+#include <string>
+#include <utility>
+
+namespace phial::model {
+
+Result<AlignedBytes> AlignedBytes::make(size_t size, const char* purpose, Pages pages) {
+  AlignedBytes bytes;
+  if (size == 0) return bytes;
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    return Error{
+        Code::kOutOfRange,
+        std::string(purpose) + " needs " + std::to_string((size >> 20) + 1) + " MiB, which this machine refuses",
+        "close other programs, ask for a shorter --context, or use a smaller model"};
+  }
+  bytes.data_ = static_cast<std::byte*>(memory);
+  bytes.size_ = size;
+  // Advice only: a machine without huge pages goes on without.
+  if (pages == Pages::kHuge) ::madvise(memory, size, MADV_HUGEPAGE);
+  return bytes;
+}
+
+AlignedBytes::AlignedBytes(AlignedBytes&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+AlignedBytes& AlignedBytes::operator=(AlignedBytes&& other) noexcept {
+  if (this != &other) {
+    if (data_ != nullptr) ::munmap(data_, size_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+AlignedBytes::~AlignedBytes() {
+  if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+}  // namespace phial::model

@@ -1,0 +1,40 @@
+// Causal attention of some queries over a layer's cache, for one key-value head.
+//
+// A query at position p sees positions (p - window, p], or [0, p] without a window. Scores of all keys are held, then
+// normalised, then mixed: the order of additions depends on positions only, so a query's result has the same bits
+// however many are computed together. Threads: one call a thread; its scratch is its own.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "phial/kernels/kernels.h"
+#include "phial/model/kv_access.h"
+
+namespace phial::model {
+
+struct AttentionShape {
+  int heads_per_kv = 1;  // query heads that share the key-value head
+  int head_dim = 0;
+  int window = 0;  // 0: none
+};
+
+// Queries that are worth computing together, for scores to stay in a core's cache.
+int query_block(int keys, int heads_per_kv);
+// Floats of scratch that attend() needs for `queries` tokens over `keys` positions.
+size_t attention_scratch(int queries, int keys, int heads_per_kv);
+
+struct Queries {
+  const float* q = nullptr;  // [tokens, heads_per_kv, head_dim], tokens q_stride floats apart
+  size_t q_stride = 0;
+  float* out = nullptr;  // the same, out_stride apart
+  size_t out_stride = 0;
+  int first_position = 0;
+  int tokens = 0;
+};
+
+// Promise: keys and values up to the last query's position are in the cache's ring.
+void attend(const kernels::KernelSet& kernels, const AttentionShape& shape, KvAccess& cache, int layer, int kv_head,
+            const Queries& queries, std::span<float> scratch);
+
+}  // namespace phial::model

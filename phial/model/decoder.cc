@@ -1,0 +1,370 @@
+// One pass over a chunk of tokens: every layer is a handful of phases that the threads share (crew.h). Activations of
+// the chunk stand in one workspace; in the fast path they are rounded to 8 bits before each product.
+
+#include "phial/model/decoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "phial/kernels/kernels.h"
+#include "phial/model/attention.h"
+#include "phial/model/crew.h"
+#include "phial/model/decoder_weights.h"
+#include "phial/model/kv_access.h"
+#include "phial/model/memory_plan.h"
+#include "phial/model/workspace.h"
+#include "phial/spec/rope.h"
+#include "phial/tensor/blocks.h"
+
+namespace phial::model {
+namespace {
+
+size_t size(int n) { return static_cast<size_t>(n); }
+
+KvType kv_type(Precision precision) { return precision == Precision::kExact ? KvType::kF32 : KvType::kF16; }
+
+// What one chunk is run with; the same for all threads.
+struct Chunk {
+  const spec::DecoderSpec& spec;
+  const DecoderWeights& weights;
+  const kernels::KernelSet& kernels;
+  Workspace& work;
+  Crew::Shared& shared;
+  KvCache& cache;
+  const spec::RotaryTable& rotary;
+  std::span<const int32_t> ids;
+  size_t wanted_rows;  // 0, 1 (the last) or all
+  float* logits;
+};
+
+// One thread's part of a chunk.
+class Pass {
+ public:
+  Pass(const Chunk& chunk, Team& team)
+      : c_(chunk),
+        spec_(chunk.spec),
+        k_(chunk.kernels),
+        w_(chunk.work),
+        crew_(team, chunk.shared),
+        cache_(chunk.cache),
+        start_(chunk.cache.length()),
+        rows_(chunk.ids.size()) {}
+
+  void run() {
+    embed();
+    for (int i = 0; i < spec_.n_layers; ++i) {
+      if (!layer(i)) return;
+    }
+    finish_layer(c_.weights.final_norm);
+    product(c_.weights.head, w_.hidden, c_.logits, size(spec_.vocab_size));
+  }
+
+ private:
+  size_t hidden() const { return size(spec_.hidden_dim); }
+  size_t q_dim() const { return size(spec_.n_heads) * size(spec_.head_dim); }
+  size_t kv_dim() const { return size(spec_.n_kv_heads) * size(spec_.head_dim); }
+
+  void embed() {
+    crew_.share(rows_, 8, [&](size_t begin, size_t end) {
+      for (size_t t = begin; t < end; ++t) {
+        const StoredRows& table = c_.weights.embedding;
+        tensor::decode_row(table.dtype, table.row(size(c_.ids[t])), 0, std::span<float>(w_.x.row(t), hidden()));
+        spec::rotary_angles(c_.rotary, start_ + static_cast<int>(t), {w_.cos.row(t), c_.rotary.frequencies.size()},
+                            {w_.sin.row(t), c_.rotary.frequencies.size()});
+      }
+    });
+  }
+
+  // False if nothing more is wanted of this chunk.
+  bool layer(int i) {
+    const DecoderWeights::Layer& layer = c_.weights.layers[size(i)];
+    if (i == 0) {
+      normalise(layer.attention_norm);
+    } else {
+      finish_layer(layer.attention_norm);
+    }
+    product(layer.qkv, w_.hidden, w_.qkv.data, w_.qkv.stride);
+    rotate_and_keep(i, layer.qkv_bias);
+    if (i + 1 == spec_.n_layers && c_.wanted_rows < rows_) {  // the last layer's outputs are wanted of few rows
+      first_ = rows_ - c_.wanted_rows;
+      rows_ = c_.wanted_rows;
+      if (rows_ == 0) return false;
+    }
+    attention(i);
+    if (w_.is_integer) round_rows(w_.attended, q_dim());
+    product(layer.output, w_.attended, w_.branch.data, w_.branch.stride);
+    add_branch_and_normalise(layer.output_bias, layer.ffn_norm);
+    product(layer.gate_up, w_.hidden, w_.gate_up.data, w_.gate_up.stride);
+    gate();
+    product(layer.down, w_.activated, w_.branch.data, w_.branch.stride);
+    return true;
+  }
+
+  void round_row(Inputs& rows, size_t t, size_t columns) const {
+    if (!w_.is_integer) return;
+    k_.quantize_q8(rows.floats.row(t), round_up(columns, kernels::kBlock) / kernels::kBlock, rows.blocks.row(t));
+  }
+
+  void round_rows(Inputs& rows, size_t columns) {
+    crew_.share(rows_, 4, [&](size_t begin, size_t end) {
+      for (size_t t = first_ + begin; t < first_ + end; ++t) round_row(rows, t, columns);
+    });
+  }
+
+  void normalise_row(size_t t, const std::vector<float>& gain) const {
+    k_.rmsnorm(w_.x.row(t), gain.data(), hidden(), spec_.norm_eps, w_.hidden.floats.row(t));
+    round_row(w_.hidden, t, hidden());
+  }
+
+  void normalise(const std::vector<float>& gain) {
+    crew_.share(rows_, 4, [&](size_t begin, size_t end) {
+      for (size_t t = first_ + begin; t < first_ + end; ++t) normalise_row(t, gain);
+    });
+  }
+
+  void add_branch_and_normalise(const std::vector<float>& bias, const std::vector<float>& gain) {
+    crew_.share(rows_, 4, [&](size_t begin, size_t end) {
+      for (size_t t = first_ + begin; t < first_ + end; ++t) {
+        if (!bias.empty()) k_.add(bias.data(), w_.branch.row(t), hidden());
+        k_.add(w_.branch.row(t), w_.x.row(t), hidden());
+        normalise_row(t, gain);
+      }
+    });
+  }
+
+  void finish_layer(const std::vector<float>& next_gain) { add_branch_and_normalise({}, next_gain); }
+
+  // y[t] = W x[t] for the rows in use. The output matrix writes its rows from y's first on, others beside their input.
+  void product(const Linear& matrix, const Inputs& x, float* y, size_t y_stride) {
+    float* to = y == c_.logits ? y : y + first_ * y_stride;
+    const Activations in = x.view().from_row(first_);
+    crew_.share(matrix.tile_rows(), matrix.grain(crew_.size()), [&](size_t begin, size_t end) {
+      matrix.multiply(k_, in, rows_, begin, end, to, y_stride, w_.scratch(crew_.index()));
+    });
+  }
+
+  void rotate_and_keep(int layer, const std::vector<float>& bias) {
+    const size_t kv_heads = size(spec_.n_kv_heads);
+    crew_.share(rows_ * kv_heads, 8, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) rotate_and_keep_head(layer, i / kv_heads, i % kv_heads, bias);
+    });
+  }
+
+  // A key-value head of one token and the query heads that read it.
+  void rotate_and_keep_head(int layer, size_t t, size_t kv_head, const std::vector<float>& bias) {
+    const size_t dim = size(spec_.head_dim), half = size(spec_.rope_dims) / 2;
+    const size_t shared_by = size(spec_.n_heads / spec_.n_kv_heads);
+    const size_t q = kv_head * shared_by * dim, k = q_dim() + kv_head * dim, v = k + kv_dim();
+    float* row = w_.qkv.row(t);
+    if (!bias.empty()) {
+      k_.add(bias.data() + q, row + q, shared_by * dim);
+      k_.add(bias.data() + k, row + k, dim);
+      k_.add(bias.data() + v, row + v, dim);
+    }
+    for (size_t h = 0; h < shared_by; ++h) k_.rope_half(row + q + h * dim, w_.cos.row(t), w_.sin.row(t), half);
+    k_.rope_half(row + k, w_.cos.row(t), w_.sin.row(t), half);
+
+    const size_t slot = (size(start_) + t) % size(cache_.ring());
+    const size_t at = slot * dim * cache_.element_bytes();
+    keep(row + k, cache_.keys(layer, static_cast<int>(kv_head)) + at);
+    keep(row + v, cache_.values(layer, static_cast<int>(kv_head)) + at);
+  }
+
+  void keep(const float* from, std::byte* to) const {
+    if (cache_.type() == KvType::kF16) {
+      k_.f32_to_f16(from, size(spec_.head_dim), reinterpret_cast<uint16_t*>(to));
+    } else {
+      std::memcpy(to, from, size(spec_.head_dim) * sizeof(float));
+    }
+  }
+
+  void attention(int layer) {
+    const int shared_by = spec_.n_heads / spec_.n_kv_heads;
+    const int keys = start_ + static_cast<int>(first_ + rows_);
+    const auto block = size(query_block(keys, shared_by));
+    const size_t blocks = round_up(rows_, block) / block;
+    // Few key-value heads would leave threads idle: then each query head is a piece of its own.
+    const bool split = blocks * size(spec_.n_kv_heads) < 4 * size(crew_.size());
+    const int heads = split ? 1 : shared_by;
+    const size_t groups = size(spec_.n_heads / heads);
+    const AttentionShape shape = {.heads_per_kv = heads, .head_dim = spec_.head_dim, .window = spec_.sliding_window};
+    crew_.share(groups * blocks, 1, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        const size_t group = i % groups, row = first_ + (i / groups) * block;
+        const size_t column = group * size(heads) * size(spec_.head_dim);
+        const Queries queries = {.q = w_.qkv.row(row) + column,
+                                 .q_stride = w_.qkv.stride,
+                                 .out = w_.attended.floats.row(row) + column,
+                                 .out_stride = w_.attended.floats.stride,
+                                 .first_position = start_ + static_cast<int>(row),
+                                 .tokens = static_cast<int>(std::min(block, first_ + rows_ - row))};
+        attend(k_, shape, cache_, layer, static_cast<int>(group) * heads / shared_by, queries,
+               w_.scratch(crew_.index()));
+      }
+    });
+  }
+
+  // Pieces of a row, so that one token keeps all threads busy. Their borders are fixed: what a vector's end computes
+  // may differ from its middle in the last bit.
+  void gate() {
+    constexpr size_t kPiece = 1024;
+    const size_t ffn = size(spec_.ffn_dim), pieces = round_up(ffn, kPiece) / kPiece;
+    crew_.share(rows_ * pieces, 4, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        const size_t t = first_ + i / pieces, from = i % pieces * kPiece, count = std::min(kPiece, ffn - from);
+        float* gates = w_.gate_up.row(t) + from;
+        float* out = w_.activated.floats.row(t) + from;
+        if (spec_.activation == spec::Activation::kSwiGlu) {
+          k_.silu_mul(gates, gates + ffn, count, out);
+        } else {
+          k_.gelu(gates, count);
+          for (size_t d = 0; d < count; ++d) out[d] = gates[d] * gates[ffn + d];
+        }
+        if (w_.is_integer) {
+          k_.quantize_q8(out, round_up(count, kernels::kBlock) / kernels::kBlock,
+                         w_.activated.blocks.row(t) + from / kernels::kBlock);
+        }
+      }
+    });
+  }
+
+  const Chunk& c_;
+  const spec::DecoderSpec& spec_;
+  const kernels::KernelSet& k_;
+  Workspace& w_;
+  Crew crew_;
+  KvAccess cache_;
+  int start_;         // position of the chunk's first token
+  size_t first_ = 0;  // rows in use: [first_, first_ + rows_)
+  size_t rows_;
+};
+
+class PackedDecoder final : public Decoder {
+ public:
+  PackedDecoder(std::shared_ptr<const formats::Checkpoint> checkpoint, spec::DecoderSpec spec, Precision precision,
+                DecoderWeights weights, Workspace work, ThreadPool& pool)
+      : checkpoint_(std::move(checkpoint)),
+        spec_(std::move(spec)),
+        precision_(precision),
+        weights_(std::move(weights)),
+        work_(std::move(work)),
+        pool_(pool) {}
+
+  const spec::DecoderSpec& spec() const override { return spec_; }
+  Precision precision() const override { return precision_; }
+  Result<KvCache> make_cache(int capacity_tokens) const override {
+    return KvCache::make(spec_, capacity_tokens, kv_type(precision_));
+  }
+
+  Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
+                 std::vector<float>& logits) const override {
+    PHIAL_CHECKED(check(ids, cache));
+    const size_t vocab = size(spec_.vocab_size);
+    const bool all = which == LogitsOf::kAll;
+    logits.resize(ids.empty() || which == LogitsOf::kNone ? 0 : (all ? ids.size() : 1) * vocab);
+    const spec::RotaryTable& rotary = table == spec::RopeTable::kLong ? long_ : short_;
+    for (size_t done = 0; done < ids.size();) {
+      const size_t count = std::min(ids.size() - done, size(kPrefillChunk));
+      const bool is_last = done + count == ids.size();
+      const size_t wanted = all ? count : which == LogitsOf::kLast && is_last ? 1 : 0;
+      Crew::Shared shared;
+      const Chunk chunk = {.spec = spec_,
+                           .weights = weights_,
+                           .kernels = kernels_,
+                           .work = work_,
+                           .shared = shared,
+                           .cache = cache,
+                           .rotary = rotary,
+                           .ids = ids.subspan(done, count),
+                           .wanted_rows = wanted,
+                           .logits = logits.data() + (all ? done * vocab : 0)};
+      work_.reserve_scratch(scratch_floats(cache.length() + static_cast<int>(count), count));
+      pool_.run_team([&](Team& team) { Pass(chunk, team).run(); });
+      KvAccess(cache).advance(static_cast<int>(count));
+      done += count;
+    }
+    return ok();
+  }
+
+ private:
+  Status check(std::span<const int32_t> ids, KvCache& cache) const {
+    if (!KvAccess(cache).fits(spec_, kv_type(precision_))) {
+      return Error{Code::kInvalid, "this cache was made for another model", "make it with Decoder::make_cache"};
+    }
+    if (ids.size() > size(cache.capacity() - cache.length())) {
+      return Error{Code::kOutOfRange,
+                   std::to_string(cache.length()) + " tokens and " + std::to_string(ids.size()) +
+                       " new ones exceed a context of " + std::to_string(cache.capacity()),
+                   "ask for a longer --context, or shorten the text"};
+    }
+    for (const int32_t id : ids) {
+      if (id < 0 || id >= spec_.vocab_size) {
+        return Error{
+            Code::kInvalid,
+            "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(spec_.vocab_size),
+            "use ids from 0 to " + std::to_string(spec_.vocab_size - 1)};
+      }
+    }
+    return ok();
+  }
+
+  size_t scratch_floats(int keys, size_t tokens) const {
+    size_t most = weights_.head.scratch_floats(tokens);
+    for (const Linear* linear : {&weights_.layers.front().qkv, &weights_.layers.front().output,
+                                 &weights_.layers.front().gate_up, &weights_.layers.front().down}) {
+      most = std::max(most, linear->scratch_floats(tokens));
+    }
+    const int shared_by = spec_.n_heads / spec_.n_kv_heads;
+    return std::max(most, attention_scratch(query_block(keys, shared_by), keys, shared_by));
+  }
+
+  std::shared_ptr<const formats::Checkpoint> checkpoint_;
+  spec::DecoderSpec spec_;
+  Precision precision_;
+  DecoderWeights weights_;
+  mutable Workspace work_;  // forward() has one caller at a time, as the pool has
+  ThreadPool& pool_;
+  const kernels::KernelSet& kernels_ = kernels::active();
+  spec::RotaryTable short_ = spec::rotary_table(spec_, spec::RopeTable::kShort);
+  spec::RotaryTable long_ = spec::rotary_table(spec_, spec::RopeTable::kLong);
+};
+
+WorkspaceShape workspace_shape(const spec::DecoderSpec& spec, Precision precision, int threads) {
+  const size_t q = size(spec.n_heads) * size(spec.head_dim), kv = size(spec.n_kv_heads) * size(spec.head_dim);
+  return {.rows = size(kPrefillChunk),
+          .hidden = size(spec.hidden_dim),
+          .qkv = q + 2 * kv,
+          .attended = q,
+          .ffn_in = 2 * size(spec.ffn_dim),
+          .ffn_out = size(spec.ffn_dim),
+          .half_rotary = size(spec.rope_dims) / 2,
+          .is_integer = precision == Precision::kFast,
+          .threads = threads};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const formats::Checkpoint> checkpoint,
+                                               const spec::DecoderSpec& spec, Precision precision, ThreadPool& pool) {
+  PHIAL_CHECKED(spec::validate(spec));
+  PHIAL_TRY(DecoderTensors tensors, bind(*checkpoint, spec));
+  PHIAL_TRY(DecoderWeights weights, pack(*checkpoint, std::move(tensors), precision, pool));
+  PHIAL_TRY(Workspace work, Workspace::make(workspace_shape(spec, precision, pool.threads())));
+  return std::unique_ptr<Decoder>(std::make_unique<PackedDecoder>(std::move(checkpoint), spec, precision,
+                                                                  std::move(weights), std::move(work), pool));
+}
+
+Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
+                                 Precision precision, int context_tokens) {
+  PHIAL_CHECKED(spec::validate(spec));
+  PHIAL_TRY(const DecoderTensors tensors, bind(checkpoint, spec));
+  const PlanInput input = {.weights_bytes = packed_bytes(tensors, precision),
+                           .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),
+                           .kv_type = kv_type(precision),
+                           .context_tokens = context_tokens};
+  return make_plan(spec, input, available_memory());
+}
+
+}  // namespace phial::model

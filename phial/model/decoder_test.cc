@@ -1,0 +1,293 @@
+#include "phial/model/decoder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "phial/model/golden_files.h"
+#include "phial/spec/rope.h"
+
+namespace phial::model {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr double kExact = 1e-3;  // the fixtures' own tolerance; a correct implementation lands near 2e-5
+
+struct Fixture {
+  const char* folder;
+  const char* file;  // "": the Hugging Face folder itself
+};
+
+std::string fixture_name(const testing::TestParamInfo<Fixture>& info) {
+  std::string name = std::string(info.param.folder) + (*info.param.file != '\0' ? "_gguf" : "_folder");
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+// Which table a sequence of `total` tokens takes.
+spec::RopeTable table_for(const Decoder& decoder, size_t total) {
+  return spec::choose_rope_table(decoder.spec(), spec::RopePolicy::kDynamic, static_cast<int>(total));
+}
+
+class Golden : public testing::TestWithParam<Fixture> {
+ protected:
+  std::filesystem::path path() const {
+    const auto folder = golden(GetParam().folder);
+    return *GetParam().file != '\0' ? folder / GetParam().file : folder;
+  }
+  ThreadPool pool{2};
+};
+
+TEST_P(Golden, ExactLogitsAreThoseOfTheReference) {
+  const auto decoder = load_model(path(), Precision::kExact, pool);
+  ASSERT_NE(decoder, nullptr);
+  const Expected expected(golden(GetParam().folder) / "expected");
+  for (const GoldenCase& c : expected.cases()) {
+    const auto logits = run_all(*decoder, c.prompt, table_for(*decoder, c.prompt.size()));
+    EXPECT_LE(largest_difference(logits, expected.floats(c.name + ".logits")), kExact) << c.name;
+  }
+}
+
+// Step by step with the cache; a sequence that outgrows the short rotary table starts anew, as an engine does.
+TEST_P(Golden, ExactGreedyIdsAreThoseOfTheReference) {
+  const auto decoder = load_model(path(), Precision::kExact, pool);
+  ASSERT_NE(decoder, nullptr);
+  const Expected expected(golden(GetParam().folder) / "expected");
+  for (const GoldenCase& c : expected.cases()) {
+    const auto steps = expected.floats(c.name + ".gen_logits");
+    std::vector<int32_t> ids = c.prompt;
+    auto cache = decoder->make_cache(static_cast<int>(c.prompt.size() + c.greedy.size()));
+    ASSERT_TRUE(cache);
+    auto table = table_for(*decoder, ids.size());
+    for (size_t k = 0; k < c.greedy.size(); ++k) {
+      if (table_for(*decoder, ids.size()) != table) {
+        table = table_for(*decoder, ids.size());
+        cache->truncate(0);
+      }
+      const std::span<const int32_t> fresh = std::span(ids).subspan(static_cast<size_t>(cache->length()));
+      const auto logits = run(*decoder, *cache, fresh, LogitsOf::kLast, table);
+      ASSERT_EQ(best(logits), c.greedy[k]) << c.name << " step " << k;
+      const std::span<const float> wanted = std::span(steps).subspan(k * logits.size(), logits.size());
+      EXPECT_LE(largest_difference(logits, wanted), kExact) << c.name << " step " << k;
+      ids.push_back(c.greedy[k]);
+    }
+  }
+}
+
+// 8-bit activations move logits of spread 3 by some tenths; weights of 16 bit lose little in 8-bit blocks.
+TEST_P(Golden, FastLogitsAreNear) {
+  const auto decoder = load_model(path(), Precision::kFast, pool);
+  ASSERT_NE(decoder, nullptr);
+  const Expected expected(golden(GetParam().folder) / "expected");
+  for (const GoldenCase& c : expected.cases()) {
+    const auto logits = run_all(*decoder, c.prompt, table_for(*decoder, c.prompt.size()));
+    EXPECT_LE(rms_difference(logits, expected.floats(c.name + ".logits")), 0.3) << c.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
+                         testing::Values(Fixture{"phi3-mini-like", ""}, Fixture{"phi3-mini-like", "model.gguf"},
+                                         Fixture{"phi3-medium-like", ""}, Fixture{"phi3-medium-like", "model.gguf"},
+                                         Fixture{"phi3-128k-like", ""}, Fixture{"phi3-128k-like", "model.gguf"},
+                                         Fixture{"llama-like", ""}, Fixture{"llama-like", "model.gguf"}),
+                         fixture_name);
+
+TEST(Decoder, WindowExtraShowsOneKeyMore) {
+  ThreadPool pool(2);
+  const Expected expected(golden("phi3-mini-like") / "expected");
+  for (const char* file : {"", "model.gguf"}) {
+    const auto decoder = load_model(golden("phi3-mini-like") / file, Precision::kExact, pool, 1);
+    ASSERT_NE(decoder, nullptr);
+    for (const GoldenCase& c : expected.cases()) {
+      const auto wanted = expected.floats(c.name + ".logits_window_plus_one");
+      EXPECT_LE(largest_difference(run_all(*decoder, c.prompt), wanted), kExact) << c.name;
+    }
+  }
+}
+
+TEST(Decoder, BothRotaryTablesGiveTheReferencesLogits) {
+  ThreadPool pool(2);
+  const auto decoder = load_model(golden("phi3-128k-like"), Precision::kExact, pool);
+  ASSERT_NE(decoder, nullptr);
+  const Expected expected(golden("phi3-128k-like") / "expected");
+  for (const GoldenCase& c : expected.cases()) {
+    const auto logits = run_all(*decoder, c.prompt, spec::RopeTable::kLong);
+    EXPECT_LE(largest_difference(logits, expected.floats(c.name + ".logits_always_long")), kExact) << c.name;
+  }
+}
+
+TEST(Decoder, QuantisedFilesGiveTheReferencesLogits) {
+  ThreadPool pool(2);
+  const Expected expected(golden("phi3-mini-like") / "expected-quant");
+  for (const GoldenCase& c : expected.cases()) {
+    const std::string file = "model-" + c.name.substr(0, 4) + ".gguf";
+    const auto wanted = expected.floats(c.name + ".logits");
+    const auto exact = load_model(golden("phi3-mini-like") / file, Precision::kExact, pool);
+    const auto fast = load_model(golden("phi3-mini-like") / file, Precision::kFast, pool);
+    ASSERT_TRUE(exact != nullptr && fast != nullptr);
+    EXPECT_LE(largest_difference(run_all(*exact, c.prompt), wanted), kExact) << c.name;
+    EXPECT_LE(rms_difference(run_all(*fast, c.prompt), wanted), 0.3) << c.name;
+
+    auto cache = exact->make_cache(static_cast<int>(c.prompt.size() + c.greedy.size()));
+    std::vector<int32_t> fresh = c.prompt;
+    for (const int32_t id : c.greedy) {
+      ASSERT_EQ(best(run(*exact, *cache, fresh, LogitsOf::kLast)), id) << c.name;
+      fresh = {id};
+    }
+  }
+}
+
+// A long text of many chunks, more than the window and the ring.
+std::vector<int32_t> long_text(size_t length, int vocab) {
+  std::vector<int32_t> ids(length);
+  for (size_t i = 0; i < length; ++i)
+    ids[i] = static_cast<int32_t>((i * 7919 + i * i * 31) % static_cast<size_t>(vocab));
+  return ids;
+}
+
+// Every row's logits, with rows fed in pieces of `step`.
+std::vector<float> run_in_steps(const Decoder& decoder, std::span<const int32_t> ids, size_t step) {
+  auto cache = decoder.make_cache(static_cast<int>(ids.size()));
+  std::vector<float> all;
+  for (size_t i = 0; i < ids.size(); i += step) {
+    const auto logits = run(decoder, *cache, ids.subspan(i, std::min(step, ids.size() - i)), LogitsOf::kAll);
+    all.insert(all.end(), logits.begin(), logits.end());
+  }
+  return all;
+}
+
+TEST(Decoder, LogitsHaveTheSameBitsForAnyThreadsAndRows) {
+  for (const Precision precision : {Precision::kExact, Precision::kFast}) {
+    for (const char* folder : {"phi3-mini-like", "phi3-medium-like"}) {
+      ThreadPool one(1);
+      const auto ids = long_text(600, 384);
+      const auto wanted = run_all(*load_model(golden(folder), precision, one), ids);
+      for (const int threads : {1, 2, 7}) {
+        ThreadPool pool(threads);
+        const auto decoder = load_model(golden(folder), precision, pool);
+        for (const size_t step : {1, 2, 5, 64, 600}) {
+          if (threads == 7 && step < 600) continue;
+          EXPECT_EQ(run_in_steps(*decoder, ids, step), wanted) << folder << " threads " << threads << " step " << step;
+        }
+      }
+    }
+  }
+}
+
+TEST(Decoder, TheLastRowAloneHasTheSameBits) {
+  ThreadPool pool(2);
+  const auto decoder = load_model(golden("phi3-mini-like"), Precision::kFast, pool);
+  const auto ids = long_text(300, 384);
+  const auto all = run_all(*decoder, ids);
+  auto cache = decoder->make_cache(300);
+  EXPECT_TRUE(run(*decoder, *cache, std::span(ids).first(40), LogitsOf::kNone).empty());
+  const auto last = run(*decoder, *cache, std::span(ids).subspan(40), LogitsOf::kLast);
+  EXPECT_EQ(last, std::vector<float>(all.end() - 384, all.end()));
+}
+
+TEST(Decoder, TruncatedCacheContinuesAsIfTheRestHadNeverBeen) {
+  ThreadPool pool(2);
+  const auto decoder = load_model(golden("phi3-mini-like"), Precision::kExact, pool);
+  const auto ids = long_text(500, 384);
+  const auto wanted = run_all(*decoder, ids);
+  auto cache = decoder->make_cache(500);
+  run(*decoder, *cache, std::span(ids).first(400), LogitsOf::kNone);
+  cache->truncate(380);  // still in the ring
+  ASSERT_EQ(cache->length(), 380);
+  const auto tail = run(*decoder, *cache, std::span(ids).subspan(380), LogitsOf::kAll);
+  EXPECT_EQ(tail, std::vector<float>(wanted.begin() + 380 * 384, wanted.end()));
+  cache->truncate(100);  // long overwritten
+  EXPECT_EQ(cache->length(), 0);
+}
+
+TEST(Decoder, WhatCannotRunIsAnErrorAndLeavesTheCacheAlone) {
+  ThreadPool pool(1);
+  const auto decoder = load_model(golden("llama-like"), Precision::kExact, pool);
+  auto cache = decoder->make_cache(4);
+  std::vector<float> logits;
+  const std::vector<int32_t> too_many = {1, 2, 3, 4, 5}, unknown = {1, 384}, negative = {-1};
+  auto status = decoder->forward(too_many, spec::RopeTable::kShort, LogitsOf::kLast, *cache, logits);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, Code::kOutOfRange);
+  EXPECT_THAT(status.error().message, HasSubstr("context of 4"));
+  for (const auto& ids : {unknown, negative}) {
+    status = decoder->forward(ids, spec::RopeTable::kShort, LogitsOf::kLast, *cache, logits);
+    ASSERT_FALSE(status);
+    EXPECT_THAT(status.error().message, HasSubstr("outside the vocabulary of 384"));
+  }
+  EXPECT_EQ(cache->length(), 0);
+  const auto other = load_model(golden("phi3-mini-like"), Precision::kExact, pool);
+  auto foreign = other->make_cache(4);
+  EXPECT_FALSE(decoder->forward(negative, spec::RopeTable::kShort, LogitsOf::kLast, *foreign, logits));
+  EXPECT_FALSE(decoder->make_cache(0));
+}
+
+TEST(Decoder, WeightsOfAnotherShapeAreNamed) {
+  ThreadPool pool(1);
+  const auto checkpoint = open_model(golden("llama-like"));
+  auto spec = *Decoder::read_spec(*checkpoint);
+  spec.ffn_dim = 128;
+  const auto decoder = Decoder::load(checkpoint, spec, Precision::kFast, pool);
+  ASSERT_FALSE(decoder);
+  EXPECT_THAT(decoder.error().message, HasSubstr("mlp.gate_proj.weight' has shape [176, 64], wanted [128, 64]"));
+  spec = *Decoder::read_spec(*checkpoint);
+  spec.n_layers = 2;
+  EXPECT_THAT(Decoder::load(checkpoint, spec, Precision::kFast, pool).error().message, HasSubstr("has no place"));
+  spec.n_layers = 4;
+  EXPECT_THAT(Decoder::load(checkpoint, spec, Precision::kFast, pool).error().message, HasSubstr("model.layers.3."));
+}
+
+TEST(Decoder, PlanTellsWhatFits) {
+  const auto checkpoint = open_model(golden("phi3-medium-like"));
+  const auto spec = *Decoder::read_spec(*checkpoint);
+  const auto plan = Decoder::plan(*checkpoint, spec, Precision::kFast, 1000);
+  ASSERT_TRUE(plan) << plan.error().text();
+  EXPECT_EQ(plan->kv_bytes, 2U * 2 * 2 * 2 * 16 * 1000);  // keys and values, f16, layers, heads, head_dim
+  EXPECT_GT(plan->weights_bytes, 300000U);                // 303,744 weights in matrices, about a byte each
+  EXPECT_LT(plan->weights_bytes, 350000U);
+  EXPECT_TRUE(plan->fits());
+  EXPECT_EQ(plan->largest_context_that_fits, spec.context);
+}
+
+// Embedded default model; its file is not in the tree.
+class Smol : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* folder = std::getenv("PHIAL_MODELS");
+    if (folder == nullptr) GTEST_SKIP() << "PHIAL_MODELS names no folder with SmolLM2-135M-Instruct.Q4_1.gguf";
+    path = std::filesystem::path(folder) / "SmolLM2-135M-Instruct.Q4_1.gguf";
+  }
+  std::filesystem::path path;
+  ThreadPool pool{usable_cores()};
+};
+
+TEST_F(Smol, ExactAnswersAreThoseOfTheReference) {
+  const auto decoder = load_model(path, Precision::kExact, pool);
+  ASSERT_NE(decoder, nullptr);
+  const Expected expected(golden("real/smollm2-135m-instruct-q4_1") / "expected");
+  for (const GoldenCase& c : expected.cases()) {
+    auto cache = decoder->make_cache(static_cast<int>(c.prompt.size() + c.greedy.size()));
+    auto logits = run(*decoder, *cache, c.prompt, LogitsOf::kLast);
+    EXPECT_LE(largest_difference(logits, expected.floats(c.name + ".logits_last")), kExact) << c.name;
+    for (size_t k = 0; k < c.safe_prefix; ++k) {
+      ASSERT_EQ(best(logits), c.greedy[k]) << c.name << " step " << k;
+      logits = run(*decoder, *cache, std::span(c.greedy).subspan(k, 1), LogitsOf::kLast);
+    }
+  }
+}
+
+TEST_F(Smol, FastLogitsAreNear) {
+  const auto decoder = load_model(path, Precision::kFast, pool);
+  ASSERT_NE(decoder, nullptr);
+  const Expected expected(golden("real/smollm2-135m-instruct-q4_1") / "expected");
+  for (const GoldenCase& c : expected.cases()) {
+    auto cache = decoder->make_cache(static_cast<int>(c.prompt.size()));
+    const auto logits = run(*decoder, *cache, c.prompt, LogitsOf::kLast);
+    EXPECT_LE(rms_difference(logits, expected.floats(c.name + ".logits_last")), 0.3) << c.name;
+  }
+}
+
+}  // namespace
+}  // namespace phial::model

@@ -1,0 +1,56 @@
+// A checkpoint's tensors bound to the places of a decoder, by Hugging Face's names or GGUF's. Used inside model only.
+//
+// Two steps: bind() finds and checks every tensor and allocates nothing large; pack() turns them into matrices. The
+// memory plan stands between them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/model/decoder.h"
+#include "phial/model/matrix.h"
+#include "phial/spec/spec.h"
+
+namespace phial::model {
+
+using LinearSource = std::vector<StoredRows>;
+
+struct DecoderTensors {
+  struct Layer {
+    std::vector<float> attention_norm, ffn_norm;
+    std::vector<float> qkv_bias, output_bias;  // empty: none
+    LinearSource qkv, output, gate_up, down;
+  };
+  StoredRows embedding;
+  std::vector<float> final_norm;
+  LinearSource head;
+  std::vector<Layer> layers;
+};
+
+struct DecoderWeights {
+  struct Layer {
+    std::vector<float> attention_norm, ffn_norm;
+    std::vector<float> qkv_bias, output_bias;
+    Linear qkv, output, gate_up, down;
+  };
+  StoredRows embedding;
+  std::vector<float> final_norm;
+  Linear head;
+  std::vector<Layer> layers;
+};
+
+// Every shape checked; kCorrupt names a tensor that is missing or misshapen, kUnsupported one that has no place.
+Result<DecoderTensors> bind(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec);
+
+// The layout that a matrix gets. Exact weights are unpacked to f32 where the whole model is small, else read in place.
+Layout layout_for(const DecoderTensors& tensors, Precision precision, tensor::DType dtype);
+
+uint64_t packed_bytes(const DecoderTensors& tensors, Precision precision);
+
+Result<DecoderWeights> pack(const formats::Checkpoint& checkpoint, DecoderTensors tensors, Precision precision,
+                            ThreadPool& pool);
+
+}  // namespace phial::model

@@ -1,0 +1,23 @@
+// What a model will take, and what the machine has. Used inside model only.
+#pragma once
+
+#include <cstdint>
+
+#include "phial/model/decoder.h"
+#include "phial/model/kv_cache.h"
+#include "phial/spec/spec.h"
+
+namespace phial::model {
+
+struct PlanInput {
+  uint64_t weights_bytes = 0, scratch_bytes = 0;
+  KvType kv_type = KvType::kF16;
+  int context_tokens = 0;
+};
+
+MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint64_t available_bytes);
+
+// Memory that this process may still take: the machine's, and its containers' limits.
+uint64_t available_memory();
+
+}  // namespace phial::model

@@ -1,0 +1,46 @@
+// Stored weights -> tiles of 16 rows, as the kernels read them.
+//
+// Exact where the tile can hold what is stored: Q4_0, Q4_1, Q5_0, Q8_0 and IQ4_NL keep every bit, Q4_K has its scales
+// rounded to f16, the rest is rounded to 8 bits with a scale for 32 weights.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "phial/tensor/dtype.h"
+
+namespace phial::model {
+
+// kF32: w[d * 16 + r] of a tile row, exact. kStored: not packed.
+enum class Layout { kQ4, kQ4Min, kQ8, kF32, kStored };
+
+// Where rows of a matrix stand in the file. GGUF's "llama" stores the rows of a head for rotation of adjacent pairs:
+// what the half-split rotation calls rows d and d + half lies at 2d and 2d + 1.
+struct RowOrder {
+  size_t head_dim = 0;  // 0: rows are where they belong
+  size_t rope_dims = 0;
+
+  size_t stored_row(size_t row) const;
+};
+
+// A view of rows in a checkpoint.
+struct StoredRows {
+  const std::byte* bytes = nullptr;
+  tensor::DType dtype = tensor::DType::kF32;
+  size_t rows = 0, cols = 0;
+  size_t row_bytes = 0;
+  RowOrder order;
+
+  const std::byte* row(size_t r) const { return bytes + order.stored_row(r) * row_bytes; }
+};
+
+Layout fast_layout(tensor::DType dtype);
+
+// Bytes of one tile row (16 rows, all columns).
+size_t tile_row_bytes(Layout layout, size_t cols);
+
+// Writes tile row `tile`; rows beyond the last are zero. Promise: layout is not kStored, `out` holds tile_row_bytes().
+void pack_tile_row(const StoredRows& source, Layout layout, size_t tile, std::byte* out);
+
+}  // namespace phial::model

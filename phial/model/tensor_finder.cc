@@ -1,0 +1,61 @@
+#include "phial/model/tensor_finder.h"
+
+#include <algorithm>
+
+#include "phial/tensor/blocks.h"
+
+namespace phial::model {
+namespace {
+
+template <class Range>
+std::string shape_text(const Range& shape) {
+  std::string text = "[";
+  for (const uint64_t n : shape) {
+    if (text.size() > 1) text += ", ";
+    text += std::to_string(n);
+  }
+  return text + "]";
+}
+
+}  // namespace
+
+Result<const formats::Tensor*> TensorFinder::find(const std::string& name, std::initializer_list<uint64_t> wanted) {
+  PHIAL_TRY(const formats::Tensor* tensor, checkpoint_.need(name));
+  if (!std::equal(wanted.begin(), wanted.end(), tensor->shape.begin(), tensor->shape.end())) {
+    return Error{Code::kCorrupt,
+                 checkpoint_.path().string() + ": tensor '" + name + "' has shape " + shape_text(tensor->shape) +
+                     ", wanted " + shape_text(wanted),
+                 "the weights do not belong to this configuration; download the model again"};
+  }
+  const auto& type = tensor::info(tensor->dtype);
+  if (!tensor::is_weight_type(tensor->dtype) || *(wanted.end() - 1) % type.block_size != 0) {
+    return Error{Code::kUnsupported,
+                 checkpoint_.path().string() + ": tensor '" + name + "' is stored as " + std::string(type.name) +
+                     ", which cannot hold weights of shape " + shape_text(wanted),
+                 "convert the model anew"};
+  }
+  used_.insert(name);
+  return tensor;
+}
+
+Result<StoredRows> TensorFinder::matrix(const std::string& name, uint64_t rows, uint64_t cols) {
+  PHIAL_TRY(const formats::Tensor* tensor, find(name, {rows, cols}));
+  const auto row_bytes = tensor::bytes_of(tensor->dtype, cols);
+  if (!row_bytes) return Error{Code::kCorrupt, "tensor '" + name + "' has rows that are no whole blocks", ""};
+  StoredRows stored;
+  stored.bytes = tensor->bytes.data();
+  stored.dtype = tensor->dtype;
+  stored.rows = rows;
+  stored.cols = cols;
+  stored.row_bytes = *row_bytes;
+  return stored;
+}
+
+Result<std::vector<float>> TensorFinder::vector(const std::string& name, uint64_t size) {
+  PHIAL_TRY(const formats::Tensor* tensor, find(name, {size}));
+  std::vector<float> values(size);
+  tensor::decode_row(tensor->dtype, tensor->bytes.data(), 0, values);
+  return values;
+}
+
+}  // namespace phial::model

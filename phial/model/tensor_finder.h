@@ -1,0 +1,32 @@
+// Tensors of a checkpoint with the shape that a model wants, or an error that names them. Used inside model only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/model/matrix.h"
+
+namespace phial::model {
+
+class TensorFinder {
+ public:
+  explicit TensorFinder(const formats::Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
+
+  bool has(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
+  Result<StoredRows> matrix(const std::string& name, uint64_t rows, uint64_t cols);
+  Result<std::vector<float>> vector(const std::string& name, uint64_t size);
+
+  bool was_used(const std::string& name) const { return used_.contains(name); }
+
+ private:
+  Result<const formats::Tensor*> find(const std::string& name, std::initializer_list<uint64_t> wanted);
+
+  const formats::Checkpoint& checkpoint_;
+  std::unordered_set<std::string> used_;
+};
+
+}  // namespace phial::model

@@ -1,0 +1,96 @@
+#include "phial/model/text_encoder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "phial/model/golden_files.h"
+
+namespace phial::model {
+namespace {
+
+using testing::HasSubstr;
+
+// Embedded default model; its files are not in the tree.
+class MiniLm : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* models = std::getenv("PHIAL_MODELS");
+    if (models == nullptr) GTEST_SKIP() << "PHIAL_MODELS names no folder with all-MiniLM-L6-v2";
+    folder = std::filesystem::path(models) / "all-MiniLM-L6-v2";
+    for (const Json& one : expected.json()["sentences"]) sentences.push_back(one["ids"]);
+  }
+
+  std::unique_ptr<TextEncoder> load(Precision precision) {
+    const auto checkpoint = open_model(folder);
+    const auto pooling_text = read_text_file(folder / "1_Pooling/config.json");
+    const auto longest_text = read_text_file(folder / "sentence_bert_config.json");
+    const Json pooling = *parse_json(*pooling_text), longest = *parse_json(*longest_text);
+    const auto spec = spec::encoder_from_configs(checkpoint->metadata(), &longest, &pooling);
+    EXPECT_TRUE(spec) << (spec ? "" : spec.error().text());
+    EXPECT_EQ(spec->max_tokens, 256);
+    auto encoder = TextEncoder::load(checkpoint, *spec, precision, pool);
+    EXPECT_TRUE(encoder) << (encoder ? "" : encoder.error().text());
+    return *std::move(encoder);
+  }
+
+  std::filesystem::path folder;
+  Expected expected{golden("real/all-minilm-l6-v2") / "expected"};
+  std::vector<std::vector<int32_t>> sentences;
+  ThreadPool pool{2};
+};
+
+double least_cosine(std::span<const float> a, std::span<const float> b, size_t dim) {
+  double least = 1;
+  for (size_t i = 0; i < a.size(); i += dim) {
+    double dot = 0;
+    for (size_t d = 0; d < dim; ++d) dot += static_cast<double>(a[i + d]) * static_cast<double>(b[i + d]);
+    least = std::min(least, dot);
+  }
+  return least;
+}
+
+TEST_F(MiniLm, ExactEmbeddingsAreThoseOfTheReference) {
+  const auto embeddings = load(Precision::kExact)->embed(sentences);
+  ASSERT_TRUE(embeddings);
+  const auto wanted = expected.floats("embeddings");
+  EXPECT_LE(largest_difference(*embeddings, wanted), 1e-5);
+  EXPECT_GE(least_cosine(*embeddings, wanted, 384), 0.99999);
+}
+
+TEST_F(MiniLm, FastEmbeddingsPointTheSameWay) {
+  const auto embeddings = load(Precision::kFast)->embed(sentences);
+  ASSERT_TRUE(embeddings);
+  EXPECT_GE(least_cosine(*embeddings, expected.floats("embeddings"), 384), 0.998);
+}
+
+TEST_F(MiniLm, AnEmbeddingDoesNotDependOnItsNeighbours) {
+  std::vector<int32_t> longest(256, 2003);
+  longest.front() = 101;
+  longest.back() = 102;
+  for (int i = 0; i < 3; ++i) sentences.insert(sentences.begin() + 4 * i, longest);  // several slabs
+  for (const Precision precision : {Precision::kExact, Precision::kFast}) {
+    const auto encoder = load(precision);
+    const auto together = encoder->embed(sentences);
+    ASSERT_TRUE(together);
+    for (const size_t i : {size_t{0}, size_t{7}, sentences.size() - 1}) {
+      const auto alone = encoder->embed(std::span(sentences).subspan(i, 1));
+      ASSERT_TRUE(alone);
+      EXPECT_EQ(*alone, std::vector<float>(together->begin() + static_cast<std::ptrdiff_t>(i * 384),
+                                           together->begin() + static_cast<std::ptrdiff_t>((i + 1) * 384)));
+    }
+  }
+}
+
+TEST_F(MiniLm, WhatItCannotEmbedIsAnError) {
+  const auto encoder = load(Precision::kExact);
+  const std::vector<std::vector<int32_t>> empty(1), too_long(1, std::vector<int32_t>(257, 5)), unknown = {{101, 30522}};
+  EXPECT_EQ(encoder->embed(empty).error().code, Code::kOutOfRange);
+  EXPECT_THAT(encoder->embed(too_long).error().message, HasSubstr("257 tokens"));
+  EXPECT_THAT(encoder->embed(unknown).error().message, HasSubstr("outside the vocabulary of 30522"));
+  EXPECT_TRUE(encoder->embed({})->empty());
+}
+
+}  // namespace
+}  // namespace phial::model
