@@ -36,15 +36,18 @@ bool is_border(std::string_view text, uint64_t at) {
   return at == text.size() || (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80);
 }
 
+// A whole number that is not negative. In memory such a number may be of either of JSON's integer kinds.
 std::optional<uint64_t> as_offset(const Json& value) {
-  if (!value.is_number_unsigned()) return std::nullopt;
-  return value.get<uint64_t>();
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  if (value.is_number_integer() && value.get<int64_t>() >= 0) return static_cast<uint64_t>(value.get<int64_t>());
+  return std::nullopt;
 }
 
 // A number of pages or levels: 0 to what an int holds.
 std::optional<int> as_small(const Json& value) {
-  if (!value.is_number_unsigned() || value.get<uint64_t>() > std::numeric_limits<int>::max()) return std::nullopt;
-  return value.get<int>();
+  const auto number = as_offset(value);
+  if (!number || *number > static_cast<uint64_t>(std::numeric_limits<int>::max())) return std::nullopt;
+  return static_cast<int>(*number);
 }
 
 std::optional<float> as_coordinate(const Json& value) {
