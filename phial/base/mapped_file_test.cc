@@ -1,0 +1,118 @@
+#include "phial/base/mapped_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace phial {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class Files : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) /
+              (std::string("phial_files_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(folder_);
+    fs::create_directory(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  fs::path write(const std::string& name, std::string_view text) const {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+    return folder_ / name;
+  }
+
+  fs::path folder_;
+};
+
+std::string text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+TEST_F(Files, BothModesGiveTheFilesBytes) {
+  const fs::path path = write("a", std::string("some\0bytes", 10));
+  for (const LoadMode mode : {LoadMode::kMap, LoadMode::kCopy}) {
+    const auto file = MappedFile::open(path, mode);
+    ASSERT_TRUE(file) << file.error().text();
+    EXPECT_EQ(text_of(*file), std::string("some\0bytes", 10));
+    EXPECT_EQ(file->path(), path);
+  }
+}
+
+TEST_F(Files, AnEmptyFileHasNoBytes) {
+  const fs::path path = write("empty", "");
+  for (const LoadMode mode : {LoadMode::kMap, LoadMode::kCopy}) {
+    const auto file = MappedFile::open(path, mode);
+    ASSERT_TRUE(file);
+    EXPECT_TRUE(file->bytes().empty());
+  }
+  EXPECT_EQ(*read_text_file(path), "");
+}
+
+TEST_F(Files, AMovedFileKeepsItsBytesAndTheOtherHasNone) {
+  auto first = *MappedFile::open(write("a", "first"));
+  auto second = *MappedFile::open(write("b", "second"));
+  second = std::move(first);
+  EXPECT_EQ(text_of(second), "first");
+  EXPECT_TRUE(first.bytes().empty());  // NOLINT(bugprone-use-after-move): what is left is what is tested
+}
+
+TEST_F(Files, ACopyDoesNotChangeWithTheFile) {
+  const fs::path path = write("a", "before");
+  const auto file = *MappedFile::open(path, LoadMode::kCopy);
+  write("a", "after!");
+  EXPECT_EQ(text_of(file), "before");
+}
+
+TEST_F(Files, WhatIsMissingIsNotFoundByName) {
+  const auto file = MappedFile::open(folder_ / "absent");
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, Code::kNotFound);
+  EXPECT_THAT(file.error().text(), HasSubstr("absent"));
+  EXPECT_EQ(read_text_file(folder_ / "absent").error().code, Code::kNotFound);
+}
+
+TEST_F(Files, FoldersDevicesAndPipesAreRefusedAtOnce) {
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  for (const fs::path& path : {folder_, fs::path("/dev/zero"), folder_ / "pipe"}) {
+    const auto file = MappedFile::open(path);
+    ASSERT_FALSE(file) << path;
+    EXPECT_EQ(file.error().code, Code::kInvalid) << path;
+  }
+}
+
+TEST_F(Files, ATextFileBeyondTheLimitIsToldWithBothSizes) {
+  const auto text = read_text_file(write("a", "0123456789"), 9);
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().code, Code::kOutOfRange);
+  EXPECT_THAT(text.error().text(), testing::AllOf(HasSubstr("10 bytes"), HasSubstr("9 are allowed")));
+  EXPECT_EQ(*read_text_file(folder_ / "a", 10), "0123456789");
+}
+
+TEST_F(Files, AFileIsReplacedWholeAndNothingIsLeftBeside) {
+  const fs::path path = write("a", "a much longer text than the new one");
+  const std::string first = "new", second = " text";
+  ASSERT_TRUE(write_file_atomically(path, {std::as_bytes(std::span(first)), std::as_bytes(std::span(second))}));
+  EXPECT_EQ(*read_text_file(path), "new text");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+}
+
+TEST_F(Files, WhereNothingCanBeWrittenTheReasonIsToldAndNothingIsLeft) {
+  const std::string text = "text";
+  const auto missing = write_file_atomically(folder_ / "no" / "a", std::as_bytes(std::span(text)));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, Code::kNotFound);
+
+  fs::create_directory(folder_ / "taken");
+  EXPECT_FALSE(write_file_atomically(folder_ / "taken", std::as_bytes(std::span(text))));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+}
+
+}  // namespace
+}  // namespace phial
