@@ -6,6 +6,19 @@
 
 option(PHIAL_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 
+# For another processor there is no GoogleTest to link: it is built from the sources of Debian's package googletest.
+function(phial_find_googletest)
+  if(NOT CMAKE_CROSSCOMPILING)
+    find_package(GTest REQUIRED GLOBAL)
+  elseif(NOT TARGET GTest::gtest_main)
+    set(INSTALL_GTEST OFF)
+    add_subdirectory(/usr/src/googletest ${PROJECT_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
+    foreach(target gtest gtest_main gmock gmock_main)
+      target_compile_options(${target} PRIVATE -w)
+    endforeach()
+  endif()
+endfunction()
+
 function(phial_library room)
   cmake_parse_arguments(ARG "" "" "SOURCES;USES;PRIVATE;TEST_USES" ${ARGN})
   add_library(phial_${room} STATIC ${ARG_SOURCES})
@@ -16,7 +29,7 @@ function(phial_library room)
 
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
   if(tests AND BUILD_TESTING)
-    find_package(GTest REQUIRED)
+    phial_find_googletest()
     include(GoogleTest)
     add_executable(phial_${room}_test ${tests})
     target_link_libraries(phial_${room}_test PRIVATE phial::${room} ${ARG_TEST_USES} ${ARG_PRIVATE}

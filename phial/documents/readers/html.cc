@@ -1,0 +1,260 @@
+// HTML: Gumbo's tree, walked once. Inline text gathers until an element that starts a new block flushes it.
+#include "phial/documents/readers/html.h"
+
+#include <gumbo.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "phial/documents/charset.h"
+#include "phial/documents/readers/html_style.h"
+#include "phial/documents/readers/html_table.h"
+#include "phial/documents/readers/readers.h"
+
+namespace phial::documents {
+namespace {
+
+constexpr int kMaxTreeDepth = 3000;  // bounded_html() keeps trees far below; the parser may add levels of its own
+
+// Gumbo frees its tree recursively; taking it from one list of blocks instead frees any depth, and bounds it.
+class Arena {
+ public:
+  static void* take(void* self, size_t bytes) {
+    auto& blocks = static_cast<Arena*>(self)->blocks_;
+    blocks.push_back(std::make_unique<char[]>(bytes));
+    return blocks.back().get();
+  }
+  static void give_back(void*, void*) {}
+
+ private:
+  std::vector<std::unique_ptr<char[]>> blocks_;
+};
+
+class Walker {
+ public:
+  Walker(const HtmlOptions& options, DocumentBuilder& builder) : options_(options), builder_(builder) {}
+
+  // `root`: the element <html>.
+  void walk(const GumboNode& root) {
+    gather_rules(root, 0);
+    children_of(root, 0);
+    flush();
+    if (hidden_bytes_ > 0) {
+      builder_.warn("text that the page hides was left out (" + std::to_string(hidden_bytes_) + " bytes)");
+    }
+  }
+
+ private:
+  void gather_rules(const GumboNode& at, int depth) {
+    if (!is_element(at) || depth > kMaxTreeDepth) return;
+    const GumboVector& children = at.v.element.children;
+    for (unsigned i = 0; i < children.length; ++i) {
+      const auto& child = *static_cast<const GumboNode*>(children.data[i]);
+      if (at.v.element.tag == GUMBO_TAG_STYLE && is_text(child)) rules_.add_sheet(child.v.text.text);
+      gather_rules(child, depth + 1);
+    }
+  }
+
+  void children_of(const GumboNode& at, int depth) {
+    const GumboVector& children = at.v.element.children;
+    for (unsigned i = 0; i < children.length && !builder_.full(); ++i) {
+      node(*static_cast<const GumboNode*>(children.data[i]), depth + 1);
+    }
+  }
+
+  void node(const GumboNode& at, int depth) {
+    if (depth > kMaxTreeDepth) return;
+    if (is_text(at)) {
+      add_text(at.v.text.text);
+    } else if (is_element(at)) {
+      element(at, depth);
+    }
+  }
+
+  void add_text(const char* text) {
+    if (pre_ > 0) {
+      inline_ += text;
+      return;
+    }
+    for (; *text != '\0'; ++text) {  // a line break in the source is a space; <br> alone breaks
+      inline_.push_back(*text == '\n' || *text == '\r' || *text == '\f' ? ' ' : *text);
+    }
+  }
+
+  void element(const GumboNode& at, int depth) {
+    const GumboElement& element = at.v.element;
+    if (!is_shown(element)) {
+      hidden_bytes_ += hidden_text_bytes(at, 0);
+      return;
+    }
+    switch (element.tag) {
+      case GUMBO_TAG_TITLE:
+        if (options_.use_title && element.tag_namespace == GUMBO_NAMESPACE_HTML) builder_.set_title(plain_text(at));
+        return;
+      case GUMBO_TAG_BR:
+        inline_.push_back('\n');
+        return;
+      case GUMBO_TAG_H1:
+      case GUMBO_TAG_H2:
+      case GUMBO_TAG_H3:
+      case GUMBO_TAG_H4:
+      case GUMBO_TAG_H5:
+      case GUMBO_TAG_H6:
+        return block(at, depth, {BlockKind::kHeading, static_cast<int>(element.tag - GUMBO_TAG_H1) + 1});
+      case GUMBO_TAG_PRE:
+      case GUMBO_TAG_LISTING:
+      case GUMBO_TAG_XMP:
+        return preformatted(at, depth);
+      case GUMBO_TAG_LI:
+        return list_item(at, depth);
+      case GUMBO_TAG_TABLE:
+        return table(at, depth);
+      default:
+        if (starts_block(element.tag)) return block(at, depth, place_);
+        children_of(at, depth);
+    }
+  }
+
+  void block(const GumboNode& at, int depth, const BlockPlace& place) {
+    flush();
+    const BlockPlace outer = place_;
+    place_ = place;
+    children_of(at, depth);
+    flush();
+    place_ = outer;
+  }
+
+  void preformatted(const GumboNode& at, int depth) {
+    flush();
+    const BlockPlace outer = place_;
+    place_ = {BlockKind::kCode};
+    ++pre_;
+    children_of(at, depth);
+    flush();
+    --pre_;
+    place_ = outer;
+  }
+
+  void list_item(const GumboNode& at, int depth) {
+    flush();
+    marker_ = "- ";
+    if (at.parent != nullptr && is_element(*at.parent) && at.parent->v.element.tag == GUMBO_TAG_OL) {
+      const GumboAttribute* start = gumbo_get_attribute(&at.parent->v.element.attributes, "start");
+      int number = start != nullptr ? std::atoi(start->value) : 1;
+      const GumboVector& siblings = at.parent->v.element.children;
+      for (size_t i = 0; i < std::min<size_t>(at.index_within_parent, siblings.length); ++i) {
+        const auto& sibling = *static_cast<const GumboNode*>(siblings.data[i]);
+        number += is_element(sibling) && sibling.v.element.tag == GUMBO_TAG_LI ? 1 : 0;
+      }
+      marker_ = std::to_string(number) + ". ";
+    }
+    block(at, depth, {BlockKind::kListItem});
+    marker_.clear();
+  }
+
+  void table(const GumboNode& at, int depth) {
+    const std::string rows = table_text(at, [this](const GumboNode& node) { return is_shown(node.v.element); });
+    if (rows.empty()) return block(at, depth, place_);
+    flush();
+    builder_.add({BlockKind::kTable}, rows, WhiteSpace::kKeep);
+  }
+
+  void flush() {
+    BlockPlace place = place_;
+    // Only what first follows the bullet is the item; paragraphs after it are paragraphs.
+    const bool blank = inline_.find_first_not_of(" \t\r\n\f") == std::string::npos;
+    if (!blank) {
+      if (place.kind == BlockKind::kListItem && marker_.empty()) place.kind = BlockKind::kParagraph;
+      if (pre_ > 0) {
+        builder_.add(place, inline_, WhiteSpace::kKeep);
+      } else {
+        inline_.insert(0, marker_);
+        if (place.kind == BlockKind::kHeading && place.level <= 2) builder_.set_title(inline_);
+        builder_.add(place, inline_);
+      }
+      marker_.clear();
+    }
+    inline_.clear();
+  }
+
+  bool is_shown(const GumboElement& element) const {
+    if (never_shown(element.tag)) return false;
+    const auto attribute = [&](const char* name) -> std::string_view {
+      const GumboAttribute* found = gumbo_get_attribute(&element.attributes, name);
+      return found == nullptr ? std::string_view() : std::string_view(found->value);
+    };
+    if (gumbo_get_attribute(&element.attributes, "hidden") != nullptr) return false;
+    if (attribute("aria-hidden") == "true") return false;
+    if (const std::string_view style = attribute("style"); !style.empty() && declares_hidden(style)) return false;
+    return !rules_.hides(gumbo_normalized_tagname(element.tag), attribute("id"), attribute("class"));
+  }
+
+  // Of what was meant to be text: code of scripts and styles does not count.
+  static size_t hidden_text_bytes(const GumboNode& at, int depth) {
+    if (is_text(at))
+      return std::string_view(at.v.text.text).find_first_not_of(" \t\r\n") == std::string_view::npos
+                 ? 0
+                 : std::string_view(at.v.text.text).size();
+    if (!is_element(at) || depth > kMaxTreeDepth || never_shown(at.v.element.tag)) return 0;
+    size_t bytes = 0;
+    const GumboVector& children = at.v.element.children;
+    for (unsigned i = 0; i < children.length; ++i) {
+      bytes += hidden_text_bytes(*static_cast<const GumboNode*>(children.data[i]), depth + 1);
+    }
+    return bytes;
+  }
+
+  const HtmlOptions& options_;
+  DocumentBuilder& builder_;
+  HidingRules rules_;
+  std::string inline_;
+  std::string marker_;  // owed before the next text of a list item
+  BlockPlace place_;
+  int pre_ = 0;
+  size_t hidden_bytes_ = 0;
+};
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return result;
+}
+
+}  // namespace
+
+Status append_html(std::string_view html, const HtmlOptions& options, DocumentBuilder& builder) {
+  const std::string bounded = bounded_html(html, options.xhtml);
+  Arena arena;
+  GumboOptions parse = kGumboDefaultOptions;
+  parse.allocator = Arena::take;
+  parse.deallocator = Arena::give_back;
+  parse.userdata = &arena;
+  parse.max_errors = 0;
+  const GumboOutput* tree = gumbo_parse_with_options(&parse, bounded.data(), bounded.size());
+  Walker(options, builder).walk(*tree->root);
+  return ok();
+}
+
+std::string declared_charset(std::string_view bytes) {
+  const std::string head = lower(bytes.substr(0, 2048));
+  for (const std::string_view key : {"charset=", "encoding="}) {
+    size_t at = head.find(key);
+    if (at == std::string::npos) continue;
+    at = head.find_first_not_of(" \"'", at + key.size());
+    if (at == std::string::npos) continue;
+    const size_t end = head.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_", at);
+    return head.substr(at, std::min<size_t>(end - at, 40));
+  }
+  return {};
+}
+
+Status read_html(ReaderJob& job) {
+  PHIAL_TRY(const DecodedText decoded, to_utf8(job.source.bytes, declared_charset(job.source.bytes)));
+  const std::string_view name = job.source.name;
+  const HtmlOptions options{.xhtml = name.ends_with(".xhtml")};
+  return append_html(decoded.text, options, job.builder);
+}
+
+}  // namespace phial::documents

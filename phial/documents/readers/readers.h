@@ -1,0 +1,32 @@
+// The list of formats. A reader adds blocks to the builder and returns; a new format is one file here and its line in
+// readers.cc.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "phial/base/result.h"
+#include "phial/documents/builder.h"
+#include "phial/documents/read_document.h"
+
+namespace phial::documents {
+
+struct ReaderJob {
+  const Source& source;
+  const ReadOptions& options;
+  DocumentBuilder& builder;
+  bool ocr_would_help = false;  // set by the reader
+};
+
+struct FormatReader {
+  std::string_view format;
+  Status (*read)(ReaderJob& job);
+};
+
+std::span<const FormatReader> format_readers();
+
+Status read_text(ReaderJob& job);
+Status read_markdown(ReaderJob& job);
+Status read_html(ReaderJob& job);
+
+}  // namespace phial::documents

@@ -1,0 +1,220 @@
+#include "phial/documents/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/documents/charset.h"
+#include "phial/documents/read_document.h"
+#include "phial/documents/wire.h"
+#include "phial/formats/extracted_document.h"
+#include "phial/sandbox/cage.h"
+
+namespace phial::documents {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kMaxAnswerBytes = size_t{1} << 30;
+
+// The child's answer: one of these letters, then a line of JSON. A child that dies leaves less.
+constexpr char kDocument = 'd';
+constexpr char kDocumentWantsOcr = 'D';
+constexpr char kError = 'e';
+constexpr char kErrorWantsOcr = 'E';
+
+// Where libraries look for what text and its recognition need; nothing of the person's own.
+const std::vector<std::string>& readable_folders() {
+  static const std::vector<std::string> kFolders = {
+      "/usr/share/poppler",    "/usr/share/fonts", "/usr/local/share/fonts",
+      "/usr/share/fontconfig", "/etc/fonts",       "/var/cache/fontconfig"};
+  return kFolders;
+}
+
+void write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno != EINTR) return;
+    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+struct Job {
+  Source source;
+  const SuperviseOptions& options;
+  bool with_ocr = false;
+};
+
+Reading read_caged(const Job& job) {
+  const LoadedCharsets charsets;
+  std::unique_ptr<Ocr> ocr;
+  if (job.with_ocr) {
+    auto opened = open_tesseract(job.options.languages);
+    if (!opened) return {std::move(opened).error()};
+    ocr = *std::move(opened);
+  }
+  sandbox::CageLimits limits;
+  limits.memory_bytes = job.options.memory_mb << 20;
+  limits.cpu_seconds = job.options.seconds;
+  limits.readable = readable_folders();
+  auto cage = sandbox::enter_cage(limits);
+  if (!cage) return {std::move(cage).error()};
+  ReadOptions options{.format = job.options.format, .max_pages = job.options.max_pages};
+  options.max_text_bytes = job.options.max_text_mb << 20;
+  options.ocr = ocr.get();
+  Reading reading = read_document(job.source, options);
+  if (reading.document && !cage->warning.empty()) reading.document->warnings.push_back(cage->warning);
+  static_cast<void>(ocr.release());  // the process ends now; Tesseract takes long to tidy up
+  return reading;
+}
+
+[[noreturn]] void run_child(const Job& job, int answer) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Nothing that this process has open is the document's business; standard input and output least of all.
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nothing >= 0) {
+    dup2(nothing, STDIN_FILENO);
+    dup2(nothing, STDOUT_FILENO);
+  }
+  constexpr int kAnswer = 3;
+  if (answer != kAnswer) dup2(answer, kAnswer);
+  close_range(kAnswer + 1, ~0U, 0);
+  const Reading reading = read_caged(job);
+  if (reading.document) {
+    const char kind = reading.ocr_would_help ? kDocumentWantsOcr : kDocument;
+    write_all(kAnswer, {&kind, 1});
+    write_all(kAnswer, dump_json(formats::to_json(*reading.document)));
+  } else {
+    const char kind = reading.ocr_would_help ? kErrorWantsOcr : kError;
+    write_all(kAnswer, {&kind, 1});
+    write_all(kAnswer, dump_json(error_to_json(reading.document.error())));
+  }
+  _exit(0);
+}
+
+struct Answer {
+  char kind = 0;
+  std::string json;
+  int status = 0;     // of waitpid()
+  bool late = false;  // ended by the clock
+  bool too_long = false;
+};
+
+Answer collect(pid_t child, int from, int seconds) {
+  Answer answer;
+  std::string all;
+  std::array<char, 1 << 16> buffer;
+  const auto deadline = Clock::now() + std::chrono::seconds(3 * int64_t{seconds} + 1);
+  while (true) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    pollfd waiting{from, POLLIN, 0};
+    const int ready = left > 0 ? poll(&waiting, 1, static_cast<int>(std::min<int64_t>(left, 60'000))) : 0;
+    if (left <= 0) {
+      answer.late = true;
+      break;
+    }
+    if (ready <= 0) continue;
+    const ssize_t got = read(from, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    all.append(buffer.data(), static_cast<size_t>(got));
+    answer.too_long = all.size() > kMaxAnswerBytes;
+    if (answer.too_long) break;
+  }
+  if (answer.late || answer.too_long) kill(child, SIGKILL);
+  while (waitpid(child, &answer.status, 0) < 0 && errno == EINTR) {
+  }
+  if (!all.empty()) {
+    answer.kind = all[0];
+    answer.json = std::move(all);
+    answer.json.erase(0, 1);
+  }
+  return answer;
+}
+
+Error what_killed(const Answer& answer, const SuperviseOptions& options) {
+  const std::string seconds = std::to_string(options.seconds);
+  const int signal = WIFSIGNALED(answer.status) ? WTERMSIG(answer.status) : 0;
+  if (answer.late || signal == SIGXCPU || (signal == SIGKILL && !answer.too_long)) {
+    return {Code::kOutOfRange, "reading took longer than the " + seconds + " seconds allowed",
+            "split the file, or give the reader more time"};
+  }
+  if (answer.too_long) {
+    return {Code::kOutOfRange, "the text is too large to hand over", "split the file"};
+  }
+  if (signal == SIGABRT || signal == 0) {
+    return {
+        Code::kOutOfRange,
+        "the reader gave up, most likely for want of memory (" + std::to_string(options.memory_mb) + " MiB allowed)",
+        "the file may be damaged; split it, or give the reader more memory"};
+  }
+  if (signal == SIGBUS) return {Code::kIo, "the file changed while it was read", "add it again"};
+  return {Code::kCorrupt, "the file made the reader crash (signal " + std::to_string(signal) + ")",
+          "it is damaged or hostile: open it in the program that made it and save it again"};
+}
+
+Result<Answer> run(const Job& job) {
+  std::array<int, 2> ends;
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) {
+    return Error{Code::kIo, std::string("cannot make a pipe: ") + std::strerror(errno), ""};
+  }
+  const pid_t child = fork();
+  if (child < 0) {
+    close(ends[0]);
+    close(ends[1]);
+    return Error{Code::kIo, std::string("cannot start a process: ") + std::strerror(errno), ""};
+  }
+  if (child == 0) run_child(job, ends[1]);
+  close(ends[1]);
+  Answer answer = collect(child, ends[0], job.options.seconds);
+  close(ends[0]);
+  const bool whole = WIFEXITED(answer.status) && WEXITSTATUS(answer.status) == 0 && !answer.too_long && !answer.late;
+  if (!whole || answer.json.empty()) return what_killed(answer, job.options);
+  return answer;
+}
+
+Result<std::string> finish(Answer answer) {
+  if (answer.kind == kDocument || answer.kind == kDocumentWantsOcr) return std::move(answer.json);
+  PHIAL_TRY(const Json json, parse_json(answer.json));
+  return error_from_json(json);
+}
+
+}  // namespace
+
+Result<std::string> read_in_cage(const std::string& path, const SuperviseOptions& options) {
+  PHIAL_TRY(const MappedFile file, MappedFile::open(path));
+  const uint64_t limit = options.max_file_mb << 20;
+  if (file.bytes().size() > limit) {
+    return Error{Code::kOutOfRange,
+                 "the file has " + std::to_string(file.bytes().size() >> 20) + " MiB, at most " +
+                     std::to_string(options.max_file_mb) + " are read",
+                 "split it, or raise --max-file-mb"};
+  }
+  const std::string name = std::filesystem::path(path).filename().string();
+  Job job{{{reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, name}, options};
+  PHIAL_TRY(Answer answer, run(job));
+  const bool wants_ocr = answer.kind == kDocumentWantsOcr || answer.kind == kErrorWantsOcr;
+  if (wants_ocr && options.ocr) {
+    job.with_ocr = true;
+    auto second = run(job);
+    // Where recognition is not to be had or fails, what the first run found stands.
+    if (second && second->kind == kDocument) return finish(*std::move(second));
+  }
+  return finish(std::move(answer));
+}
+
+}  // namespace phial::documents

@@ -1,0 +1,37 @@
+// The byte products of ARMv8.2 (Raspberry Pi 5, phones since 2018, Apple silicon).
+#include <arm_neon.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "phial/kernels/generic/gemm.h"
+#include "phial/kernels/kernels.h"
+
+namespace phial::kernels {
+namespace {
+
+#include "phial/kernels/isa/neon_words.h"
+
+struct Simd : NeonWords {
+  struct ByteDot {
+    static constexpr int kBias = 0;
+    using Sum = int32x4_t;
+    static Bytes prepare(Bytes w) { return w; }
+    static Sum start(int32_t first) { return vdupq_n_s32(first); }
+    static void add(Sum& sum, Bytes w, Bytes x) { sum = vdotq_s32(sum, w, x); }
+    static I32 total(Sum sum, int32_t) { return sum; }
+  };
+  using NibbleDot = ByteDot;
+};
+
+}  // namespace
+
+extern constinit const KernelSet kNeonDot;
+constinit const KernelSet kNeonDot = {
+    .name = "neon_dot",
+    .gemm_q4 = gemm_q4<Simd>,
+    .gemm_q4_min = gemm_q4_min<Simd>,
+    .gemm_q8 = gemm_q8<Simd>,
+};
+
+}  // namespace phial::kernels

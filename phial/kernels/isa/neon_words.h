@@ -1,0 +1,87 @@
+// The words of NEON on 64-bit ARM, all but the byte products. Included inside an anonymous namespace.
+
+struct NeonWords {
+  static constexpr int kLanes = 4;
+  static constexpr int kQueryTile = 4;
+  static constexpr int kMixVectors = 4;
+  static constexpr int kGemmRows = 1;
+  static constexpr int kGemmTokens = 3;  // twelve sums and twelve results of 32 registers
+  static constexpr int kF32Rows = 1;
+  static constexpr int kF32Tokens = 6;  // 24 sums, four columns
+  using F32 = float32x4_t;
+  using I32 = int32x4_t;
+  using Bytes = int8x16_t;
+
+  static F32 zero_f32() { return vdupq_n_f32(0); }
+  static F32 set_f32(float value) { return vdupq_n_f32(value); }
+  static F32 load_f32(const float* p) { return vld1q_f32(p); }
+  static void store_f32(float* p, F32 v) { vst1q_f32(p, v); }
+  static F32 load_some_f32(const float* p, size_t n, float fill) {
+    float some[kLanes] = {fill, fill, fill, fill};
+    memcpy(some, p, n * sizeof *p);
+    return load_f32(some);
+  }
+  static void store_some_f32(float* p, F32 v, size_t n) {
+    float some[kLanes];
+    store_f32(some, v);
+    memcpy(p, some, n * sizeof *p);
+  }
+  static F32 load_f16(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+  static F32 load_some_f16(const uint16_t* p, size_t n) {
+    uint16_t some[kLanes] = {};
+    memcpy(some, p, n * sizeof *p);
+    return load_f16(some);
+  }
+  static void store_f16(uint16_t* p, F32 v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
+  static void store_some_f16(uint16_t* p, F32 v, size_t n) {
+    uint16_t some[kLanes];
+    store_f16(some, v);
+    memcpy(p, some, n * sizeof *p);
+  }
+
+  static F32 add(F32 a, F32 b) { return vaddq_f32(a, b); }
+  static F32 sub(F32 a, F32 b) { return vsubq_f32(a, b); }
+  static F32 mul(F32 a, F32 b) { return vmulq_f32(a, b); }
+  static F32 div(F32 a, F32 b) { return vdivq_f32(a, b); }
+  static F32 max(F32 a, F32 b) { return vmaxq_f32(a, b); }
+  static F32 abs(F32 a) { return vabsq_f32(a); }
+  static F32 sqrt(F32 a) { return vsqrtq_f32(a); }
+  static F32 fma(F32 a, F32 b, F32 c) { return vfmaq_f32(c, a, b); }
+  static F32 fnma(F32 a, F32 b, F32 c) { return vfmsq_f32(c, a, b); }
+  static F32 round(F32 a) { return vrndnq_f32(a); }
+  static F32 if_negative(F32 x, F32 a, F32 b) { return vbslq_f32(vcltzq_f32(x), a, b); }
+  // In two halves, since 2^n itself may be no float.
+  static F32 times_power_of_2(F32 x, F32 n) {
+    const I32 whole = vcvtq_s32_f32(n);
+    const I32 half = vshrq_n_s32(whole, 1);
+    return mul(mul(x, power_of_2(half)), power_of_2(vsubq_s32(whole, half)));
+  }
+  static F32 power_of_2(I32 n) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23)); }
+
+  static float add_across(F32 v) { return vaddvq_f32(v); }
+  static float max_across(F32 v) { return vmaxvq_f32(v); }
+  static void store_sums4(float* p, F32 a, F32 b, F32 c, F32 d) {
+    store_f32(p, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+  }
+
+  static I32 set_i32(int32_t value) { return vdupq_n_s32(value); }
+  static I32 add_i32(I32 a, I32 b) { return vaddq_s32(a, b); }
+  static int32_t add_across_i32(I32 v) { return vaddvq_s32(v); }
+  static F32 to_f32(I32 v) { return vcvtq_f32_s32(v); }
+  static I32 to_i32(F32 v) { return vcvtnq_s32_f32(v); }
+  static void store_i8(int8_t* p, I32 v) {
+    const int16x4_t words = vqmovn_s32(v);
+    const int8x8_t bytes = vqmovn_s16(vcombine_s16(words, words));
+    vst1_lane_s32(reinterpret_cast<int32_t*>(p), vreinterpret_s32_s8(bytes), 0);
+  }
+
+  static Bytes load_bytes(const void* p) { return vld1q_s8(static_cast<const int8_t*>(p)); }
+  static void store_bytes(void* p, Bytes v) { vst1q_s8(static_cast<int8_t*>(p), v); }
+  static Bytes low_nibbles(Bytes v) { return vandq_s8(v, vdupq_n_s8(15)); }
+  static Bytes high_nibbles(Bytes v) { return vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(v), 4)); }
+  static Bytes repeat4(const int8_t* p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return vreinterpretq_s8_s32(vdupq_n_s32(four));
+  }
+};
