@@ -1,0 +1,56 @@
+// Passages and questions -> vectors.
+//
+// Threads: count_tokens() from any; embed() one caller at a time.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/base/thread_pool.h"
+#include "phial/model/text_encoder.h"
+#include "phial/rag/store.h"
+#include "phial/tokenizer/tokenizer.h"
+
+namespace phial::rag {
+
+class Embedder {
+ public:
+  virtual ~Embedder() = default;
+
+  // Recorded in each library; changes with anything that changes the vectors.
+  virtual EmbedderIdentity identity() const = 0;
+  // What embed() reads of a text, special tokens left out; the rest is cut off.
+  virtual int max_tokens() const = 0;
+  virtual int count_tokens(std::string_view text) const = 0;
+  // [texts.size(), identity().dim], each of length 1.
+  virtual Result<std::vector<float>> embed(std::span<const std::string> texts) = 0;
+};
+
+// A BERT-like encoder with its tokenizer. `name`: what identifies the model, for the library.
+class EncoderEmbedder : public Embedder {
+ public:
+  // kInvalid if the vocabulary has no [CLS] and [SEP] (or <s> and </s>).
+  static Result<std::unique_ptr<EncoderEmbedder>> make(std::unique_ptr<model::TextEncoder> encoder,
+                                                       std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+                                                       std::string name);
+
+  EmbedderIdentity identity() const override;
+  int max_tokens() const override;
+  int count_tokens(std::string_view text) const override;
+  Result<std::vector<float>> embed(std::span<const std::string> texts) override;
+
+ private:
+  EncoderEmbedder() = default;
+
+  std::unique_ptr<model::TextEncoder> encoder_;
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
+  std::string name_;
+  tokenizer::TokenId begin_ = 0, end_ = 0;
+};
+
+}  // namespace phial::rag

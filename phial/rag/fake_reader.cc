@@ -1,0 +1,65 @@
+// Stands in for phial-reader in tests: plain text, a blank line between paragraphs, "# " before headings. The first
+// line of a file can ask for trouble.
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/formats/extracted_document.h"
+
+namespace {
+
+using phial::formats::BlockKind;
+using phial::formats::ExtractedDocument;
+
+ExtractedDocument parse(const std::string& text) {
+  ExtractedDocument document;
+  document.format = "text";
+  document.text = text;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = text.find("\n\n", at);
+    if (end == std::string::npos) end = text.size();
+    size_t last = end;
+    while (last > at && text[last - 1] == '\n') --last;
+    const bool is_heading = text.compare(at, 2, "# ") == 0;
+    if (last > at) {
+      document.blocks.push_back(
+          {is_heading ? BlockKind::kHeading : BlockKind::kParagraph, is_heading ? 1 : 0, 0, at, last});
+    }
+    at = end;
+    while (at < text.size() && text[at] == '\n') ++at;
+  }
+  return document;
+}
+
+int fail(const std::string& message) {
+  std::puts(phial::dump_json({{"error", {{"message", message}, {"remedy", "save it as text"}}}}).c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string path = argv[argc - 1];
+  const auto text = phial::read_text_file(path);
+  if (!text) return fail(text.error().message);
+  const auto asks = [&](std::string_view word) { return text->starts_with(word); };
+  if (asks("CRASH")) std::raise(SIGSEGV);
+  if (asks("HANG")) std::this_thread::sleep_for(std::chrono::seconds(600));
+  if (asks("BABBLE")) return std::puts("{\"text\": ") < 0;
+  if (asks("LIE"))
+    return std::puts(
+               R"({"title":"","format":"x","text":"abc","blocks":[{"kind":"paragraph","level":0,"page":0,"start":0,"end":900}],"words":[],"warnings":[]})") <
+           0;
+  if (asks("FLOOD")) {
+    for (;;) {
+      if (std::fputs("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", stdout) < 0) return 1;
+    }
+  }
+  if (asks("REFUSE")) return fail(path + " is of a kind that is not read");
+  std::puts(phial::dump_json(phial::formats::to_json(parse(*text))).c_str());
+  return 0;
+}

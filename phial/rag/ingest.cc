@@ -1,0 +1,418 @@
+// Readers (threads that each wait for a process) take files from a list, hash them, and put what they found into a
+// bounded queue. The calling thread takes from it, embeds in batches and writes.
+#include "phial/rag/ingest.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "phial/base/json.h"
+#include "phial/rag/chunk.h"
+
+namespace phial::rag {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Passages that are embedded in one call: enough to fill the cores, few enough to stop soon.
+constexpr size_t kEmbedBatch = 64;
+
+struct Job {
+  ScannedFile file;
+  FileRecord known;  // path is empty: not in the library yet
+};
+
+// What a reader hands over for one job.
+struct Outcome {
+  FileRecord record;  // of the file as it is now
+  bool was_known = false;
+  bool is_same = false;  // the bytes are those that the library has for this path
+  bool is_copy = false;  // another file of this run or of the library has the same bytes
+  formats::ExtractedDocument document;
+  std::vector<Passage> passages;
+};
+
+Result<ContentHash> hash_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  if (!file) return Error{Code::kIo, path + " cannot be opened", "check its permissions"};
+  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
+  XXH3_128bits_reset(state.get());
+  std::vector<char> buffer(size_t{1} << 18);
+  for (size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;) {
+    XXH3_128bits_update(state.get(), buffer.data(), got);
+  }
+  if (std::ferror(file.get()) != 0) return Error{Code::kIo, path + " cannot be read to its end", "check the disk"};
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state.get()));
+  return ContentHash(reinterpret_cast<const char*>(canonical.digest), sizeof canonical.digest);
+}
+
+class Readers {
+ public:
+  Readers(std::vector<Job> jobs, std::unordered_set<ContentHash> known, const Embedder& embedder,
+          const IngestOptions& options)
+      : jobs_(std::move(jobs)), known_(std::move(known)), embedder_(embedder), options_(options) {
+    chunk_options_.max_tokens = embedder.max_tokens();
+    chunk_options_.max_context_tokens = std::min(chunk_options_.max_context_tokens, embedder.max_tokens() / 4);
+    const auto threads =
+        std::min(jobs_.size(), static_cast<size_t>(options.readers > 0 ? options.readers : usable_cores()));
+    capacity_ = 2 * threads + 1;
+    for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  }
+  Readers(const Readers&) = delete;
+  Readers& operator=(const Readers&) = delete;
+  ~Readers() {
+    stop_.request_stop();
+    room_.notify_all();
+  }
+
+  size_t jobs() const { return jobs_.size(); }
+
+  // The next outcome, or nothing when all jobs are done. `wait`: false gives nothing also when none is ready.
+  std::unique_ptr<Outcome> take(bool wait) {
+    std::unique_lock lock(mutex_);
+    if (wait) filled_.wait(lock, [this] { return !queue_.empty() || taken_ == jobs_.size(); });
+    if (queue_.empty()) return nullptr;
+    auto outcome = std::move(queue_.front());
+    queue_.pop_front();
+    ++taken_;
+    room_.notify_one();
+    return outcome;
+  }
+
+ private:
+  void work() {
+    for (;;) {
+      const size_t index = next_.fetch_add(1);
+      if (index >= jobs_.size() || stop_.stop_requested()) return;
+      auto outcome = std::make_unique<Outcome>(read(jobs_[index]));
+      std::unique_lock lock(mutex_);
+      room_.wait(lock, [this] { return queue_.size() < capacity_ || stop_.stop_requested(); });
+      if (stop_.stop_requested()) return;
+      queue_.push_back(std::move(outcome));
+      filled_.notify_one();
+    }
+  }
+
+  Outcome read(const Job& job) {
+    Outcome outcome;
+    outcome.was_known = !job.known.path.empty();
+    outcome.record = {.path = job.file.path,
+                      .size = job.file.size,
+                      .mtime_ns = job.file.mtime_ns,
+                      .hash = {},
+                      .content_id = 0,
+                      .error = {},
+                      .remedy = {}};
+    if (job.file.size > options_.max_file_bytes) {
+      fail(outcome, {Code::kOutOfRange,
+                     job.file.path + " has " + std::to_string(job.file.size >> 20) + " MB, the limit is " +
+                         std::to_string(options_.max_file_bytes >> 20),
+                     "split the file"});
+      return outcome;
+    }
+    auto hash = hash_file(job.file.path);
+    if (!hash) {
+      fail(outcome, hash.error());
+      return outcome;
+    }
+    outcome.record.hash = *std::move(hash);
+    outcome.is_same = outcome.was_known && outcome.record.hash == job.known.hash &&
+                      (job.known.content_id != 0 || !options_.retry_failed);
+    if (outcome.is_same) {
+      outcome.record.content_id = job.known.content_id;
+      outcome.record.error = job.known.error;
+      outcome.record.remedy = job.known.remedy;
+      return outcome;
+    }
+    {
+      const std::scoped_lock lock(mutex_);
+      outcome.is_copy = !known_.insert(outcome.record.hash).second;
+    }
+    if (!outcome.is_copy) extract(outcome);
+    return outcome;
+  }
+
+  void extract(Outcome& outcome) const {
+    auto document = read_document(outcome.record.path, options_.reader, stop_.get_token());
+    if (!document) {
+      fail(outcome, document.error());
+      return;
+    }
+    outcome.document = *std::move(document);
+    outcome.passages =
+        chunk(outcome.document, chunk_options_, [this](std::string_view text) { return embedder_.count_tokens(text); });
+    if (outcome.passages.empty()) {
+      fail(outcome, {Code::kUnsupported, outcome.record.path + " holds no text", ""});
+    }
+  }
+
+  static void fail(Outcome& outcome, const Error& error) {
+    outcome.record.error = error.message;
+    outcome.record.remedy = error.remedy;
+  }
+
+  const std::vector<Job> jobs_;
+  std::unordered_set<ContentHash> known_;
+  const Embedder& embedder_;
+  const IngestOptions& options_;
+  ChunkOptions chunk_options_;
+
+  std::atomic<size_t> next_ = 0;
+  std::mutex mutex_;
+  std::condition_variable filled_, room_;
+  std::deque<std::unique_ptr<Outcome>> queue_;
+  size_t capacity_ = 1, taken_ = 0;
+  std::stop_source stop_;
+  std::vector<std::jthread> threads_;  // last: they end before what they use
+};
+
+class Ingest {
+ public:
+  Ingest(Store& store, Embedder& embedder, const IngestOptions& options, const OnProgress& on_progress)
+      : store_(store), embedder_(embedder), options_(options), on_progress_(on_progress) {}
+
+  Result<IngestReport> run(std::span<const std::filesystem::path> paths) {
+    std::vector<Job> jobs;
+    std::vector<std::string> gone;
+    PHIAL_CHECKED(compare(paths, jobs, gone));
+    PHIAL_CHECKED(bring_in(std::move(jobs)));
+    // Copies of a document that another process dropped meanwhile are read after all.
+    if (!left_over_.empty()) PHIAL_CHECKED(bring_in(std::exchange(left_over_, {})));
+    // Last, so that a file that moved finds its document still there.
+    PHIAL_CHECKED(store_.remove_files(gone));
+    PHIAL_CHECKED(store_.remove_orphans());
+    report_.removed = static_cast<int64_t>(gone.size());
+    return std::move(report_);
+  }
+
+ private:
+  // What is on the disk against what the library knows.
+  Status compare(std::span<const std::filesystem::path> paths, std::vector<Job>& jobs, std::vector<std::string>& gone) {
+    std::unordered_set<std::string> seen;
+    size_t missing = 0;
+    for (const auto& path : paths) {
+      const std::string root = absolute_path(path);
+      auto found = scan(root, options_.scan, options_.cancel);
+      if (!found) {
+        if (found.error().code == Code::kCancelled || ++missing == paths.size()) return std::move(found).error();
+        report_.problems.push_back({root, found.error().message, found.error().remedy});
+        continue;
+      }
+      PHIAL_CHECKED(store_.put_root({root, to_text(options_.scan)}));
+      for (const ScanProblem& problem : found->problems) {
+        report_.problems.push_back({problem.path, problem.path + ": " + problem.message, "check its permissions"});
+      }
+      PHIAL_TRY(const auto known_files, store_.files_under(root));
+      std::unordered_map<std::string_view, const FileRecord*> known;
+      for (const FileRecord& record : known_files) known.emplace(record.path, &record);
+      for (ScannedFile& file : found->files) {
+        const auto it = known.find(file.path);
+        const FileRecord* record = it == known.end() ? nullptr : it->second;
+        if (!seen.insert(file.path).second) continue;
+        if (record == nullptr || needs_look(file, *record)) {
+          jobs.push_back({std::move(file), record == nullptr ? FileRecord{} : *record});
+        } else {
+          ++(record->content_id != 0 ? report_.unchanged : report_.failed_before);
+        }
+      }
+      for (const FileRecord& record : known_files) {
+        if (!seen.contains(record.path) && !is_under_problem(record.path, *found)) gone.push_back(record.path);
+      }
+    }
+    return ok();
+  }
+
+  bool needs_look(const ScannedFile& file, const FileRecord& record) const {
+    return file.size != record.size || file.mtime_ns != record.mtime_ns ||
+           (record.content_id == 0 && (options_.retry_failed || record.hash.empty()));
+  }
+
+  static bool is_under_problem(const std::string& path, const Scan& scan) {
+    return std::any_of(scan.problems.begin(), scan.problems.end(), [&](const ScanProblem& problem) {
+      return path == problem.path || path.starts_with(problem.path + "/");
+    });
+  }
+
+  Status bring_in(std::vector<Job> jobs) {
+    progress_.files_total += jobs.size();
+    for (const Job& job : jobs) progress_.bytes_total += job.file.size;
+    PHIAL_TRY(auto known, store_.content_hashes());
+    Readers readers(std::move(jobs), {known.begin(), known.end()}, embedder_, options_);
+    std::vector<std::unique_ptr<Outcome>> batch;
+    size_t batch_passages = 0;
+    for (;;) {
+      if (options_.cancel.stop_requested()) return Error{Code::kCancelled, "stopped; what was added stays", ""};
+      auto outcome = readers.take(batch.empty());
+      if (outcome && outcome->passages.empty()) {
+        PHIAL_CHECKED(settle(std::move(outcome)));
+        continue;
+      }
+      const bool is_idle = !outcome;
+      if (outcome) {
+        batch_passages += outcome->passages.size();
+        batch.push_back(std::move(outcome));
+      }
+      if (batch.empty()) break;
+      if (is_idle || batch_passages >= kEmbedBatch) {
+        PHIAL_CHECKED(embed_and_write(batch));
+        batch.clear();
+        batch_passages = 0;
+      }
+    }
+    for (auto& copy : std::exchange(copies_, {})) PHIAL_CHECKED(write_copy(*copy));
+    return ok();
+  }
+
+  // An outcome that needs no embedding.
+  Status settle(std::unique_ptr<Outcome> outcome) {
+    if (outcome->is_copy) {
+      // What it is a copy of may still be on its way.
+      copies_.push_back(std::move(outcome));
+      return ok();
+    }
+    if (outcome->is_same) {
+      PHIAL_TRY(const bool done, store_.put_file(outcome->record));
+      // False: another process removed the document; the next run reads it again.
+      if (done) ++(outcome->record.content_id != 0 ? report_.unchanged : report_.failed_before);
+    } else {
+      PHIAL_CHECKED(write_failure(*outcome));
+    }
+    tell(outcome->record);
+    return ok();
+  }
+
+  Status write_failure(const Outcome& outcome) {
+    const FileRecord& record = outcome.record;
+    failures_.emplace(record.hash, &report_.problems.emplace_back(record.path, record.error, record.remedy) -
+                                       report_.problems.data());
+    PHIAL_TRY(const bool done, store_.put_file(record));
+    static_cast<void>(done);  // always true without a document
+    return ok();
+  }
+
+  Status write_copy(Outcome& copy) {
+    PHIAL_TRY(copy.record.content_id, store_.find_content(copy.record.hash));
+    bool done = false;
+    if (copy.record.content_id != 0) {
+      PHIAL_TRY(done, store_.put_file(copy.record));
+    }
+    if (done) {
+      ++report_.linked;
+    } else if (const auto failure = failures_.find(copy.record.hash); failure != failures_.end()) {
+      const IngestProblem& first = report_.problems[static_cast<size_t>(failure->second)];
+      copy.record.content_id = 0;
+      copy.record.error = copy.record.path + " has the same bytes as " + first.path + ", which could not be read";
+      copy.record.remedy = first.remedy;
+      PHIAL_CHECKED(write_failure(copy));
+    } else {
+      left_over_.push_back({{copy.record.path, copy.record.size, copy.record.mtime_ns}, {}});
+    }
+    tell(copy.record);
+    return ok();
+  }
+
+  Status embed_and_write(const std::vector<std::unique_ptr<Outcome>>& batch) {
+    std::vector<std::string> texts;
+    for (const auto& outcome : batch) {
+      for (const Passage& passage : outcome->passages) texts.push_back(embedding_text(passage, outcome->document.text));
+    }
+    std::vector<float> vectors;
+    for (size_t first = 0; first < texts.size(); first += kEmbedBatch) {
+      if (options_.cancel.stop_requested()) return Error{Code::kCancelled, "stopped; what was added stays", ""};
+      const size_t count = std::min(kEmbedBatch, texts.size() - first);
+      PHIAL_TRY(const auto rows, embedder_.embed(std::span(texts).subspan(first, count)));
+      vectors.insert(vectors.end(), rows.begin(), rows.end());
+      progress_.passages += static_cast<int64_t>(count);
+      if (texts.size() > kEmbedBatch) tell_progress(batch.front()->record.path);
+    }
+    std::span<const float> left = vectors;
+    const auto dim = static_cast<size_t>(embedder_.identity().dim);
+    for (const auto& outcome : batch) {
+      const size_t floats = outcome->passages.size() * dim;
+      PHIAL_CHECKED(
+          store_.put_document(outcome->record, outcome->document, outcome->passages, left.subspan(0, floats)));
+      left = left.subspan(floats);
+      ++(outcome->was_known ? report_.changed : report_.added);
+      report_.passages += static_cast<int64_t>(outcome->passages.size());
+      tell(outcome->record);
+    }
+    return ok();
+  }
+
+  void tell(const FileRecord& record) {
+    ++progress_.files_done;
+    progress_.bytes_done += record.size;
+    tell_progress(record.path);
+  }
+
+  void tell_progress(const std::string& path) {
+    if (!on_progress_) return;
+    progress_.path = path;
+    progress_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    progress_.passages_per_second = static_cast<double>(progress_.passages) / std::max(progress_.seconds, 1e-3);
+    if (progress_.bytes_done > 0) {
+      progress_.seconds_left = progress_.seconds * static_cast<double>(progress_.bytes_total - progress_.bytes_done) /
+                               static_cast<double>(progress_.bytes_done);
+    }
+    on_progress_(progress_);
+  }
+
+  Store& store_;
+  Embedder& embedder_;
+  const IngestOptions& options_;
+  const OnProgress& on_progress_;
+  const Clock::time_point start_ = Clock::now();
+  IngestProgress progress_;
+  IngestReport report_;
+  std::vector<std::unique_ptr<Outcome>> copies_;
+  std::vector<Job> left_over_;
+  std::unordered_map<ContentHash, ptrdiff_t> failures_;  // place in report_.problems
+};
+
+}  // namespace
+
+Result<IngestReport> ingest(Store& store, Embedder& embedder, std::span<const std::filesystem::path> paths,
+                            const IngestOptions& options, const OnProgress& on_progress) {
+  return Ingest(store, embedder, options, on_progress).run(paths);
+}
+
+std::string to_text(const ScanOptions& options) {
+  return dump_json({{"include", options.include},
+                    {"exclude", options.exclude},
+                    {"hidden", options.hidden},
+                    {"ignore_files", options.ignore_files}});
+}
+
+ScanOptions scan_options_from(std::string_view text) {
+  ScanOptions options;
+  const auto json = parse_json(text);
+  if (!json) return options;
+  const auto strings = [&](std::string_view key) {
+    std::vector<std::string> values;
+    if (const Json* list = find_member(*json, key); list != nullptr && list->is_array()) {
+      for (const Json& item : *list) {
+        if (item.is_string()) values.push_back(item.get<std::string>());
+      }
+    }
+    return values;
+  };
+  options.include = strings("include");
+  options.exclude = strings("exclude");
+  options.hidden = find_bool(*json, "hidden").value_or(false);
+  options.ignore_files = find_bool(*json, "ignore_files").value_or(true);
+  return options;
+}
+
+}  // namespace phial::rag

@@ -1,0 +1,66 @@
+// Brings a library into step with files and folders.
+//
+// Incremental: size and time first, then a hash of the bytes. What was seen before, under whatever name, is neither
+// read nor embedded again. Files that cannot be read are remembered with the reason and not tried again until they
+// change. Each file is one transaction, so stopping at any point loses nothing that was done. Readers run in processes
+// of their own, as many as there are cores, while the embedder works. Threads: one call at a time a store.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/rag/embed.h"
+#include "phial/rag/reader_client.h"
+#include "phial/rag/scan.h"
+#include "phial/rag/store.h"
+
+namespace phial::rag {
+
+struct IngestOptions {
+  ScanOptions scan;
+  ReaderOptions reader;
+  int readers = 0;  // at once; 0: as many as usable cores
+  bool retry_failed = false;
+  int64_t max_file_bytes = int64_t{512} << 20;
+  std::stop_token cancel;
+};
+
+struct IngestProgress {
+  size_t files_total = 0, files_done = 0;  // of those that are new or changed
+  int64_t bytes_total = 0, bytes_done = 0;
+  int64_t passages = 0;  // embedded so far
+  double seconds = 0;
+  double passages_per_second = 0;
+  double seconds_left = 0;  // by bytes; 0 at the start
+  std::string path;         // what was just done
+};
+using OnProgress = std::function<void(const IngestProgress&)>;
+
+struct IngestProblem {
+  std::string path, message, remedy;
+};
+
+struct IngestReport {
+  int64_t added = 0, changed = 0, unchanged = 0;
+  int64_t linked = 0;   // same bytes as a file that was there already: moved, renamed or copied
+  int64_t removed = 0;  // gone from the disk, or no longer wanted
+  int64_t passages = 0;
+  int64_t failed_before = 0;            // known to be unreadable and not changed since
+  std::vector<IngestProblem> problems;  // new ones, one a file
+};
+
+// kNotFound if none of `paths` exists; kCancelled; kIo and the like if the library cannot be written. A file that
+// cannot be read is a problem in the report.
+Result<IngestReport> ingest(Store& store, Embedder& embedder, std::span<const std::filesystem::path> paths,
+                            const IngestOptions& options, const OnProgress& on_progress);
+
+// Scan options as kept with a root of the library, and back.
+std::string to_text(const ScanOptions& options);
+ScanOptions scan_options_from(std::string_view text);
+
+}  // namespace phial::rag

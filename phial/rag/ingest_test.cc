@@ -1,0 +1,225 @@
+#include "phial/rag/ingest.h"
+
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <thread>
+
+#include "phial/rag/retrieve.h"
+#include "phial/rag/testing.h"
+#include "phial/rag/watch.h"
+
+namespace phial::rag {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Ingest : public LibraryTest {
+ protected:
+  std::vector<std::string> names() {
+    std::vector<std::string> names;
+    const auto files = store->files();
+    for (const FileRecord& file : *files) names.push_back(file.path.substr(docs().string().size() + 1));
+    return names;
+  }
+};
+
+TEST_F(Ingest, SecondRunReadsNothingAgain) {
+  write_file(docs() / "a.txt", "The kettle boils water.");
+  write_file(docs() / "sub/b.txt", "The oven bakes bread.");
+  EXPECT_EQ(add().added, 2);
+  const int embedded = embedder.texts_embedded;
+  const IngestReport again = add();
+  EXPECT_EQ(again.unchanged, 2);
+  EXPECT_EQ(again.added + again.changed + again.removed + again.linked, 0);
+  EXPECT_EQ(embedder.texts_embedded, embedded);
+}
+
+TEST_F(Ingest, RenamedMovedCopiedAndTouchedFilesEmbedNothing) {
+  write_file(docs() / "a.txt", "The kettle boils water.");
+  write_file(docs() / "b.txt", "The oven bakes bread.");
+  add();
+  const int embedded = embedder.texts_embedded;
+  std::filesystem::rename(docs() / "a.txt", docs() / "renamed.txt");
+  std::filesystem::create_directories(docs() / "deep/er");
+  std::filesystem::rename(docs() / "b.txt", docs() / "deep/er/b.txt");
+  std::filesystem::copy(docs() / "renamed.txt", docs() / "copy.txt");
+  const IngestReport report = add();
+  EXPECT_EQ(report.linked, 3);
+  EXPECT_EQ(report.removed, 2);
+  EXPECT_EQ(embedder.texts_embedded, embedded);
+  EXPECT_THAT(names(), ElementsAre("copy.txt", "deep/er/b.txt", "renamed.txt"));
+  EXPECT_EQ(store->totals()->documents, 2);
+  std::filesystem::last_write_time(docs() / "copy.txt", std::filesystem::file_time_type::clock::now());
+  EXPECT_EQ(add().unchanged, 3);
+  EXPECT_EQ(embedder.texts_embedded, embedded);
+}
+
+TEST_F(Ingest, FileThatTakesTheNameOfAMovedOneLeavesBothFindable) {
+  write_file(docs() / "a.txt", "The kettle boils water.");
+  add();
+  std::filesystem::rename(docs() / "a.txt", docs() / "b.txt");
+  write_file(docs() / "a.txt", "Something new altogether is here now.");
+  const IngestReport report = add();
+  EXPECT_EQ(report.changed, 1);
+  EXPECT_EQ(report.linked, 1);
+  EXPECT_EQ(store->totals()->documents, 2);
+  EXPECT_EQ(store->totals()->failed_files, 0);
+}
+
+TEST_F(Ingest, ChangedAndDeletedFilesAreFollowed) {
+  write_file(docs() / "a.txt", "The kettle boils water.");
+  write_file(docs() / "b.txt", "The oven bakes bread.");
+  add();
+  write_file(docs() / "a.txt", "The kettle whistles.");
+  std::filesystem::remove(docs() / "b.txt");
+  const IngestReport report = add();
+  EXPECT_EQ(report.changed, 1);
+  EXPECT_EQ(report.removed, 1);
+  Retriever retriever(*store, embedder);
+  const auto found = retriever.search("oven bread", {});
+  for (const Hit& hit : found->hits) EXPECT_THAT(hit.passage.text, testing::Not(HasSubstr("bread")));
+  EXPECT_EQ(retriever.search("kettle", {})->hits.at(0).passage.text, "The kettle whistles.");
+  EXPECT_EQ(store->totals()->documents, 1);
+}
+
+TEST_F(Ingest, FilesThatCannotBeReadAreToldOnceAndTheRestGoesOn) {
+  write_file(docs() / "bad.txt", "REFUSE");
+  write_file(docs() / "crash.txt", "CRASH");
+  write_file(docs() / "lie.txt", "LIE");
+  write_file(docs() / "babble.txt", "BABBLE");
+  write_file(docs() / "empty.txt", "");
+  write_file(docs() / "good.txt", "The oven bakes bread.");
+  const IngestReport report = add();
+  EXPECT_EQ(report.added, 1);
+  ASSERT_EQ(report.problems.size(), 5U);
+  for (const IngestProblem& problem : report.problems) {
+    EXPECT_THAT(problem.message, HasSubstr(docs().string())) << problem.message;
+    EXPECT_THAT(problem.message, testing::Not(HasSubstr("\n")));
+  }
+  const IngestReport again = add();
+  EXPECT_TRUE(again.problems.empty());
+  EXPECT_EQ(again.failed_before, 5);
+  write_file(docs() / "bad.txt", "Now it is readable.");
+  EXPECT_EQ(add().changed, 1);
+}
+
+TEST_F(Ingest, ReaderThatHangsOrFloodsIsStopped) {
+  write_file(docs() / "hang.txt", "HANG");
+  write_file(docs() / "flood.txt", "FLOOD");
+  IngestOptions options = test_options();
+  options.reader.seconds = 0;
+  options.reader.spare_seconds = 1;
+  options.reader.max_output_bytes = 1 << 20;
+  const IngestReport report = add(options);
+  ASSERT_EQ(report.problems.size(), 2U);
+}
+
+TEST_F(Ingest, MissingReaderIsNamedWithTheRemedy) {
+  write_file(docs() / "a.txt", "text");
+  IngestOptions options = test_options();
+  options.reader.program = folder / "nowhere";
+  const IngestReport report = add(options);
+  ASSERT_EQ(report.problems.size(), 1U);
+  EXPECT_THAT(report.problems[0].message, HasSubstr("nowhere"));
+  EXPECT_THAT(report.problems[0].remedy, HasSubstr("phial-reader"));
+}
+
+TEST_F(Ingest, MissingRootIsAnErrorAndForgetsNothing) {
+  write_file(docs() / "a.txt", "text of a file");
+  add();
+  std::filesystem::rename(docs(), folder / "unplugged");
+  const std::filesystem::path path = docs();
+  const auto report = ingest(*store, embedder, std::span(&path, 1), test_options(), nullptr);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::kNotFound);
+  EXPECT_EQ(store->totals()->files, 1);
+}
+
+TEST_F(Ingest, StopsWhenAskedAndGoesOnWhereItStopped) {
+  for (int i = 0; i < 300; ++i) write_file(docs() / (std::to_string(i) + ".txt"), "Text number " + std::to_string(i));
+  std::stop_source stop;
+  IngestOptions options = test_options();
+  options.cancel = stop.get_token();
+  const std::filesystem::path path = docs();
+  const auto report = ingest(*store, embedder, std::span(&path, 1), options, [&](const IngestProgress& progress) {
+    if (progress.files_done == 20) stop.request_stop();
+  });
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::kCancelled);
+  const int64_t done = store->totals()->files;
+  EXPECT_GE(done, 20);
+  EXPECT_LT(done, 300);
+  const IngestReport rest = add();
+  EXPECT_EQ(rest.unchanged, done);
+  EXPECT_EQ(rest.added, 300 - done);
+}
+
+TEST_F(Ingest, ProgressCountsUpToTheTotal) {
+  for (int i = 0; i < 30; ++i) write_file(docs() / (std::to_string(i) + ".txt"), "Text number " + std::to_string(i));
+  IngestProgress last;
+  const std::filesystem::path path = docs();
+  ASSERT_TRUE(ingest(*store, embedder, std::span(&path, 1), test_options(), [&](const IngestProgress& progress) {
+    EXPECT_GE(progress.files_done, last.files_done);
+    EXPECT_LE(progress.files_done, progress.files_total);
+    last = progress;
+  }));
+  EXPECT_EQ(last.files_done, 30U);
+  EXPECT_EQ(last.bytes_done, last.bytes_total);
+}
+
+TEST_F(Ingest, HiddenIgnoredAndMachineMadeFilesAreLeftOut) {
+  write_file(docs() / "keep.txt", "k1");
+  write_file(docs() / ".hidden/x.txt", "h");
+  write_file(docs() / "node_modules/m.txt", "m");
+  write_file(docs() / ".gitignore", "*.log\nbuild/\n!important.log\n");
+  write_file(docs() / "a.log", "l1");
+  write_file(docs() / "important.log", "l2");
+  write_file(docs() / "build/out.txt", "o");
+  write_file(docs() / "sub/.phialignore", "secret*\n!secret-ok.txt\n");
+  write_file(docs() / "sub/secret1.txt", "s1");
+  write_file(docs() / "sub/secret-ok.txt", "s2");
+  write_file(docs() / "secret2.txt", "s3");
+  add();
+  EXPECT_THAT(names(), ElementsAre("important.log", "keep.txt", "secret2.txt", "sub/secret-ok.txt"));
+  IngestOptions options = test_options();
+  options.scan.include = {"*.txt"};
+  options.scan.exclude = {"sub"};
+  const IngestReport report = add(options);
+  EXPECT_EQ(report.removed, 2);
+  EXPECT_THAT(names(), ElementsAre("keep.txt", "secret2.txt"));
+}
+
+TEST_F(Ingest, LoopsOfLinksEnd) {
+  write_file(docs() / "a/file.txt", "text");
+  std::filesystem::create_directory_symlink(docs(), docs() / "a/loop");
+  std::filesystem::create_directory_symlink(docs() / "a", docs() / "0-linked");
+  std::filesystem::create_symlink("nowhere", docs() / "dangling");
+  add();
+  EXPECT_THAT(names(), ElementsAre("a/file.txt"));
+}
+
+TEST_F(Ingest, WatchFollowsChangesInNewFolders) {
+  write_file(docs() / "a.txt", "The kettle boils water.");
+  std::stop_source stop;
+  IngestOptions options = test_options();
+  options.cancel = stop.get_token();
+  int reports = 0;
+  const std::filesystem::path path = docs();
+  std::jthread writer;
+  const Status status = watch(*store, embedder, std::span(&path, 1), options, nullptr, [&](const IngestReport& report) {
+    ++reports;
+    if (reports == 1) {
+      EXPECT_EQ(report.added, 1);
+      writer = std::jthread([&] { write_file(docs() / "new/deeper/b.txt", "The oven bakes bread."); });
+    } else if (store->totals()->files == 2) {
+      stop.request_stop();
+    }
+  });
+  EXPECT_EQ(error_of(status), "");
+  EXPECT_EQ(store->totals()->files, 2);
+}
+
+}  // namespace
+}  // namespace phial::rag

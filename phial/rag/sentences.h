@@ -1,0 +1,26 @@
+// Cuts running text into sentences, in any script.
+//
+// Source: Unicode UAX 29 through ICU, with single line ends read as spaces (paragraphs wrapped by hand) and cuts after
+// common abbreviations undone.
+// Threads: any.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+namespace phial::rag {
+
+struct Span {
+  size_t start = 0, end = 0;  // bytes
+  size_t size() const { return end - start; }
+  friend bool operator==(const Span&, const Span&) = default;
+};
+
+// Sentences in order. White space around each is left out, so that spans need not touch; empty ones do not occur.
+std::vector<Span> split_sentences(std::string_view text);
+
+// `span` of `text` without white space at either end.
+Span trim(std::string_view text, Span span);
+
+}  // namespace phial::rag

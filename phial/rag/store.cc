@@ -1,0 +1,357 @@
+#include "phial/rag/store.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "phial/rag/lexical.h"
+#include "phial/rag/schema.h"
+#include "phial/rag/sql.h"
+#include "phial/tensor/half.h"
+
+namespace phial::rag {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+constexpr int kApplicationId = 0x5048494C;  // "PHIL"
+constexpr int kBusyMs = 20000;
+constexpr size_t kBoxBytes = 16;
+
+Result<int64_t> pragma(Database& database, std::string_view name) {
+  PHIAL_TRY(Statement statement, database.prepare("PRAGMA " + std::string(name)));
+  PHIAL_TRY(const bool row, statement.step());
+  return row ? statement.integer(0) : 0;
+}
+
+std::vector<uint16_t> to_half(std::span<const float> values) {
+  std::vector<uint16_t> halves(values.size());
+  std::transform(values.begin(), values.end(), halves.begin(), tensor::f32_to_f16);
+  return halves;
+}
+
+template <class T>
+T clamp_to(double value) {
+  return static_cast<T>(std::clamp(value, 0.0, static_cast<double>(std::numeric_limits<T>::max())));
+}
+
+std::vector<std::byte> pack_boxes(std::span<const formats::WordBox> words) {
+  std::vector<std::byte> packed(words.size() * kBoxBytes);
+  for (size_t i = 0; i < words.size(); ++i) {
+    const formats::WordBox& word = words[i];
+    const uint32_t start = clamp_to<uint32_t>(static_cast<double>(word.start));
+    const uint16_t rest[6] = {clamp_to<uint16_t>(static_cast<double>(word.end - word.start)),
+                              clamp_to<uint16_t>(word.page),
+                              clamp_to<uint16_t>(word.left * 10.0),
+                              clamp_to<uint16_t>(word.top * 10.0),
+                              clamp_to<uint16_t>(word.right * 10.0),
+                              clamp_to<uint16_t>(word.bottom * 10.0)};
+    std::memcpy(packed.data() + i * kBoxBytes, &start, sizeof start);
+    std::memcpy(packed.data() + i * kBoxBytes + sizeof start, rest, sizeof rest);
+  }
+  return packed;
+}
+
+formats::WordBox unpack_box(const std::byte* packed) {
+  uint32_t start = 0;
+  uint16_t rest[6];
+  std::memcpy(&start, packed, sizeof start);
+  std::memcpy(rest, packed + sizeof start, sizeof rest);
+  const auto points = [&](int i) { return static_cast<float>(rest[i]) / 10.0F; };
+  return {start, uint64_t{start} + rest[0], rest[1], points(2), points(3), points(4), points(5)};
+}
+
+StoredPassage read_passage(const Statement& row) {
+  return {.id = row.integer(0),
+          .content_id = row.integer(1),
+          .ordinal = static_cast<int>(row.integer(2)),
+          .start = static_cast<uint64_t>(row.integer(3)),
+          .end = static_cast<uint64_t>(row.integer(4)),
+          .page = static_cast<int>(row.integer(5)),
+          .heading = row.text(6),
+          .title = row.text(7),
+          .format = row.text(8),
+          .text = row.text(9),
+          .gap = row.text(10)};
+}
+
+constexpr std::string_view kSelectPassage =
+    "SELECT p.id, p.content_id, p.ordinal, p.start, p.end, p.page, p.heading, c.title, c.format, p.text, p.gap "
+    "FROM passages p JOIN contents c ON c.id = p.content_id ";
+
+}  // namespace
+
+Store::Store(std::filesystem::path path, std::unique_ptr<Database> database)
+    : path_(std::move(path)), database_(std::move(database)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& path, const EmbedderIdentity& embedder) {
+  std::error_code failure;
+  std::filesystem::create_directories(path.parent_path(), failure);  // a failure shows when the file is opened
+  PHIAL_TRY(auto database, Database::open(path, kBusyMs));
+  std::unique_ptr<Store> store(new Store(path, std::move(database)));
+  PHIAL_CHECKED(store->prepare_schema(&embedder));
+  return store;
+}
+
+Result<std::unique_ptr<Store>> Store::open_existing(const std::filesystem::path& path) {
+  std::error_code failure;
+  if (!std::filesystem::exists(path, failure)) {
+    return Error{Code::kNotFound, "there is no library " + path.string(), "add documents first: phial add PATH"};
+  }
+  PHIAL_TRY(auto database, Database::open(path, kBusyMs));
+  std::unique_ptr<Store> store(new Store(path, std::move(database)));
+  PHIAL_CHECKED(store->prepare_schema(nullptr));
+  return store;
+}
+
+Status Store::prepare_schema(const EmbedderIdentity* wanted) {
+  PHIAL_TRY(int64_t version, pragma(*database_, "user_version"));
+  if (version == 0) {
+    // Another process may be doing the same: the transaction waits for it, and then there is nothing left to do.
+    PHIAL_TRY(Transaction transaction, Transaction::begin(*database_));
+    PHIAL_TRY(version, pragma(*database_, "user_version"));
+    if (version == 0) {
+      PHIAL_TRY(Statement any, database_->prepare("SELECT count(*) FROM sqlite_master"));
+      PHIAL_TRY(const bool row, any.step());
+      if (row && any.integer(0) > 0) {
+        return Error{Code::kInvalid, path_.string() + " is a database of another program", "name another library"};
+      }
+      if (wanted == nullptr)
+        return Error{Code::kNotFound, path_.string() + " is empty", "add documents: phial add PATH"};
+      any.reset();
+      PHIAL_CHECKED(database_->exec(kSchema));
+      PHIAL_TRY(Statement put, database_->prepare("INSERT INTO meta (key, value) VALUES (?1, ?2)"));
+      PHIAL_CHECKED(put.bind(1, "embedder").bind(2, wanted->name).run());
+      PHIAL_CHECKED(put.bind(1, "dim").bind(2, std::to_string(wanted->dim)).run());
+      PHIAL_CHECKED(database_->exec("PRAGMA application_id = " + std::to_string(kApplicationId) +
+                                    "; PRAGMA user_version = " + std::to_string(kSchemaVersion)));
+      version = kSchemaVersion;
+    }
+    PHIAL_CHECKED(transaction.commit());
+  }
+  PHIAL_TRY(const int64_t application, pragma(*database_, "application_id"));
+  if (application != kApplicationId) {
+    return Error{Code::kInvalid, path_.string() + " is a database of another program", "name another library"};
+  }
+  if (version != kSchemaVersion) {
+    return Error{Code::kUnsupported,
+                 path_.string() + " has schema version " + std::to_string(version) + ", this program reads version " +
+                     std::to_string(kSchemaVersion),
+                 "remove the library and add the documents again"};
+  }
+  return check_identity(wanted);
+}
+
+Status Store::check_identity(const EmbedderIdentity* wanted) {
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT key, value FROM meta"));
+  for (;;) {
+    PHIAL_TRY(const bool row, statement.step());
+    if (!row) break;
+    if (statement.text(0) == "embedder") embedder_.name = statement.text(1);
+    if (statement.text(0) == "dim") embedder_.dim = std::atoi(statement.text(1).c_str());
+  }
+  if (embedder_.dim <= 0 || embedder_.dim > 1 << 16) {
+    return Error{Code::kCorrupt, path_.string() + " does not say how long its vectors are",
+                 "remove the library and add the documents again"};
+  }
+  if (wanted != nullptr && (wanted->name != embedder_.name || wanted->dim != embedder_.dim)) {
+    return Error{Code::kInvalid,
+                 path_.string() + " was made with the embedder " + embedder_.name + ", not " + wanted->name,
+                 "name that embedder, or remove the library and add the documents again"};
+  }
+  return ok();
+}
+
+Result<int64_t> Store::find_content(const ContentHash& hash) {
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT id FROM contents WHERE hash = ?1"));
+  PHIAL_TRY(const bool row, statement.bind_blob(1, std::as_bytes(std::span(hash))).step());
+  return row ? statement.integer(0) : 0;
+}
+
+Result<int64_t> Store::insert_content(const FileRecord& file, const formats::ExtractedDocument& document,
+                                      std::span<const Passage> passages, std::span<const float> vectors) {
+  std::string warnings;
+  for (const std::string& warning : document.warnings) warnings += warning + "\n";
+  PHIAL_TRY(Statement content,
+            database_->prepare("INSERT INTO contents (hash, title, format, warnings) VALUES (?1, ?2, ?3, ?4)"));
+  PHIAL_CHECKED(content.bind_blob(1, std::as_bytes(std::span(file.hash)))
+                    .bind(2, document.title)
+                    .bind(3, document.format)
+                    .bind(4, warnings)
+                    .run());
+  const int64_t id = database_->last_insert_id();
+
+  PHIAL_TRY(Statement insert,
+            database_->prepare("INSERT INTO passages (content_id, ordinal, start, end, page, heading, "
+                               "text, gap) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
+  PHIAL_TRY(Statement words, database_->prepare("INSERT INTO words (rowid, context, body) VALUES (?1, ?2, ?3)"));
+  for (size_t i = 0; i < passages.size(); ++i) {
+    const Passage& passage = passages[i];
+    const std::string_view all = document.text;
+    const std::string_view text = all.substr(passage.start, passage.end - passage.start);
+    const uint64_t next = i + 1 < passages.size() ? passages[i + 1].start : passage.end;
+    PHIAL_CHECKED(insert.bind(1, id)
+                      .bind(2, static_cast<int64_t>(i))
+                      .bind(3, static_cast<int64_t>(passage.start))
+                      .bind(4, static_cast<int64_t>(passage.end))
+                      .bind(5, int64_t{passage.page})
+                      .bind(6, passage.heading)
+                      .bind(7, text)
+                      .bind(8, all.substr(passage.end, next - passage.end))
+                      .run());
+    PHIAL_CHECKED(words.bind(1, database_->last_insert_id())
+                      .bind(2, index_text(passage.context))
+                      .bind(3, index_text(text))
+                      .run());
+  }
+  PHIAL_TRY(Statement rows, database_->prepare("INSERT INTO vectors (content_id, rows) VALUES (?1, ?2)"));
+  PHIAL_CHECKED(rows.bind(1, id).bind_blob(2, std::as_bytes(std::span<const uint16_t>(to_half(vectors)))).run());
+  if (!document.words.empty()) {
+    PHIAL_TRY(Statement boxes_row, database_->prepare("INSERT INTO boxes (content_id, words) VALUES (?1, ?2)"));
+    PHIAL_CHECKED(boxes_row.bind(1, id).bind_blob(2, pack_boxes(document.words)).run());
+  }
+  return id;
+}
+
+Result<std::vector<StoredPassage>> Store::passages(std::span<const int64_t> ids) {
+  PHIAL_TRY(Statement statement, database_->prepare(std::string(kSelectPassage) + "WHERE p.id = ?1"));
+  std::vector<StoredPassage> found;
+  for (const int64_t id : ids) {
+    PHIAL_TRY(const bool row, statement.bind(1, id).step());
+    if (row) found.push_back(read_passage(statement));
+    statement.reset();
+  }
+  return found;
+}
+
+Result<std::vector<StoredPassage>> Store::passages_of(int64_t content_id) {
+  PHIAL_TRY(Statement statement,
+            database_->prepare(std::string(kSelectPassage) + "WHERE p.content_id = ?1 ORDER BY p.ordinal"));
+  statement.bind(1, content_id);
+  std::vector<StoredPassage> found;
+  for (;;) {
+    PHIAL_TRY(const bool row, statement.step());
+    if (!row) return found;
+    found.push_back(read_passage(statement));
+  }
+}
+
+Result<std::vector<Store::WordScore>> Store::search_words(const std::vector<std::string>& terms) {
+  std::vector<WordScore> found;
+  if (terms.empty()) return found;
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT rowid, -bm25(words) FROM words WHERE words MATCH ?1"));
+  statement.bind(1, any_of(terms));
+  for (;;) {
+    PHIAL_TRY(const bool row, statement.step());
+    if (!row) break;
+    found.push_back({statement.integer(0), statement.real(1)});
+  }
+  std::sort(found.begin(), found.end(), [](const WordScore& a, const WordScore& b) {
+    return a.score != b.score ? a.score > b.score : a.passage < b.passage;
+  });
+  return found;
+}
+
+Result<int64_t> Store::count_passages_with(const std::string& term) {
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT count(*) FROM words WHERE words MATCH ?1"));
+  PHIAL_TRY(const bool row, statement.bind(1, any_of({term})).step());
+  return row ? statement.integer(0) : 0;
+}
+
+Result<std::vector<std::string>> Store::related_words(const std::string& term, size_t at_most) {
+  PHIAL_TRY(
+      Statement statement,
+      database_->prepare("SELECT term FROM terms WHERE (instr(term, ?1) > 0 OR (length(term) >= 5 AND instr(?1, term) "
+                         "> 0)) AND term <> ?1 ORDER BY doc, term LIMIT ?2"));
+  statement.bind(1, term).bind(2, static_cast<int64_t>(at_most));
+  std::vector<std::string> found;
+  for (;;) {
+    PHIAL_TRY(const bool row, statement.step());
+    if (!row) return found;
+    found.push_back(statement.text(0));
+  }
+}
+
+Result<std::vector<formats::WordBox>> Store::boxes(int64_t content_id, uint64_t start, uint64_t end) {
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT words FROM boxes WHERE content_id = ?1"));
+  PHIAL_TRY(const bool row, statement.bind(1, content_id).step());
+  std::vector<formats::WordBox> found;
+  if (!row) return found;
+  const auto packed = statement.blob(0);
+  for (size_t at = 0; at + kBoxBytes <= packed.size(); at += kBoxBytes) {
+    const formats::WordBox box = unpack_box(packed.data() + at);
+    if (box.start < end && box.end > start) found.push_back(box);
+  }
+  return found;
+}
+
+Result<int64_t> Store::data_version() {
+  // SQLite's own counter does not move for this connection's writes; total_changes does.
+  PHIAL_TRY(const int64_t others, pragma(*database_, "data_version"));
+  PHIAL_TRY(Statement own, database_->prepare("SELECT total_changes()"));
+  PHIAL_TRY(const bool row, own.step());
+  return (others << 32) + (row ? own.integer(0) : 0);
+}
+
+Status Store::visit_vectors(int64_t after, const std::function<void(const DocumentVectors&)>& visit) {
+  PHIAL_TRY(Statement rows,
+            database_->prepare("SELECT content_id, rows FROM vectors WHERE content_id > ?1 ORDER BY content_id"));
+  PHIAL_TRY(Statement ids, database_->prepare("SELECT id FROM passages WHERE content_id = ?1 ORDER BY ordinal"));
+  rows.bind(1, after);
+  for (;;) {
+    PHIAL_TRY(const bool row, rows.step());
+    if (!row) return ok();
+    DocumentVectors document{.content_id = rows.integer(0), .passages = {}, .rows = rows.blob(1)};
+    ids.bind(1, document.content_id);
+    for (;;) {
+      PHIAL_TRY(const bool passage, ids.step());
+      if (!passage) break;
+      document.passages.push_back(ids.integer(0));
+    }
+    ids.reset();
+    if (document.rows.size() != document.passages.size() * static_cast<size_t>(embedder_.dim) * sizeof(uint16_t)) {
+      return Error{Code::kCorrupt,
+                   path_.string() + " has " + std::to_string(document.rows.size()) + " bytes of vectors for " +
+                       std::to_string(document.passages.size()) + " passages",
+                   "remove the library and add the documents again"};
+    }
+    visit(document);
+  }
+}
+
+Result<std::vector<int64_t>> Store::content_ids() {
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT content_id FROM vectors ORDER BY content_id"));
+  std::vector<int64_t> ids;
+  for (;;) {
+    PHIAL_TRY(const bool row, statement.step());
+    if (!row) return ids;
+    ids.push_back(statement.integer(0));
+  }
+}
+
+Result<LibraryTotals> Store::totals() {
+  PHIAL_TRY(
+      Statement statement,
+      database_->prepare("SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM files WHERE content_id IS NULL), "
+                         "(SELECT count(*) FROM contents), (SELECT count(*) FROM passages)"));
+  PHIAL_TRY(const bool row, statement.step());
+  LibraryTotals totals;
+  totals.embedder = embedder_;
+  if (row) {
+    totals.files = statement.integer(0);
+    totals.failed_files = statement.integer(1);
+    totals.documents = statement.integer(2);
+    totals.passages = statement.integer(3);
+  }
+  std::error_code failure;
+  for (const char* suffix : {"", "-wal"}) {
+    const auto bytes = std::filesystem::file_size(path_.string() + suffix, failure);
+    if (!failure) totals.bytes_on_disk += static_cast<int64_t>(bytes);
+  }
+  return totals;
+}
+
+}  // namespace phial::rag

@@ -1,0 +1,151 @@
+// A library of documents in one SQLite file.
+//
+// What is promised: a document is in it wholly or not at all (one transaction a file, write-ahead log), whatever ends
+// the process; several processes may read and write at once; a file of another schema or embedder is refused with the
+// remedy, never misread.
+// Errors: kCorrupt (damaged file), kIo (disk full, busy, permissions), kInvalid (another embedder), kUnsupported
+// (another schema). Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/formats/extracted_document.h"
+#include "phial/rag/chunk.h"
+
+namespace phial::rag {
+
+class Database;
+
+// XXH3, 128 bits, of a file's bytes.
+using ContentHash = std::string;
+
+// What made the vectors of a library: vectors of two embedders cannot be compared.
+struct EmbedderIdentity {
+  std::string name;
+  int dim = 0;
+};
+
+struct FileRecord {
+  std::string path;
+  int64_t size = 0;
+  int64_t mtime_ns = 0;
+  ContentHash hash;        // empty: it could not be opened
+  int64_t content_id = 0;  // 0: none, see error
+  std::string error, remedy;
+};
+
+struct StoredPassage {
+  int64_t id = 0;
+  int64_t content_id = 0;
+  int ordinal = 0;
+  uint64_t start = 0, end = 0;
+  int page = 0;
+  std::string heading, title, format, text;
+  std::string gap;  // white space up to the next passage of the document
+};
+
+struct Root {
+  std::string path;
+  std::string options;  // JSON, written and read by ingest
+};
+
+struct LibraryTotals {
+  int64_t files = 0, failed_files = 0, documents = 0, passages = 0, bytes_on_disk = 0;
+  EmbedderIdentity embedder;
+};
+
+class Store {
+ public:
+  // Opens or makes the library. An existing one must have been made with `embedder`.
+  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& path, const EmbedderIdentity& embedder);
+  // Opens an existing one with whatever embedder it has (to list, show or remove). kNotFound if there is none.
+  static Result<std::unique_ptr<Store>> open_existing(const std::filesystem::path& path);
+  ~Store();
+
+  const std::filesystem::path& path() const { return path_; }
+  const EmbedderIdentity& embedder() const { return embedder_; }
+
+  // Files.
+  Result<std::optional<FileRecord>> file(std::string_view path);
+  Result<std::vector<FileRecord>> files();                               // sorted by path
+  Result<std::vector<FileRecord>> files_under(std::string_view folder);  // and `folder` itself if it is a file
+  Result<std::vector<FileRecord>> files_of(int64_t content_id);
+  // The document of a file with these bytes, 0 if there is none.
+  Result<int64_t> find_content(const ContentHash& hash);
+  Result<std::vector<ContentHash>> content_hashes();
+  // One transaction each. put_document: the file, and its document unless another file brought it meanwhile.
+  // `vectors`: [passages.size(), dim].
+  Status put_document(const FileRecord& file, const formats::ExtractedDocument& document,
+                      std::span<const Passage> passages, std::span<const float> vectors);
+  // With content_id or error set. False, and nothing done, if that document has gone meanwhile.
+  Result<bool> put_file(const FileRecord& file);
+  Status remove_files(std::span<const std::string> paths);
+  // Drops documents that no file has any more. Until then they can still be found under another name; searches leave
+  // them out.
+  Status remove_orphans();
+
+  // What the person added.
+  Result<std::vector<Root>> roots();
+  Status put_root(const Root& root);
+  Status remove_root(std::string_view path);  // and its files
+
+  // Passages.
+  Result<std::vector<StoredPassage>> passages(
+      std::span<const int64_t> ids);                                   // in the order of ids; unknown ones left out
+  Result<std::vector<StoredPassage>> passages_of(int64_t content_id);  // in document order
+  struct WordScore {
+    int64_t passage = 0;
+    double score = 0;  // BM25, higher is better
+  };
+  // All passages that have one of `terms` (lexical.h), best first.
+  Result<std::vector<WordScore>> search_words(const std::vector<std::string>& terms);
+  // Passages that have `term`.
+  Result<int64_t> count_passages_with(const std::string& term);
+  // Indexed words that contain `term` or that `term` contains, rarest first: for compounds.
+  Result<std::vector<std::string>> related_words(const std::string& term, size_t at_most);
+  Result<std::vector<formats::WordBox>> boxes(int64_t content_id, uint64_t start, uint64_t end);
+
+  // Grows whenever any process changes the library.
+  Result<int64_t> data_version();
+  // Visits ids and vectors of each document with id > `after`, in order of id.
+  struct DocumentVectors {
+    int64_t content_id = 0;
+    std::vector<int64_t> passages;
+    std::span<const std::byte> rows;  // float16 [passages.size(), dim], valid during the visit
+  };
+  Status visit_vectors(int64_t after, const std::function<void(const DocumentVectors&)>& visit);
+  Result<std::vector<int64_t>> content_ids();
+
+  Result<LibraryTotals> totals();
+
+ private:
+  Store(std::filesystem::path path, std::unique_ptr<Database> database);
+  Status prepare_schema(const EmbedderIdentity* wanted);
+  Status check_identity(const EmbedderIdentity* wanted);
+  Result<int64_t> insert_content(const FileRecord& file, const formats::ExtractedDocument& document,
+                                 std::span<const Passage> passages, std::span<const float> vectors);
+  Status write_file(const FileRecord& file);
+
+  std::filesystem::path path_;
+  std::unique_ptr<Database> database_;
+  EmbedderIdentity embedder_;
+};
+
+// $HOME_FOLDER/libraries/NAME.db. kInvalid for a name that is no plain word.
+Result<std::filesystem::path> library_path(const std::filesystem::path& home, std::string_view name);
+// Names of the libraries there, sorted.
+std::vector<std::string> library_names(const std::filesystem::path& home);
+// Deletes the library's files.
+Status remove_library(const std::filesystem::path& home, std::string_view name);
+
+}  // namespace phial::rag

@@ -1,0 +1,78 @@
+// What this room's tests share: a folder that goes away, files in it, a library beside it.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "phial/rag/fake_embedder.h"
+#include "phial/rag/ingest.h"
+#include "phial/rag/store.h"
+
+namespace phial::rag {
+
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "phial-rag-XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  ~TempFolder() {
+    std::error_code failure;
+    std::filesystem::remove_all(path_, failure);
+  }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline void write_file(const std::filesystem::path& path, const std::string& text) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+// The error of a Result that should have none, for EXPECT_EQ(error_of(...), "").
+template <class T>
+std::string error_of(const Result<T>& result) {
+  return result ? "" : result.error().text();
+}
+
+inline IngestOptions test_options() {
+  IngestOptions options;
+  options.reader.program = PHIAL_FAKE_READER;
+  options.reader.seconds = 20;
+  options.readers = 2;
+  return options;
+}
+
+// A library with `embedder`'s vectors beside a folder "docs".
+class LibraryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = Store::open(folder / "library.db", embedder.identity());
+    ASSERT_EQ(error_of(opened), "");
+    store = *std::move(opened);
+    std::filesystem::create_directories(docs());
+  }
+  std::filesystem::path docs() const { return folder / "docs"; }
+
+  IngestReport add(const IngestOptions& options = test_options()) {
+    const std::filesystem::path path = docs();
+    auto report = ingest(*store, embedder, std::span(&path, 1), options, nullptr);
+    EXPECT_EQ(error_of(report), "");
+    return report ? *report : IngestReport{};
+  }
+
+  TempFolder folder;
+  FakeEmbedder embedder;
+  std::unique_ptr<Store> store;
+};
+
+}  // namespace phial::rag

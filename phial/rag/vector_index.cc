@@ -1,0 +1,52 @@
+#include "phial/rag/vector_index.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "phial/kernels/kernels.h"
+
+namespace phial::rag {
+
+Status VectorIndex::refresh(Store& store) {
+  PHIAL_TRY(const int64_t version, store.data_version());
+  if (version == version_) return ok();
+  dim_ = static_cast<size_t>(store.embedder().dim);
+  PHIAL_TRY(const auto present, store.content_ids());
+  drop_missing(present);
+  const int64_t newest = contents_.empty() ? 0 : contents_.back();
+  PHIAL_CHECKED(store.visit_vectors(newest, [this](const Store::DocumentVectors& document) {
+    const size_t old_size = rows_.size();
+    rows_.resize(old_size + document.passages.size() * dim_);
+    if (!document.rows.empty()) std::memcpy(rows_.data() + old_size, document.rows.data(), document.rows.size());
+    passages_.insert(passages_.end(), document.passages.begin(), document.passages.end());
+    contents_.insert(contents_.end(), document.passages.size(), document.content_id);
+  }));
+  version_ = version;
+  return ok();
+}
+
+void VectorIndex::drop_missing(const std::vector<int64_t>& present) {
+  size_t kept = 0;
+  for (size_t row = 0; row < passages_.size(); ++row) {
+    if (!std::binary_search(present.begin(), present.end(), contents_[row])) continue;
+    if (kept != row) {
+      std::copy_n(rows_.begin() + static_cast<ptrdiff_t>(row * dim_), dim_,
+                  rows_.begin() + static_cast<ptrdiff_t>(kept * dim_));
+      passages_[kept] = passages_[row];
+      contents_[kept] = contents_[row];
+    }
+    ++kept;
+  }
+  rows_.resize(kept * dim_);
+  passages_.resize(kept);
+  contents_.resize(kept);
+}
+
+std::vector<float> VectorIndex::cosines(std::span<const float> query) const {
+  std::vector<float> scores(size());
+  if (scores.empty() || query.size() != dim_) return scores;
+  kernels::active().scores_f16(query.data(), dim_, 1, rows_.data(), dim_, size(), dim_, 1.0F, scores.data(), size());
+  return scores;
+}
+
+}  // namespace phial::rag
