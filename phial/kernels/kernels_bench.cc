@@ -147,7 +147,7 @@ void register_set(const KernelSet* isa) {
   };
   for (const size_t n_tokens : {1, 4, 8, 16, 64, 256}) {
     // In second-level cache, in memory: a slice of a matrix, and all of the largest one of Phi-3-mini.
-    for (const size_t rows : {size_t{512}, size_t{16384}}) {
+    for (const size_t rows : {size_t{512}, size_t{16384}, size_t{524288}}) {
       if (rows > 512 && n_tokens > 16) continue;
       const std::string shape = std::to_string(rows) + "x3072x" + std::to_string(n_tokens);
       add(label("gemm_q4", shape), [=](auto& s) { gemm(s, isa->gemm_q4, rows, 3072, n_tokens); });

@@ -152,9 +152,19 @@ void unpack(const typename Weights::Tile& tile, UnpackedBlock& out) {
   }
 }
 
-// y += kRows unpacked tile rows (w[b * kRows + r]) times kTokens tokens; `fresh`: y starts at 0.
+// Some blocks of kRows tile rows, unpacked: tiles[b * kRows + r]. While the first group of tokens is multiplied, the
+// packed tiles that come next are fetched: `next`, kRows rows of row stride `next_stride`.
+template <class Tile>
+struct Chunk {
+  const UnpackedBlock* tiles;
+  size_t first, blocks;
+  const Tile* next;
+  size_t next_stride;
+};
+
+// y += the chunk times kTokens tokens; y starts at 0 with the first chunk.
 template <class Simd, class Weights, int kRows, int kTokens>
-void gemm_unpacked(const UnpackedBlock* w, size_t blocks, const Q8Block* x, size_t x_stride, bool fresh, float* y,
+void gemm_unpacked(const Chunk<typename Weights::Tile>& chunk, bool fetch, const Q8Block* x, size_t x_stride, float* y,
                    size_t y_stride) {
   using Dot = typename Weights::Dot;
   constexpr int kParts = kTileRows / Simd::kLanes;
@@ -164,10 +174,15 @@ void gemm_unpacked(const UnpackedBlock* w, size_t blocks, const Q8Block* x, size
   for (int t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 8
     for (int i = 0; i < kVectors; ++i) {
-      out[t][i] = fresh ? Simd::zero_f32() : Simd::load_f32(y + t * y_stride + Simd::kLanes * i);
+      out[t][i] = chunk.first == 0 ? Simd::zero_f32() : Simd::load_f32(y + t * y_stride + Simd::kLanes * i);
     }
   }
-  for (size_t b = 0; b < blocks; ++b, w += kRows) {
+  x += chunk.first;
+  for (size_t b = 0; b < chunk.blocks; ++b) {
+    const UnpackedBlock* w = chunk.tiles + b * kRows;
+    if (fetch) {
+      for (size_t r = 0; r < kRows; ++r) prefetch_tile(chunk.next + r * chunk.next_stride + b);
+    }
     typename Dot::Sum sums[kTokens][kVectors];
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) {
@@ -215,32 +230,28 @@ void gemm_unpacked(const UnpackedBlock* w, size_t blocks, const Q8Block* x, size
 
 // Tokens [t, args.n_tokens) in groups of kTokens, the rest in one smaller group.
 template <class Simd, class Weights, int kRows, int kTokens>
-void gemm_token_groups(const UnpackedBlock* w, size_t first_block, size_t blocks, size_t t, float* y,
-                       const GemmArgs& args) {
+void gemm_token_groups(const Chunk<typename Weights::Tile>& chunk, size_t t, float* y, const GemmArgs& args) {
   for (; t + kTokens <= args.n_tokens; t += kTokens) {
-    gemm_unpacked<Simd, Weights, kRows, kTokens>(w, blocks, args.x + t * args.x_stride + first_block, args.x_stride,
-                                                 first_block == 0, y + t * args.y_stride, args.y_stride);
+    gemm_unpacked<Simd, Weights, kRows, kTokens>(chunk, t == 0, args.x + t * args.x_stride, args.x_stride,
+                                                 y + t * args.y_stride, args.y_stride);
   }
   if constexpr (kTokens > 1) {
-    if (t < args.n_tokens) {
-      gemm_token_groups<Simd, Weights, kRows, kTokens - 1>(w, first_block, blocks, t, y, args);
-    }
+    if (t < args.n_tokens) gemm_token_groups<Simd, Weights, kRows, kTokens - 1>(chunk, t, y, args);
   }
 }
 
 template <class Simd, class Weights, int kRows>
 void gemm_many(const typename Weights::Tile* w, float* y, const GemmArgs& args) {
   constexpr size_t kChunk = 16;
-  UnpackedBlock unpacked[kChunk * kRows];
+  UnpackedBlock tiles[kChunk * kRows];
   for (size_t first = 0; first < args.blocks; first += kChunk) {
     const size_t n = args.blocks - first < kChunk ? args.blocks - first : kChunk;
     for (size_t b = 0; b < n; ++b) {
-      for (size_t r = 0; r < kRows; ++r) {
-        prefetch_tile(w + r * args.blocks + first + b + kChunk);
-        unpack<Simd, Weights>(w[r * args.blocks + first + b], unpacked[b * kRows + r]);
-      }
+      for (size_t r = 0; r < kRows; ++r) unpack<Simd, Weights>(w[r * args.blocks + first + b], tiles[b * kRows + r]);
     }
-    gemm_token_groups<Simd, Weights, kRows, Simd::kGemmTokens>(unpacked, first, n, 0, y, args);
+    const auto* next = w + (first + n < args.blocks ? first + n : kRows * args.blocks);
+    gemm_token_groups<Simd, Weights, kRows, Simd::kGemmTokens>(
+        {.tiles = tiles, .first = first, .blocks = n, .next = next, .next_stride = args.blocks}, 0, y, args);
   }
 }
 
@@ -253,15 +264,22 @@ void gemm_few(const typename Weights::Tile* w, float* y, const GemmArgs& args) {
   }
 }
 
+// Up to four tokens cost no more than reading the weights, and two tile rows in flight read them faster; a few more
+// still gain by it where there are registers for them, one row at a time.
 template <class Simd, class Weights, int kRows>
 void gemm_rows(const typename Weights::Tile* w, size_t first, const GemmArgs& args) {
-  constexpr int kFew = 4;  // up to here one pass over the weights costs no more than reading them
+  const bool few = args.n_tokens <= 4;
+  const bool some = args.n_tokens <= Simd::kStreamTokens;
   size_t row = first;
-  for (; row + kRows <= args.tile_rows; row += kRows) {
-    if (args.n_tokens <= kFew) {
-      gemm_few<Simd, Weights, kRows, kFew>(w + row * args.blocks, args.y + row * kTileRows, args);
-    } else {
-      gemm_many<Simd, Weights, kRows>(w + row * args.blocks, args.y + row * kTileRows, args);
+  for (; (kRows == 1 || few || !some) && row + kRows <= args.tile_rows; row += kRows) {
+    const auto* tiles = w + row * args.blocks;
+    float* y = args.y + row * kTileRows;
+    if (few) {
+      gemm_few<Simd, Weights, kRows, 4>(tiles, y, args);
+    } else if (!some) {
+      gemm_many<Simd, Weights, kRows>(tiles, y, args);
+    } else if constexpr (kRows == 1) {
+      gemm_few<Simd, Weights, 1, Simd::kStreamTokens>(tiles, y, args);
     }
   }
   if constexpr (kRows > 1) gemm_rows<Simd, Weights, 1>(w, row, args);

@@ -3,6 +3,7 @@
 //
 //   kLanes              32-bit lanes in a vector: 16, 8 or 4
 //   kQueryTile          queries in flight in attention; kMixVectors output vectors of each
+//   kStreamTokens       tokens up to which the integer products stream their weights
 //   kGemmRows, kGemmTokens, kF32Rows, kF32Tokens
 //                       tile rows x tokens held in registers by the integer and by the f32 products
 //   F32, I32, Bytes     vectors of kLanes floats, ints, and groups of four bytes

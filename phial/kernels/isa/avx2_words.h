@@ -5,6 +5,7 @@ struct Avx2Words {
   static constexpr int kLanes = 8;
   static constexpr int kQueryTile = 2;
   static constexpr int kMixVectors = 4;
+  static constexpr int kStreamTokens = 4;
   static constexpr int kGemmRows = 1;
   static constexpr int kGemmTokens = 4;
   static constexpr int kF32Rows = 1;

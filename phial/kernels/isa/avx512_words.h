@@ -4,6 +4,7 @@ struct Avx512Words {
   static constexpr int kLanes = 16;
   static constexpr int kQueryTile = 4;
   static constexpr int kMixVectors = 6;
+  static constexpr int kStreamTokens = 8;
   static constexpr int kGemmRows = 2;
   static constexpr int kGemmTokens = 6;  // twelve sums and twelve results of 32 registers
   static constexpr int kF32Rows = 2;

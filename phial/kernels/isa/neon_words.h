@@ -4,6 +4,7 @@ struct NeonWords {
   static constexpr int kLanes = 4;
   static constexpr int kQueryTile = 4;
   static constexpr int kMixVectors = 4;
+  static constexpr int kStreamTokens = 4;
   static constexpr int kGemmRows = 1;
   static constexpr int kGemmTokens = 3;  // twelve sums and twelve results of 32 registers
   static constexpr int kF32Rows = 1;
