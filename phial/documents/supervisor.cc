@@ -76,6 +76,7 @@ Reading read_caged(const Job& job) {
   ReadOptions options{.format = job.options.format, .max_pages = job.options.max_pages};
   options.max_text_bytes = job.options.max_text_mb << 20;
   options.ocr = ocr.get();
+  options.ocr_seconds = 0.7 * job.options.seconds;
   Reading reading = read_document(job.source, options);
   if (reading.document && !cage->warning.empty()) reading.document->warnings.push_back(cage->warning);
   static_cast<void>(ocr.release());  // the process ends now; Tesseract takes long to tidy up

@@ -6,9 +6,8 @@ namespace phial::documents {
 
 std::span<const FormatReader> format_readers() {
   static constexpr std::array kReaders = {
-      FormatReader{"html", read_html},
-      FormatReader{"markdown", read_markdown},
-      FormatReader{"text", read_text},
+      FormatReader{"html", read_html}, FormatReader{"image", read_image}, FormatReader{"markdown", read_markdown},
+      FormatReader{"pdf", read_pdf},   FormatReader{"text", read_text},
   };
   return kReaders;
 }

@@ -28,5 +28,7 @@ std::span<const FormatReader> format_readers();
 Status read_text(ReaderJob& job);
 Status read_markdown(ReaderJob& job);
 Status read_html(ReaderJob& job);
+Status read_image(ReaderJob& job);
+Status read_pdf(ReaderJob& job);
 
 }  // namespace phial::documents

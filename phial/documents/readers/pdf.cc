@@ -1,0 +1,252 @@
+// PDF: poppler gives words with their places and fonts; page_layout makes reading order and structure of them. Pages
+// without words are pictures: they are recognised if an Ocr is at hand.
+#include <poppler-document.h>
+#include <poppler-global.h>
+#include <poppler-image.h>
+#include <poppler-page-renderer.h>
+#include <poppler-page.h>
+#include <poppler-toc.h>
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <climits>
+#include <cmath>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+
+#include "phial/base/utf8.h"
+#include "phial/documents/readers/page_layout.h"
+#include "phial/documents/readers/readers.h"
+#include "phial/documents/readers/recognised.h"
+
+namespace phial::documents {
+namespace {
+
+constexpr float kSmallestVisible = 1.5F;  // points; smaller type is there to be found by programs only
+constexpr size_t kMostPages = 20'000;
+constexpr size_t kMostOutlineEntries = 5'000;
+constexpr double kOcrDotsPerInch = 250;
+constexpr double kMostOcrPixels = 5000;  // of a side
+
+// Letters that fonts draw as one, and the shapes of Arabic letters, taken apart.
+bool is_presentation_form(char32_t c) {
+  return (c >= 0xFB00 && c <= 0xFDFF) || (c >= 0xFE70 && c <= 0xFEFC) || (c >= 0x132 && c <= 0x133);
+}
+
+std::string without_presentation_forms(const std::string& text) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const DecodedChar c = decode_utf8(text, at);
+    const auto length = static_cast<size_t>(c.length);
+    if (is_presentation_form(c.code_point)) {
+      utf8proc_uint8_t* letters = nullptr;
+      const auto* one = reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at;
+      const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT);
+      const auto bytes = utf8proc_map(one, static_cast<utf8proc_ssize_t>(length), &letters, options);
+      if (bytes > 0) result.append(reinterpret_cast<const char*>(letters), static_cast<size_t>(bytes));
+      std::free(letters);
+    } else {
+      result.append(text, at, length);
+    }
+    at += length;
+  }
+  return result;
+}
+
+// poppler's strings are UTF-16; converted here because theirs asks the C library for a converter each time.
+std::string to_text(const poppler::ustring& wide) {
+  std::string text;
+  for (size_t i = 0; i < wide.size(); ++i) {
+    char32_t c = wide[i];
+    if (c >= 0xD800 && c < 0xDC00 && i + 1 < wide.size() && wide[i + 1] >= 0xDC00 && wide[i + 1] < 0xE000) {
+      c = 0x10000 + ((c - 0xD800) << 10) + (wide[++i] - 0xDC00U);
+    } else if (c >= 0xD800 && c < 0xE000) {
+      c = kReplacement;
+    }
+    append_utf8(text, c);
+  }
+  return without_presentation_forms(clean_text(text, WhiteSpace::kCollapse));
+}
+
+bool is_bold(const std::string& font) {
+  for (const char* mark : {"Bold", "bold", "Black", "Heavy", "Semibold", "Demi", "CMBX", "SFBX"}) {
+    if (font.find(mark) != std::string::npos) return true;
+  }
+  return false;
+}
+
+PageOfWords words_of(const poppler::page& page, int number) {
+  const poppler::rectf box = page.page_rect();
+  const bool turned = page.orientation() == poppler::page::landscape || page.orientation() == poppler::page::seascape;
+  PageOfWords words{
+      .number = number, .width = static_cast<float>(box.width()), .height = static_cast<float>(box.height())};
+  if (turned) std::swap(words.width, words.height);
+  for (const poppler::text_box& found : page.text_list(poppler::page::text_list_include_font)) {
+    const poppler::rectf place = found.bbox();
+    PageWord word{.text = to_text(found.text())};
+    word.left = static_cast<float>(place.left());
+    word.top = static_cast<float>(place.top());
+    word.right = static_cast<float>(place.right());
+    word.bottom = static_cast<float>(place.bottom());
+    word.size = found.has_font_info() ? static_cast<float>(found.get_font_size()) : word.bottom - word.top;
+    word.rotation = found.rotation();
+    word.bold = found.has_font_info() && is_bold(found.get_font_name());
+    word.space_after = found.has_space_after();
+    const bool on_page = word.right > 0 && word.bottom > 0 && word.left < words.width && word.top < words.height;
+    const bool finite = std::isfinite(word.left + word.right + word.top + word.bottom + word.size);
+    if (!word.text.empty() && finite && on_page && word.size >= kSmallestVisible)
+      words.words.push_back(std::move(word));
+  }
+  return words;
+}
+
+void gather_outline(const poppler::toc_item& item, int level, std::vector<OutlineEntry>& outline) {
+  constexpr int kDeepest = 6;
+  for (const poppler::toc_item* child : item.children()) {
+    if (outline.size() >= kMostOutlineEntries) return;
+    outline.push_back({to_text(child->title()), level});
+    if (level < kDeepest) gather_outline(*child, level + 1, outline);
+  }
+}
+
+std::vector<OutlineEntry> outline_of(const poppler::document& document) {
+  std::vector<OutlineEntry> outline;
+  const std::unique_ptr<poppler::toc> toc(document.create_toc());
+  if (toc != nullptr && toc->root() != nullptr) gather_outline(*toc->root(), 1, outline);
+  return outline;
+}
+
+// "Microsoft Word - letter.doc" and file names are what programs fill in, not titles.
+bool is_real_title(const std::string& title) {
+  for (const char* ending : {".doc", ".docx", ".pdf", ".tex", ".dvi", ".indd", ".odt", ".rtf", ".qxd"}) {
+    if (title.ends_with(ending)) return false;
+  }
+  return title.size() >= 3 && !title.starts_with("Microsoft ") && title.front() != '(' && title != "untitled" &&
+         title != "Untitled";
+}
+
+Result<PageOfWords> recognise_page(const poppler::page& page, int number, Ocr& ocr) {
+  const poppler::rectf box = page.page_rect();
+  const double longest = std::max({box.width(), box.height(), 1.0});
+  const double dots = std::min(kOcrDotsPerInch, kMostOcrPixels * 72 / longest);
+  poppler::page_renderer renderer;
+  renderer.set_image_format(poppler::image::format_gray8);
+  const poppler::image picture = renderer.render_page(&page, dots, dots);
+  if (!picture.is_valid()) {
+    return Error{Code::kCorrupt, "page " + std::to_string(number) + " cannot be drawn", "open it in a PDF viewer"};
+  }
+  const Pixels pixels{reinterpret_cast<const uint8_t*>(picture.const_data()), picture.width(), picture.height(), 1,
+                      picture.bytes_per_row()};
+  PHIAL_TRY(const OcrPage recognised, ocr.recognise(pixels, static_cast<int>(dots)));
+  return page_of_recognised(recognised, number, 72 / dots);
+}
+
+class PdfReader {
+ public:
+  PdfReader(ReaderJob& job, const poppler::document& document) : job_(job), document_(document) {}
+
+  Status read() {
+    PHIAL_CHECKED(gather_pages());
+    remove_running_lines(pages_);
+    std::vector<PageParagraph> paragraphs;
+    for (PageOfWords& page : pages_) {
+      auto laid_out = lay_out(std::move(page));
+      std::move(laid_out.begin(), laid_out.end(), std::back_inserter(paragraphs));
+    }
+    find_headings(paragraphs, outline_of(document_));
+    if (const std::string title = to_text(document_.get_title()); is_real_title(title)) job_.builder.set_title(title);
+    write_paragraphs(paragraphs, job_.builder);
+    report_missing();
+    return ok();
+  }
+
+ private:
+  Status gather_pages() {
+    const auto all = static_cast<size_t>(std::max(document_.pages(), 0));
+    if (all == 0) return Error{Code::kCorrupt, "the PDF file has no pages", "it may be damaged: get it again"};
+    size_t count = std::min(all, kMostPages);
+    if (job_.options.max_pages > 0) count = std::min(count, static_cast<size_t>(job_.options.max_pages));
+    if (count < all) {
+      job_.builder.warn("only the first " + std::to_string(count) + " of " + std::to_string(all) + " pages were read");
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const int number = static_cast<int>(i) + 1;
+      const std::unique_ptr<poppler::page> page(document_.create_page(static_cast<int>(i)));
+      if (page == nullptr) {
+        job_.builder.warn("page " + std::to_string(number) + " is damaged");
+        continue;
+      }
+      PageOfWords words = words_of(*page, number);
+      if (words.words.empty()) words = recognised(*page, number);
+      if (words.words.empty()) missing_.push_back(number);
+      pages_.push_back(std::move(words));
+    }
+    const bool none = missing_.size() == pages_.size();
+    if (!none) return ok();
+    if (job_.options.ocr == nullptr) {
+      job_.ocr_would_help = true;
+      return Error{Code::kUnsupported, "the PDF file has no text: its " + std::to_string(count) + " pages are pictures",
+                   "install Tesseract (apt install tesseract-ocr) and add it again"};
+    }
+    return Error{Code::kUnsupported, "the PDF file has no text, and none was recognised in its pictures",
+                 "scan it again, larger and straighter"};
+  }
+
+  PageOfWords recognised(const poppler::page& page, int number) {
+    PageOfWords none{.number = number};
+    if (job_.options.ocr == nullptr) {
+      job_.ocr_would_help = true;
+      return none;
+    }
+    const double spent = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+    if (job_.options.ocr_seconds > 0 && spent > job_.options.ocr_seconds) {
+      job_.builder.warn("time ran out before page " + std::to_string(number) + ": its text was not recognised");
+      return none;
+    }
+    auto words = recognise_page(page, number, *job_.options.ocr);
+    if (words) return *std::move(words);
+    job_.builder.warn(words.error().message);
+    return none;
+  }
+
+  void report_missing() {
+    if (missing_.empty()) return;
+    std::string list;
+    constexpr size_t kNamed = 10;
+    for (size_t i = 0; i < std::min(missing_.size(), kNamed); ++i) {
+      list.append(i > 0 ? ", " : "").append(std::to_string(missing_[i]));
+    }
+    if (missing_.size() > kNamed) list += " and " + std::to_string(missing_.size() - kNamed) + " more";
+    job_.builder.warn((missing_.size() == 1 ? "no text on page " : "no text on pages ") + list);
+  }
+
+  ReaderJob& job_;
+  const poppler::document& document_;
+  std::vector<PageOfWords> pages_;
+  std::vector<int> missing_;
+};
+
+void say_nothing(const std::string&, void*) {}
+
+}  // namespace
+
+Status read_pdf(ReaderJob& job) {
+  poppler::set_debug_error_function(say_nothing, nullptr);
+  const std::string_view bytes = job.source.bytes;
+  if (bytes.size() > INT_MAX) {
+    return Error{Code::kOutOfRange, "the PDF file is larger than 2 GiB", "split it"};
+  }
+  const std::unique_ptr<poppler::document> document(
+      poppler::document::load_from_raw_data(bytes.data(), static_cast<int>(bytes.size())));
+  if (document == nullptr) {
+    return Error{Code::kCorrupt, "the PDF file is damaged: it has no readable structure", "get it again"};
+  }
+  if (document->is_locked()) {
+    return Error{Code::kUnsupported, "the PDF file is protected by a password",
+                 "save a copy without the password and add that"};
+  }
+  return PdfReader(job, *document).read();
+}
+
+}  // namespace phial::documents
