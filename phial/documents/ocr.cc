@@ -173,7 +173,7 @@ Result<std::unique_ptr<Ocr>> open_tesseract(const std::string& languages) {
   TessBaseApi* const handle = api.create();
   if (handle == nullptr || api.init(handle, nullptr, languages.c_str()) != 0) {
     if (handle != nullptr) api.destroy(handle);
-    return Error{Code::kNotFound, "Tesseract has no data for the languages '" + languages + "'",
+    return Error{Code::kInvalid, "Tesseract has no data for the languages '" + languages + "'",
                  "install them: apt install tesseract-ocr-LANGUAGE"};
   }
   return std::unique_ptr<Ocr>(std::make_unique<Tesseract>(api, handle));

@@ -41,7 +41,8 @@ class Ocr {
   virtual Result<OcrPage> recognise_file(std::string_view bytes) = 0;
 };
 
-// `languages`: Tesseract's names joined by '+', as "eng+deu". kNotFound where the library or a language is missing.
+// `languages`: Tesseract's names joined by '+', as "eng+deu". kNotFound where the library is missing, kInvalid
+// where a language is.
 Result<std::unique_ptr<Ocr>> open_tesseract(const std::string& languages);
 
 }  // namespace phial::documents

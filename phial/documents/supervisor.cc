@@ -188,10 +188,18 @@ Result<Answer> run(const Job& job) {
   return answer;
 }
 
-Result<std::string> finish(Answer answer) {
-  if (answer.kind == kDocument || answer.kind == kDocumentWantsOcr) return std::move(answer.json);
+Result<std::string> finish(const Answer& answer) {
+  if (answer.kind == kDocument || answer.kind == kDocumentWantsOcr) return answer.json;
   PHIAL_TRY(const Json json, parse_json(answer.json));
   return error_from_json(json);
+}
+
+// A document of the first run is only given up for a better one; an error for any, but that Tesseract is not there.
+Result<std::string> better_of(const Answer& first, const Result<Answer>& second) {
+  Result<std::string> without = finish(first);
+  Result<std::string> with = second ? finish(*second) : Result<std::string>(second.error());
+  const bool keeps_first = without ? !with : !with && with.error().code == Code::kNotFound;
+  return keeps_first ? std::move(without) : std::move(with);
 }
 
 }  // namespace
@@ -207,15 +215,13 @@ Result<std::string> read_in_cage(const std::string& path, const SuperviseOptions
   }
   const std::string name = std::filesystem::path(path).filename().string();
   Job job{{{reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, name}, options};
-  PHIAL_TRY(Answer answer, run(job));
+  PHIAL_TRY(const Answer answer, run(job));
   const bool wants_ocr = answer.kind == kDocumentWantsOcr || answer.kind == kErrorWantsOcr;
   if (wants_ocr && options.ocr) {
     job.with_ocr = true;
-    auto second = run(job);
-    // Where recognition is not to be had or fails, what the first run found stands.
-    if (second && second->kind == kDocument) return finish(*std::move(second));
+    return better_of(answer, run(job));
   }
-  return finish(std::move(answer));
+  return finish(answer);
 }
 
 }  // namespace phial::documents
