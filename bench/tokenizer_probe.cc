@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <string>
 
@@ -20,9 +21,12 @@ namespace phial::tokenizer {
 namespace {
 
 Result<std::unique_ptr<Tokenizer>> open(const std::string& path) {
-  PHIAL_TRY(const std::string text, read_text_file(path));
-  PHIAL_TRY(const Json json, parse_json(text));
-  return from_gguf(json);
+  if (std::filesystem::is_directory(path)) return from_folder(path);
+  PHIAL_TRY(const std::string bytes, read_text_file(path));
+  if (path.ends_with(".tiktoken")) return from_tiktoken(bytes, phi3_small_pattern(), phi3_small_specials());
+  if (path.ends_with(".model")) return from_sentencepiece(bytes);
+  PHIAL_TRY(const Json json, parse_json(bytes));
+  return find_member(json, "tokenizer.ggml.model") != nullptr ? from_gguf(json) : from_tokenizer_json(bytes);
 }
 
 int time(const Tokenizer& tokenizer, const std::string& text, int times) {

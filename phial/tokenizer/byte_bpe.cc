@@ -27,6 +27,7 @@ class ByteBpeTokenizer final : public VocabularyTokenizer {
   explicit ByteBpeTokenizer(ByteBpe parts)
       : VocabularyTokenizer(std::move(parts.vocabulary)),
         merges_(std::move(parts.merges)),
+        normalizer_(std::move(parts.normalizer)),
         splitter_(std::move(parts.splitter)),
         add_prefix_space_(parts.add_prefix_space),
         whole_words_first_(parts.whole_words_first),
@@ -53,6 +54,12 @@ class ByteBpeTokenizer final : public VocabularyTokenizer {
  protected:
   void encode_plain(std::string_view text, bool /*is_first*/, WordCache& cache,
                     std::vector<TokenId>& ids) const override {
+    std::string normal;
+    if (!normalizer_.empty()) {
+      normal = text;
+      normalizer_.apply(normal);
+      text = normal;
+    }
     std::string with_space;
     if (add_prefix_space_ && !text.empty() && text.front() != ' ') {
       with_space.reserve(text.size() + 1);
@@ -98,6 +105,7 @@ class ByteBpeTokenizer final : public VocabularyTokenizer {
   }
 
   MergeTable merges_;
+  Normalizer normalizer_;
   std::unique_ptr<Splitter> splitter_;
   bool add_prefix_space_, whole_words_first_, spells_bytes_;
   TokenId without_token_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "phial/tokenizer/merges.h"
+#include "phial/tokenizer/normalizer.h"
 #include "phial/tokenizer/splitter.h"
 #include "phial/tokenizer/vocabulary.h"
 
@@ -23,6 +24,7 @@ std::string bytes_of_spelling(std::string_view spelling);
 struct ByteBpe {
   Vocabulary vocabulary;  // pieces are bytes
   MergeTable merges;
+  Normalizer normalizer;
   std::unique_ptr<Splitter> splitter;  // null: the whole segment is one word
   bool add_prefix_space = false;       // a segment that does not begin with a space gets one
   bool whole_words_first = false;      // a word that is itself a piece is that piece, whatever the merges say

@@ -7,7 +7,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "phial/base/json.h"
 #include "phial/base/result.h"
@@ -16,7 +18,36 @@
 namespace phial::tokenizer {
 
 // `metadata`: a GGUF's key-value pairs as one flat object, arrays included (formats::Checkpoint::metadata()).
-// tokenizer.ggml.model may be llama (SentencePiece), gpt2 (byte-level BPE) or bert (WordPiece).
+// tokenizer.ggml.model may be llama (SentencePiece), gpt2 (byte-level BPE), bert (WordPiece) or t5 (unigram).
 Result<std::unique_ptr<Tokenizer>> from_gguf(const Json& metadata);
+
+// A Hugging Face model folder: tokenizer.json, else tokenizer.model, else a .tiktoken file, else vocab.txt, with what
+// stands beside it (SideFiles).
+Result<std::unique_ptr<Tokenizer>> from_folder(const std::filesystem::path& folder);
+
+// The small JSON files beside a tokenizer; an empty object stands for one that is not there.
+struct SideFiles {
+  Json tokenizer_config = Json::object();   // tokenizer_config.json: bos, eos, added tokens with their attributes
+  Json special_tokens = Json::object();     // special_tokens_map.json: bos, eos
+  Json added_tokens = Json::object();       // added_tokens.json: text -> id
+  Json generation_config = Json::object();  // generation_config.json: eos_token_id
+};
+
+// tokenizer.json of type BPE (byte-level, or with SentencePiece's space marks), WordPiece or Unigram.
+Result<std::unique_ptr<Tokenizer>> from_tokenizer_json(std::string_view text, const SideFiles& side = {});
+
+// tokenizer.model: SentencePiece's own file, of type BPE or unigram.
+Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes, const SideFiles& side = {});
+
+// A .tiktoken ranks file, one "BASE64 RANK" a line. `pattern`: the pre-tokenizer's regular expression.
+Result<std::unique_ptr<Tokenizer>> from_tiktoken(std::string_view bytes, std::string_view pattern,
+                                                 const std::vector<SpecialToken>& specials);
+
+// What Phi-3-small does around cl100k_base: its pattern and its special tokens (spec section 5.2).
+std::string_view phi3_small_pattern();
+std::vector<SpecialToken> phi3_small_specials();
+
+// BERT's vocab.txt, one piece a line. `lower_case`: the model is uncased.
+Result<std::unique_ptr<Tokenizer>> from_vocab_txt(std::string_view text, bool lower_case);
 
 }  // namespace phial::tokenizer

@@ -9,6 +9,7 @@
 #include "phial/tokenizer/byte_bpe.h"
 #include "phial/tokenizer/load.h"
 #include "phial/tokenizer/sentencepiece.h"
+#include "phial/tokenizer/side_files.h"
 #include "phial/tokenizer/wordpiece.h"
 
 namespace phial::tokenizer {
@@ -55,9 +56,6 @@ Result<std::optional<TokenId>> token_id(const Json& metadata, std::string_view k
   }
   return std::optional<TokenId>(static_cast<TokenId>(*id));
 }
-
-// A token that is text and no markup: it may come from anybody's words.
-bool is_plain_text(std::string_view text) { return text.find_first_of("<>[]{}|") == std::string_view::npos; }
 
 Result<Vocabulary> read_vocabulary(const Json& metadata) {
   Vocabulary vocabulary;

@@ -104,8 +104,13 @@ class SentencePieceTokenizer final : public VocabularyTokenizer {
  protected:
   void encode_plain(std::string_view text, bool is_first, WordCache& cache, std::vector<TokenId>& ids) const override {
     std::string prepared;
+    if (!parts_.normalizer.empty()) {
+      prepared = text;
+      parts_.normalizer.apply(prepared);
+      text = prepared;
+    }
     if (parts_.remove_extra_whitespaces) {
-      prepared = without_extra_spaces(text);
+      prepared = without_extra_spaces(std::string(text));
       text = prepared;
     }
     if (text.empty()) return;
@@ -144,7 +149,7 @@ class SentencePieceTokenizer final : public VocabularyTokenizer {
     return text;
   }
 
-  static std::string without_extra_spaces(std::string_view text) {
+  static std::string without_extra_spaces(const std::string& text) {
     std::string kept;
     for (const char c : text) {
       if (c != ' ' || (!kept.empty() && kept.back() != ' ')) kept.push_back(c);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "phial/tokenizer/merges.h"
+#include "phial/tokenizer/normalizer.h"
 #include "phial/tokenizer/vocabulary.h"
 
 namespace phial::tokenizer {
@@ -20,6 +21,7 @@ enum class SpacePrefix : uint8_t { kNone, kFirstSegment, kEverySegment };
 
 struct SentencePieceBpe {
   Vocabulary vocabulary;  // pieces are spelled with marks; byte tokens <0x00>..<0xFF> are of kind kByte
+  Normalizer normalizer;
   SpacePrefix prefix = SpacePrefix::kEverySegment;
   bool prefix_unless_present = false;     // no second mark where the segment already begins with one
   bool every_space_starts_word = false;   // runs of spaces never share a piece

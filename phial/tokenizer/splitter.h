@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "phial/base/json.h"
 #include "phial/base/result.h"
 
 namespace phial::tokenizer {
@@ -52,6 +53,20 @@ enum class SplitBehaviour : uint8_t { kIsolated, kMergedWithPrevious, kMergedWit
 // refuses it; a text on which the match limit is reached stays uncut from there on. The hand-written pattern where
 // there is one.
 Result<std::unique_ptr<Splitter>> make_regex_splitter(std::string_view regex, SplitBehaviour behaviour);
+
+// Finds a pattern in a text: literal or regular expression.
+class Finder {
+ public:
+  virtual ~Finder() = default;
+  // The first non-empty match that begins at or behind `from`.
+  virtual bool find(std::string_view text, size_t from, size_t* begin, size_t* end) const = 0;
+};
+
+// {"String": literal} or {"Regex": pattern}, as tokenizer.json writes patterns.
+Result<std::unique_ptr<Finder>> make_finder(const Json& pattern);
+
+// What lies between matches and the matches themselves, by `behaviour`.
+std::unique_ptr<Splitter> make_finder_splitter(std::unique_ptr<Finder> finder, SplitBehaviour behaviour);
 
 // Always through PCRE2 (the oracle of the hand-written ones).
 Result<std::unique_ptr<Splitter>> make_pcre_splitter(std::string_view regex, SplitBehaviour behaviour);
