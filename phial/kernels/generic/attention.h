@@ -2,8 +2,11 @@
 //
 // A score is one chain of fused multiply-adds a lane and then one tree over the lanes, whatever else is computed beside
 // it; an output element is one chain over the keys. Keys and values are a stride apart, which the hardware's prefetcher
-// does not follow over pages, so a few rows ahead are asked for here.
+// does not follow over pages, so a few rows ahead are asked for here. For many queries some values at a time are
+// gathered as floats first: the stride of a cache puts all its rows into a few sets of the first-level cache.
 #pragma once
+
+#include <string.h>
 
 #include "phial/kernels/generic/vocabulary.h"
 
@@ -15,6 +18,8 @@ static void prefetch_row(const T* row, size_t n) {
     __builtin_prefetch(reinterpret_cast<const char*>(row) + byte);
   }
 }
+
+constexpr size_t kRowsAhead = 16;  // between the row in use and the one asked of memory
 
 // scores[t * scores_stride + 0..n_keys) for kQueries queries and up to four keys.
 template <class Simd, int kQueries, class T>
@@ -38,20 +43,25 @@ void score_four_keys(const float* q, size_t q_stride, const T* keys, size_t key_
     }
   });
   for (int t = 0; t < kQueries; ++t) {
-    float four[4];
-    Simd::store_sums4(four, sums[t][0], sums[t][1], sums[t][2], sums[t][3]);
-    for (size_t k = 0; k < n_keys && k < 4; ++k) scores[t * scores_stride + k] = four[k] * scale;
+    float* out = scores + t * scores_stride;
+    if (n_keys >= 4) {
+      Simd::store_sums4(out, sums[t][0], sums[t][1], sums[t][2], sums[t][3], scale);
+    } else {
+      float four[4];
+      Simd::store_sums4(four, sums[t][0], sums[t][1], sums[t][2], sums[t][3], scale);
+      memcpy(out, four, n_keys * sizeof(float));
+    }
   }
 }
 
+// Four keys meet all the queries while they are in the first-level cache.
 template <class Simd, class T>
 void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
             size_t E, float scale, float* out, size_t out_stride) {
   constexpr size_t kTile = Simd::kQueryTile;
-  constexpr size_t kAhead = 16;  // keys
   for (size_t n = 0; n < n_keys; n += 4) {
     const T* four = keys + n * key_stride;
-    for (size_t k = 0; k < 4; ++k) prefetch_row(four + (kAhead + k) * key_stride, E);
+    for (size_t k = 0; k < 4; ++k) prefetch_row(four + (kRowsAhead + k) * key_stride, E);
     size_t t = 0;
     for (; t + kTile <= n_queries; t += kTile) {
       score_four_keys<Simd, kTile>(q + t * q_stride, q_stride, four, key_stride, n_keys - n, E, scale,
@@ -67,8 +77,7 @@ void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, si
 // out[t][0..kVectors vectors) += weights . values, for kQueries queries.
 template <class Simd, int kQueries, int kVectors, class T, class How>
 void mix_columns(const float* weights, size_t weights_stride, const T* values, size_t value_stride, size_t n_keys,
-                 float* out, size_t out_stride, How how) {
-  constexpr size_t kAhead = 16;  // keys
+                 float* out, size_t out_stride, bool fetch, How how) {
   typename Simd::F32 sums[kQueries][kVectors];
 #pragma GCC unroll 8
   for (int t = 0; t < kQueries; ++t) {
@@ -76,7 +85,7 @@ void mix_columns(const float* weights, size_t weights_stride, const T* values, s
     for (int v = 0; v < kVectors; ++v) sums[t][v] = how.load(out + t * out_stride + Simd::kLanes * v);
   }
   for (size_t n = 0; n < n_keys; ++n, values += value_stride) {
-    if (kQueries == 1) prefetch_row(values + kAhead * value_stride, Simd::kLanes * kVectors);
+    if (fetch) prefetch_row(values + kRowsAhead * value_stride, Simd::kLanes * kVectors);
     typename Simd::F32 weight[kQueries];
 #pragma GCC unroll 8
     for (int t = 0; t < kQueries; ++t) weight[t] = Simd::set_f32(weights[t * weights_stride + n]);
@@ -97,33 +106,68 @@ void mix_columns(const float* weights, size_t weights_stride, const T* values, s
 // Columns [e, E): as many as kVectors vectors hold at a time, the rest with fewer.
 template <class Simd, int kQueries, int kVectors, class T>
 void mix_width(const float* weights, size_t weights_stride, const T* values, size_t value_stride, size_t n_keys,
-               size_t e, size_t E, float* out, size_t out_stride) {
+               size_t e, size_t E, float* out, size_t out_stride, bool fetch) {
   constexpr size_t kWidth = size_t{Simd::kLanes} * kVectors;
   for (; e + kWidth <= E; e += kWidth) {
     mix_columns<Simd, kQueries, kVectors>(weights, weights_stride, values + e, value_stride, n_keys, out + e,
-                                          out_stride, Whole<Simd>{});
+                                          out_stride, fetch, Whole<Simd>{});
   }
   if constexpr (kVectors > 1) {
     constexpr int kFewer = kVectors > 2 ? kVectors - 2 : 1;
-    mix_width<Simd, kQueries, kFewer>(weights, weights_stride, values, value_stride, n_keys, e, E, out, out_stride);
+    mix_width<Simd, kQueries, kFewer>(weights, weights_stride, values, value_stride, n_keys, e, E, out, out_stride,
+                                      fetch);
   } else if (e < E) {
     mix_columns<Simd, kQueries, 1>(weights, weights_stride, values + e, value_stride, n_keys, out + e, out_stride,
-                                   Part<Simd>{E - e});
+                                   fetch, Part<Simd>{E - e});
   }
 }
 
 template <class Simd, class T>
-void mix(const float* weights, size_t weights_stride, size_t n_queries, const T* values, size_t value_stride,
-         size_t n_keys, size_t E, float* out, size_t out_stride) {
+void mix_rows(const float* weights, size_t weights_stride, size_t n_queries, const T* values, size_t value_stride,
+              size_t n_keys, size_t E, float* out, size_t out_stride, bool gathered) {
   constexpr size_t kTile = Simd::kQueryTile;
   size_t t = 0;
   for (; t + kTile <= n_queries; t += kTile) {
     mix_width<Simd, kTile, Simd::kMixVectors>(weights + t * weights_stride, weights_stride, values, value_stride,
-                                              n_keys, 0, E, out + t * out_stride, out_stride);
+                                              n_keys, 0, E, out + t * out_stride, out_stride, !gathered && t == 0);
   }
   for (; t < n_queries; ++t) {
     mix_width<Simd, 1, 8>(weights + t * weights_stride, weights_stride, values, value_stride, n_keys, 0, E,
-                          out + t * out_stride, out_stride);
+                          out + t * out_stride, out_stride, !gathered && t == 0);
+  }
+}
+
+constexpr size_t kGatheredRows = 32;  // 14 KiB of heads of 96
+constexpr size_t kGatheredMost = 256;
+
+// Some rows as floats, an odd number of cache lines apart; the last vector of each is filled up with zeros.
+template <class Simd>
+struct Gathered {
+  alignas(64) float rows[kGatheredRows * (kGatheredMost + 16)];
+  size_t stride;
+
+  template <class T>
+  void gather(const T* from, size_t from_stride, size_t n_rows, size_t E) {
+    stride = ((E + 15) / 16 | 1) * 16;
+    for (size_t n = 0; n < n_rows; ++n, from += from_stride) {
+      prefetch_row(from + kRowsAhead * from_stride, E);
+      sweep<Simd>(E, [&](size_t e, auto how) { Simd::store_f32(rows + n * stride + e, how.load(from + e)); });
+    }
+  }
+};
+
+template <class Simd, class T>
+void mix(const float* weights, size_t weights_stride, size_t n_queries, const T* values, size_t value_stride,
+         size_t n_keys, size_t E, float* out, size_t out_stride) {
+  if (n_queries <= Simd::kQueryTile || E > kGatheredMost) {
+    mix_rows<Simd>(weights, weights_stride, n_queries, values, value_stride, n_keys, E, out, out_stride, false);
+    return;
+  }
+  Gathered<Simd> some;
+  for (size_t n = 0; n < n_keys; n += kGatheredRows) {
+    const size_t n_some = n_keys - n < kGatheredRows ? n_keys - n : kGatheredRows;
+    some.gather(values + n * value_stride, value_stride, n_some, E);
+    mix_rows<Simd>(weights + n, weights_stride, n_queries, some.rows, some.stride, n_some, E, out, out_stride, true);
   }
 }
 

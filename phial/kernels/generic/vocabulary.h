@@ -15,7 +15,7 @@
 //   times_power_of_2(x, n)           n a whole number in -252..252
 //   if_negative(x, a, b)             a in the lanes where x < 0, else b
 //   max_across add_across            one number from all lanes
-//   store_sums4(p, a, b, c, d)       p[0] = sum over the lanes of a, ...; each by the same tree
+//   store_sums4(p, a, b, c, d, scale)      p[0] = scale * sum over the lanes of a, ...; each by the same tree
 //   set_i32 add_i32 add_across_i32 to_f32 to_i32 (ties to even) store_i8
 //   load_bytes store_bytes low_nibbles high_nibbles
 //   repeat4(p)          the four bytes at p, in every lane

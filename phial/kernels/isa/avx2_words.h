@@ -76,9 +76,10 @@ struct Avx2Words {
     four = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
   }
-  static void store_sums4(float* p, F32 a, F32 b, F32 c, F32 d) {
+  static void store_sums4(float* p, F32 a, F32 b, F32 c, F32 d, float scale) {
     const F32 halves = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
-    _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
+    const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+    _mm_storeu_ps(p, _mm_mul_ps(sums, _mm_set1_ps(scale)));
   }
 
   static I32 set_i32(int32_t value) { return _mm256_set1_epi32(value); }

@@ -61,12 +61,12 @@ struct Avx512Words {
     return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
   }
   static float max_across(F32 v) { return _mm512_reduce_max_ps(v); }
-  static void store_sums4(float* p, F32 a, F32 b, F32 c, F32 d) {
+  static void store_sums4(float* p, F32 a, F32 b, F32 c, F32 d, float scale) {
     const F32 ab = add(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
     const F32 cd = add(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
     const F32 even = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd)));
     const F32 odd = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd)));
-    _mm_storeu_ps(p, add_quarters(add(even, odd)));
+    _mm_storeu_ps(p, _mm_mul_ps(add_quarters(add(even, odd)), _mm_set1_ps(scale)));
   }
 
   static I32 set_i32(int32_t value) { return _mm512_set1_epi32(value); }

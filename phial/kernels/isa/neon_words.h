@@ -61,8 +61,8 @@ struct NeonWords {
 
   static float add_across(F32 v) { return vaddvq_f32(v); }
   static float max_across(F32 v) { return vmaxvq_f32(v); }
-  static void store_sums4(float* p, F32 a, F32 b, F32 c, F32 d) {
-    store_f32(p, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+  static void store_sums4(float* p, F32 a, F32 b, F32 c, F32 d, float scale) {
+    store_f32(p, mul(vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)), set_f32(scale)));
   }
 
   static I32 set_i32(int32_t value) { return vdupq_n_s32(value); }
