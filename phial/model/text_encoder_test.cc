@@ -59,10 +59,16 @@ TEST_F(MiniLm, ExactEmbeddingsAreThoseOfTheReference) {
   EXPECT_GE(least_cosine(*embeddings, wanted, 384), 0.99999);
 }
 
+// Texts with words in them; of [CLS] [SEP] alone there is no other token to average rounding out.
 TEST_F(MiniLm, FastEmbeddingsPointTheSameWay) {
   const auto embeddings = load(Precision::kFast)->embed(sentences);
   ASSERT_TRUE(embeddings);
-  EXPECT_GE(least_cosine(*embeddings, expected.floats("embeddings"), 384), 0.998);
+  const auto wanted = expected.floats("embeddings");
+  for (size_t i = 0; i < sentences.size(); ++i) {
+    const double cosine =
+        least_cosine(std::span(*embeddings).subspan(i * 384, 384), std::span(wanted).subspan(i * 384, 384), 384);
+    EXPECT_GE(cosine, sentences[i].size() > 2 ? 0.999 : 0.998) << i;
+  }
 }
 
 TEST_F(MiniLm, AnEmbeddingDoesNotDependOnItsNeighbours) {
