@@ -13,7 +13,8 @@
 
 namespace phial {
 
-// kMap: pages come from the file when touched. kCopy: the whole file is read into memory now.
+// kMap: pages come from the file when touched; should another program cut the file short meanwhile, the system ends
+// this one (SIGBUS). kCopy: the whole file is read into memory now.
 enum class LoadMode { kMap, kCopy };
 
 class MappedFile {

@@ -70,6 +70,19 @@ TEST_F(Files, ACopyDoesNotChangeWithTheFile) {
   EXPECT_EQ(text_of(file), "before");
 }
 
+TEST_F(Files, ForgottenBytesStayReadable) {
+  const std::string text(40000, 'x');
+  const fs::path path = write("a", text);
+  for (const LoadMode mode : {LoadMode::kMap, LoadMode::kCopy}) {
+    const auto file = *MappedFile::open(path, mode);
+    file.forget(file.bytes());
+    file.forget(file.bytes().subspan(100, 20000));
+    file.forget({});
+    file.forget(std::as_bytes(std::span(text)));  // another's memory is left alone
+    EXPECT_EQ(text_of(file), text);
+  }
+}
+
 TEST_F(Files, WhatIsMissingIsNotFoundByName) {
   const auto file = MappedFile::open(folder_ / "absent");
   ASSERT_FALSE(file);

@@ -34,9 +34,10 @@ Result<Json> read_config(const fs::path& path) {
   return config;
 }
 
-// Which file of a folder holds its model: the index, model.safetensors, or the only file of a kind.
+// Which file of a folder holds its model: model.safetensors, the index (in the order in which transformers looks), or
+// the only file of a kind.
 Result<fs::path> find_model_file(const fs::path& folder) {
-  for (const char* name : {kIndexName, kSingleName}) {
+  for (const char* name : {kSingleName, kIndexName}) {
     if (is_there(folder / name)) return folder / name;
   }
   std::vector<fs::path> safetensors, ggufs;

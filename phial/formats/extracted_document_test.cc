@@ -1,14 +1,11 @@
 #include "phial/formats/extracted_document.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 namespace phial::formats {
 namespace {
-
-using testing::HasSubstr;
 
 ExtractedDocument sample() {
   ExtractedDocument document;

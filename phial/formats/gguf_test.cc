@@ -35,7 +35,8 @@ class GgufWriter {
     return raw("GGUF").put(version).put(n_tensors).put(n_entries);
   }
   GgufWriter& entry_u32(std::string_view key, uint32_t value) { return text(key).put<uint32_t>(4).put(value); }
-  GgufWriter& tensor(std::string_view name, std::vector<uint64_t> innermost_first, uint32_t type, uint64_t offset) {
+  GgufWriter& tensor(std::string_view name, const std::vector<uint64_t>& innermost_first, uint32_t type,
+                     uint64_t offset) {
     text(name).put(static_cast<uint32_t>(innermost_first.size()));
     for (const uint64_t extent : innermost_first) put(extent);
     return put(type).put(offset);
@@ -186,9 +187,9 @@ TEST(Gguf, ATensorOfAnUnknownTypeIsRefusedByNameAndNumber) {
 }
 
 TEST(Gguf, ImpossibleShapesAreRefused) {
-  const auto with_shape = [](std::vector<uint64_t> shape, uint32_t type) {
+  const auto with_shape = [](const std::vector<uint64_t>& shape, uint32_t type) {
     GgufWriter file;
-    file.header(1, 0).tensor("w", std::move(shape), type, 0).pad().zeros(256);
+    file.header(1, 0).tensor("w", shape, type, 0).pad().zeros(256);
     return why_not(file);
   };
   EXPECT_THAT(with_shape({}, 0), HasSubstr("has 0 dimensions"));

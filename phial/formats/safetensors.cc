@@ -12,7 +12,7 @@
 namespace phial::formats {
 namespace {
 
-constexpr uint64_t kLongestHeader = uint64_t{64} << 20;  // the largest models' are below 10 MB
+constexpr uint64_t kLongestHeader = uint64_t{32} << 20;  // the largest models' are below 10 MB
 constexpr size_t kMostDimensions = 8;
 constexpr std::string_view kMetadataKey = "__metadata__";
 constexpr std::string_view kGetAgain = "the file is damaged: get it again";
