@@ -1,0 +1,57 @@
+// Messages -> token ids, by the model's own chat template or, where that is missing or fails, by its family's.
+//
+// What stands in a message is data: the text of a special token in it is encoded as ordinary text.
+// Threads: immutable once made.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "phial/base/json.h"
+#include "phial/base/log.h"
+#include "phial/base/result.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/generate/chat_template.h"
+#include "phial/generate/language_model.h"
+#include "phial/tokenizer/tokenizer.h"
+
+namespace phial::generate {
+
+// What a model's files say about its chats.
+struct ChatFacts {
+  std::string template_text;     // empty: none
+  std::vector<int32_t> end_ids;  // that the configuration names, beyond the vocabulary's own
+};
+
+// Reads them from a GGUF's metadata or a folder's tokenizer_config.json, chat_template.jinja and
+// generation_config.json.
+Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint);
+
+class Chat {
+ public:
+  // A template that cannot be parsed is a warning. `tokenizer` outlives the object. `date` is yyyy-mm-dd.
+  static Chat make(const ChatFacts& facts, const tokenizer::Tokenizer& tokenizer, std::string date, Log log);
+
+  // The prompt up to where the assistant speaks. One BOS at most.
+  Result<std::vector<int32_t>> encode(std::span<const Message> messages) const;
+
+  // The tokens that end an answer.
+  const std::vector<int32_t>& end_ids() const { return end_ids_; }
+
+ private:
+  Chat(const tokenizer::Tokenizer& tokenizer, ChatTemplate builtin)
+      : tokenizer_(&tokenizer), builtin_(std::move(builtin)) {}
+  Result<std::vector<PromptSegment>> render(std::span<const Message> messages) const;
+
+  const tokenizer::Tokenizer* tokenizer_;
+  ChatTemplate builtin_;
+  std::optional<ChatTemplate> own_;
+  TemplateContext context_;
+  std::vector<int32_t> end_ids_;
+  Log log_;
+};
+
+}  // namespace phial::generate

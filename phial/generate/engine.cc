@@ -1,0 +1,255 @@
+#include "phial/generate/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "phial/generate/sampler.h"
+#include "phial/generate/text_stream.h"
+#include "phial/spec/rope.h"
+#include "phial/tokenizer/load.h"
+
+namespace phial::generate {
+namespace {
+
+constexpr int kDefaultContext = 4096;
+constexpr size_t kChunk = 512;  // between two looks at the cancellation
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+std::string gigabytes(uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) * 1e-9);
+  return text;
+}
+
+std::string describe(const model::MemoryPlan& plan) {
+  return gigabytes(plan.weights_bytes) + " of weights, " + gigabytes(plan.kv_bytes) + " of keys and values for " +
+         std::to_string(plan.context_tokens) + " tokens, " + gigabytes(plan.scratch_bytes) +
+         " of scratch: " + gigabytes(plan.total_bytes()) + " in all, " + gigabytes(plan.available_bytes) + " are free";
+}
+
+Status check_plan(const model::MemoryPlan& plan, const std::filesystem::path& path) {
+  if (plan.fits()) return ok();
+  return Error{Code::kOutOfRange, path.string() + " does not fit into memory: " + describe(plan),
+               plan.largest_context_that_fits > 0
+                   ? "--context " + std::to_string(plan.largest_context_that_fits) + " fits"
+                   : "take a smaller model or one with fewer bits a weight"};
+}
+
+Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Checkpoint& checkpoint) {
+  if (checkpoint.kind() == formats::CheckpointKind::kGguf) return tokenizer::from_gguf(checkpoint.metadata());
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(checkpoint.path(), ignored);
+  return tokenizer::from_folder(is_folder ? checkpoint.path() : checkpoint.path().parent_path());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, const EngineOptions& options,
+                                             ThreadPool& pool) {
+  PHIAL_TRY(formats::Checkpoint opened, formats::Checkpoint::open(path, options.load));
+  const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
+  PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint, options.window_extra));
+  if (options.context_tokens > spec.context) {
+    return Error{Code::kOutOfRange,
+                 path.string() + ": a context of " + std::to_string(options.context_tokens) +
+                     " tokens is asked, the model has " + std::to_string(spec.context),
+                 "--context " + std::to_string(spec.context) + " or less"};
+  }
+  std::unique_ptr<Engine> engine(new Engine());
+  engine->name_ = spec.name;
+  engine->log_ = options.log;
+  engine->rope_policy_ = options.rope_policy;
+  engine->context_tokens_ =
+      options.context_tokens > 0 ? options.context_tokens : std::min(spec.context, kDefaultContext);
+  PHIAL_TRY(engine->plan_, model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_));
+  options.log(Severity::kDetail, "memory plan: " + describe(engine->plan_));
+  PHIAL_CHECKED(check_plan(engine->plan_, path));
+
+  PHIAL_TRY(const ChatFacts facts, read_chat_facts(*checkpoint));
+  auto tokenizer = open_tokenizer(*checkpoint);
+  if (tokenizer) {
+    engine->tokenizer_ = *std::move(tokenizer);
+    engine->chat_ = Chat::make(facts, *engine->tokenizer_, options.date, options.log);
+    engine->end_ids_ = engine->chat_->end_ids();
+  } else if (tokenizer.error().code == Code::kNotFound) {
+    engine->end_ids_ = facts.end_ids;
+  } else {
+    return std::move(tokenizer).error();
+  }
+  PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool));
+  return engine;
+}
+
+Result<const tokenizer::Tokenizer*> Engine::tokenizer() const {
+  if (tokenizer_) return tokenizer_.get();
+  return Error{Code::kInvalid, "the model '" + name_ + "' has no tokenizer", "give token ids (--ids)"};
+}
+
+int Engine::count_tokens(std::string_view text) const {
+  return tokenizer_ ? static_cast<int>(tokenizer_->encode(text).size()) : 0;
+}
+
+Result<int> Engine::count_prompt_tokens(std::span<const Message> messages) const {
+  PHIAL_CHECKED(tokenizer());
+  PHIAL_TRY(const std::vector<int32_t> ids, chat_->encode(messages));
+  return static_cast<int>(ids.size());
+}
+
+Result<std::vector<int32_t>> Engine::prompt_ids(const GenerateRequest& request) const {
+  if (!request.ids.empty()) return request.ids;
+  PHIAL_CHECKED(tokenizer());
+  if (!request.messages.empty()) return chat_->encode(request.messages);
+  std::vector<int32_t> ids =
+      tokenizer_->encode(request.prompt, {.parse_special = true, .add_bos = tokenizer_->adds_bos()});
+  if (ids.empty() && tokenizer_->bos()) ids.push_back(*tokenizer_->bos());
+  if (ids.empty()) return Error{Code::kInvalid, "the prompt is empty", "give at least one token"};
+  return ids;
+}
+
+Status Engine::check_length(size_t prompt_tokens, int max_tokens) const {
+  if (max_tokens < 0)
+    return Error{Code::kInvalid, "max-tokens is " + std::to_string(max_tokens), "it must be 0 or more"};
+  const auto needed = static_cast<int64_t>(prompt_tokens) + max_tokens;
+  if (needed <= context_tokens_) return ok();
+  std::string remedy = "shorten the prompt or ask for fewer tokens";
+  if (needed <= spec().context) remedy += ", or use --context " + std::to_string(needed);
+  return Error{Code::kOutOfRange,
+               "the prompt has " + std::to_string(prompt_tokens) + " tokens and " + std::to_string(max_tokens) +
+                   " more are asked, the context holds " + std::to_string(context_tokens_),
+               std::move(remedy)};
+}
+
+Status Engine::prepare_cache(std::span<const int32_t> ids, size_t first_row) {
+  if (!cache_) {
+    PHIAL_TRY(cache_, decoder_->make_cache(context_tokens_));
+  }
+  const auto table = spec::choose_rope_table(spec(), rope_policy_, static_cast<int>(ids.size()));
+  const size_t comparable = std::min({cached_ids_.size(), ids.size(), first_row});
+  auto common = static_cast<size_t>(
+      std::mismatch(cached_ids_.begin(), cached_ids_.begin() + static_cast<std::ptrdiff_t>(comparable), ids.begin())
+          .first -
+      cached_ids_.begin());
+  if (table != cached_table_) {
+    if (common > 0) {
+      log_(Severity::kDetail, "the sequence crosses " + std::to_string(spec().long_rope.original_context) +
+                                  " tokens: " + std::to_string(common) +
+                                  " cached positions are computed again with the other rotary factors");
+    }
+    common = 0;
+    cached_table_ = table;
+  }
+  cache_->truncate(static_cast<int>(common));
+  cached_ids_.resize(static_cast<size_t>(cache_->length()));
+  return ok();
+}
+
+Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids, size_t first_row,
+                                          const std::stop_token& cancel) {
+  if (ids.empty() || first_row >= ids.size()) return Error{Code::kInvalid, "there are no tokens to run", ""};
+  PHIAL_CHECKED(check_length(ids.size(), 0));
+  PHIAL_CHECKED(prepare_cache(ids, first_row));
+  std::vector<float> rows, chunk_rows;
+  const auto width = static_cast<size_t>(spec().vocab_size);
+  rows.reserve((ids.size() - first_row) * width);
+  for (size_t at = cached_ids_.size(); at < ids.size();) {
+    if (cancel.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
+    const auto chunk = ids.subspan(at, std::min(kChunk, ids.size() - at));
+    const size_t end = at + chunk.size();
+    const auto which = end <= first_row       ? model::LogitsOf::kNone
+                       : first_row + 1 >= end ? model::LogitsOf::kLast
+                                              : model::LogitsOf::kAll;
+    PHIAL_CHECKED(decoder_->forward(chunk, cached_table_, which, *cache_, chunk_rows));
+    cached_ids_.insert(cached_ids_.end(), chunk.begin(), chunk.end());
+    if (which == model::LogitsOf::kLast) {
+      rows.insert(rows.end(), chunk_rows.begin(), chunk_rows.end());
+    } else if (which == model::LogitsOf::kAll) {
+      const size_t skipped = first_row > at ? first_row - at : 0;
+      rows.insert(rows.end(), chunk_rows.begin() + static_cast<std::ptrdiff_t>(skipped * width), chunk_rows.end());
+    }
+    at = end;
+  }
+  return rows;
+}
+
+Result<Generation> Engine::generate(const GenerateRequest& request, const OnText& on_text) {
+  PHIAL_CHECKED(validate(request.sampling));
+  PHIAL_TRY(std::vector<int32_t> sequence, prompt_ids(request));
+  PHIAL_CHECKED(check_length(sequence.size(), request.max_tokens));
+
+  Generation result;
+  result.prompt_tokens = static_cast<int>(sequence.size());
+  result.stop = StopReason::kMaxTokens;
+  const auto start = Clock::now();
+  PHIAL_CHECKED(prepare_cache(sequence, sequence.size() - 1));
+  result.reused_tokens = static_cast<int>(cached_ids_.size());
+
+  Sampler sampler(request.sampling);
+  TextStream stream(request.stop);
+  // SentencePiece begins an answer with the space that stands before every word.
+  bool drop_space = !request.messages.empty();
+  const auto show = [&](std::string_view bytes) {
+    if (drop_space && !bytes.empty()) {
+      if (bytes.front() == ' ') bytes.remove_prefix(1);
+      drop_space = false;
+    }
+    const std::string piece = stream.push(bytes);
+    if (on_text && !piece.empty()) on_text(piece);
+  };
+
+  while (static_cast<int>(result.ids.size()) < request.max_tokens || request.max_tokens == 0) {
+    auto row = logits(sequence, sequence.size() - 1, request.cancel);
+    if (!row && row.error().code == Code::kCancelled) {
+      result.stop = StopReason::kCancelled;
+      break;
+    }
+    if (!row) return std::move(row).error();
+    if (result.ids.empty()) result.prefill_ms = result.first_token_ms = ms_since(start);
+    if (request.max_tokens == 0) break;
+    const int32_t id = sampler.sample(*row, sequence);
+    if (request.top_logprobs >= 0) result.logprobs.push_back(logprobs_of(*row, id, request.top_logprobs));
+    result.ids.push_back(id);
+    sequence.push_back(id);
+    if (!request.ignore_end && std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end()) {
+      result.stop = StopReason::kEnd;
+      break;
+    }
+    if (tokenizer_) show(tokenizer_->bytes_of(id));
+    if (stream.stopped()) {
+      result.stop = StopReason::kStopText;
+      break;
+    }
+  }
+  const std::string rest = stream.finish();
+  if (on_text && !rest.empty()) on_text(rest);
+  result.text = stream.text();
+  result.decode_ms = ms_since(start) - result.prefill_ms;
+  return result;
+}
+
+Result<ContinuationScore> Engine::score(std::string_view prompt, std::string_view continuation) {
+  PHIAL_CHECKED(tokenizer());
+  const tokenizer::EncodeOptions options{.parse_special = true, .add_bos = tokenizer_->adds_bos()};
+  const size_t prompt_tokens = tokenizer_->encode(prompt, options).size();
+  const std::vector<int32_t> ids = tokenizer_->encode(std::string(prompt) + std::string(continuation), options);
+  const size_t first = std::max<size_t>(prompt_tokens, 1);
+  if (first >= ids.size()) return Error{Code::kInvalid, "the continuation adds no tokens to the prompt", ""};
+  const std::span<const int32_t> fed = std::span(ids).first(ids.size() - 1);
+  PHIAL_TRY(const std::vector<float> rows, logits(fed, first - 1, {}));
+  ContinuationScore score{0, static_cast<int>(ids.size() - first), true};
+  const auto width = static_cast<size_t>(spec().vocab_size);
+  for (size_t i = first; i < ids.size(); ++i) {
+    const auto row = std::span(rows).subspan((i - first) * width, width);
+    score.logprob += logprob_of(row, ids[i]);
+    score.is_greedy = score.is_greedy && std::max_element(row.begin(), row.end()) - row.begin() == ids[i];
+  }
+  return score;
+}
+
+}  // namespace phial::generate
