@@ -25,6 +25,10 @@ struct FormatReader {
 
 std::span<const FormatReader> format_readers();
 
+Status read_code(ReaderJob& job);
+Status read_csv(ReaderJob& job);
+Status read_docx(ReaderJob& job);
+Status read_epub(ReaderJob& job);
 Status read_text(ReaderJob& job);
 Status read_markdown(ReaderJob& job);
 Status read_html(ReaderJob& job);
