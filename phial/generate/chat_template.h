@@ -19,10 +19,6 @@
 
 namespace phial::generate {
 
-namespace jinja {
-struct Node;
-}
-
 struct PromptSegment {
   std::string text;
   bool is_data = false;  // out of a message's content
@@ -45,8 +41,9 @@ class ChatTemplate {
   Result<std::vector<PromptSegment>> render(std::span<const Message> messages, const TemplateContext& context) const;
 
  private:
-  explicit ChatTemplate(std::unique_ptr<jinja::Node> root);
-  std::unique_ptr<jinja::Node> root_;
+  struct Parsed;
+  explicit ChatTemplate(std::unique_ptr<Parsed> parsed);
+  std::unique_ptr<Parsed> parsed_;
 };
 
 }  // namespace phial::generate
