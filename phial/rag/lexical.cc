@@ -77,21 +77,21 @@ void append_pairs(std::string_view text, const std::vector<Char>& run, std::vect
 }
 
 constexpr auto kStopWords = std::to_array<std::string_view>(
-    {"a",     "about", "after",   "all",    "also",    "am",      "an",    "and",    "any",     "are",     "as",
-     "at",    "be",    "been",    "before", "being",   "between", "both",  "but",    "by",      "can",     "could",
-     "did",   "do",    "does",    "doing",  "each",    "for",     "from",  "had",    "has",     "have",    "having",
-     "he",    "her",   "here",    "him",    "his",     "how",     "i",     "if",     "in",      "into",    "is",
-     "it",    "its",   "just",    "me",     "my",      "no",      "nor",   "not",    "of",      "on",      "or",
-     "other", "our",   "out",     "over",   "own",     "please",  "same",  "she",    "should",  "so",      "some",
-     "such",  "tell",  "than",    "that",   "the",     "their",   "them",  "then",   "there",   "these",   "they",
-     "this",  "those", "through", "to",     "too",     "under",   "until", "up",     "very",    "was",     "we",
-     "were",  "what",  "when",    "where",  "which",   "while",   "who",   "whom",   "why",     "will",    "with",
-     "would", "you",   "your",    "don't",  "doesn't", "isn't",   "can't", "what's", "it's",    "der",     "die",
-     "das",   "den",   "dem",     "des",    "ein",     "eine",    "einen", "einem",  "einer",   "und",     "oder",
-     "ist",   "sind",  "wie",     "wer",    "wo",      "wann",    "warum", "welche", "welcher", "welches", "mit",
-     "von",   "zu",    "zum",     "zur",    "im",      "auf",     "für",   "auch",   "nicht",   "es",      "le",
-     "la",    "les",   "un",      "une",    "et",      "est",     "du",    "que",    "qui",     "dans",    "el",
-     "los",   "las",   "de",      "en",     "y",       "por",     "para"});
+    {"a",      "long",    "many",    "much",   "often", "about", "after",   "all",    "also",    "am",      "an",
+     "and",    "any",     "are",     "as",     "at",    "be",    "been",    "before", "being",   "between", "both",
+     "but",    "by",      "can",     "could",  "did",   "do",    "does",    "doing",  "each",    "for",     "from",
+     "had",    "has",     "have",    "having", "he",    "her",   "here",    "him",    "his",     "how",     "i",
+     "if",     "in",      "into",    "is",     "it",    "its",   "just",    "me",     "my",      "no",      "nor",
+     "not",    "of",      "on",      "or",     "other", "our",   "out",     "over",   "own",     "please",  "same",
+     "she",    "should",  "so",      "some",   "such",  "tell",  "than",    "that",   "the",     "their",   "them",
+     "then",   "there",   "these",   "they",   "this",  "those", "through", "to",     "too",     "under",   "until",
+     "up",     "very",    "was",     "we",     "were",  "what",  "when",    "where",  "which",   "while",   "who",
+     "whom",   "why",     "will",    "with",   "would", "you",   "your",    "don't",  "doesn't", "isn't",   "can't",
+     "what's", "it's",    "der",     "die",    "das",   "den",   "dem",     "des",    "ein",     "eine",    "einen",
+     "einem",  "einer",   "und",     "oder",   "ist",   "sind",  "wie",     "wer",    "wo",      "wann",    "warum",
+     "welche", "welcher", "welches", "mit",    "von",   "zu",    "zum",     "zur",    "im",      "auf",     "für",
+     "auch",   "nicht",   "es",      "le",     "la",    "les",   "un",      "une",    "et",      "est",     "du",
+     "que",    "qui",     "dans",    "el",     "los",   "las",   "de",      "en",     "y",       "por",     "para"});
 
 }  // namespace
 

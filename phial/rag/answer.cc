@@ -1,0 +1,287 @@
+#include "phial/rag/answer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+
+#include "phial/rag/prompt.h"
+#include "phial/rag/quote.h"
+#include "phial/rag/rewrite.h"
+
+namespace phial::rag {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kEvidenceHits = 5;  // whose sentences are looked at one by one
+constexpr size_t kNearestShown = 3;  // when there is no answer
+constexpr std::string_view kUnsupportedMark = " (not supported by your documents)";
+constexpr std::string_view kNoAnswer = "This is not in your documents.";
+// From here on a model's "not in the documents" is not believed, and the best sentence is quoted.
+constexpr double kSurelyAnswerable = 0.9;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// A sentence as it may be shown: no mark that is not ours, and no Markdown that a page would turn into a link or a
+// picture from elsewhere.
+std::string harmless(std::string_view sentence) {
+  std::string text = defuse_marks(sentence);
+  for (size_t at = 0; (at = text.find("](", at)) != std::string::npos; ++at) text.insert(at + 1, " ");
+  for (size_t at = 0; (at = text.find("![", at)) != std::string::npos;) text.erase(at, 1);
+  return text;
+}
+
+// Writes the answer: sentences as they are settled, each mark numbered at its first use.
+class Writer {
+ public:
+  Writer(Answer& answer, std::span<const Hit> hits, const Evidence& evidence, const Answerer::OnText& on_text)
+      : answer_(answer), hits_(hits), evidence_(evidence), on_text_(on_text) {}
+
+  void write(const CheckedSentence& checked) {
+    AnswerSentence sentence{.text = harmless(checked.text),
+                            .citations = {},
+                            .supported = !checked.hits.empty(),
+                            .corrected = checked.corrected};
+    for (size_t i = 0; i < checked.hits.size(); ++i) {
+      sentence.citations.push_back(number_of(checked.hits[i], checked.evidence[i]));
+    }
+    std::string shown = answer_.text.empty() ? "" : " ";
+    shown += sentence.text;
+    if (!sentence.supported) shown += kUnsupportedMark;
+    for (const int n : sentence.citations) shown.append(" [").append(std::to_string(n)).append("]");
+    show(shown);
+    answer_.sentences.push_back(std::move(sentence));
+  }
+
+  void show(std::string_view text) {
+    answer_.text += text;
+    if (on_text_) on_text_(text);
+  }
+
+  int number_of(size_t hit, std::optional<size_t> evidence) {
+    const auto known = numbers_.find(hit);
+    if (known != numbers_.end()) return known->second;
+    const int n = static_cast<int>(numbers_.size()) + 1;
+    numbers_.emplace(hit, n);
+    Citation citation = citation_of(hits_[hit], n);
+    if (evidence) {
+      const Span span = evidence_.sentences()[*evidence].span;
+      citation.evidence_start = citation.start + span.start;
+      citation.evidence_end = citation.start + span.end;
+    }
+    answer_.citations.push_back(std::move(citation));
+    return n;
+  }
+
+ private:
+  Answer& answer_;
+  std::span<const Hit> hits_;
+  const Evidence& evidence_;
+  const Answerer::OnText& on_text_;
+  std::map<size_t, int> numbers_;
+};
+
+// Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
+// until a supported sentence follows, so that an answer of which nothing holds is never shown.
+class SentenceGate {
+ public:
+  SentenceGate(CitationCheck& check, Writer& writer) : check_(check), writer_(writer) {}
+
+  void take(std::string_view text) {
+    pending_ += text;
+    // The last sentence may still grow, and a mark may follow it.
+    const auto sentences = split_sentences(pending_);
+    if (sentences.size() < 3) return;
+    settle(pending_.substr(sentences[0].start, sentences[1].start - sentences[0].start),
+           pending_.substr(sentences[1].start));
+  }
+
+  void finish() {
+    while (!pending_.empty() && !failure_) {
+      const auto sentences = split_sentences(pending_);
+      if (sentences.empty()) break;
+      const size_t end = sentences.size() > 1 ? sentences[1].start : pending_.size();
+      settle(pending_.substr(0, end), pending_.substr(end));
+    }
+  }
+
+  bool any_supported() const { return any_supported_; }
+  const std::optional<Error>& failure() const { return failure_; }
+
+ private:
+  void settle(std::string sentence, std::string rest) {
+    // A mark that stands after the full stop belongs to the sentence before it.
+    const size_t marks = leading_marks(rest);
+    sentence += rest.substr(0, marks);
+    rest.erase(0, marks);
+    pending_ = std::move(rest);
+    const Span whole = trim(sentence, {0, sentence.size()});
+    if (whole.size() == 0 || words_left(sentence).empty() || failure_) return;
+    auto checked = check_.check(std::string_view(sentence).substr(whole.start, whole.size()));
+    if (!checked) {
+      failure_ = checked.error();
+      return;
+    }
+    if (checked->hits.empty()) {
+      waiting_.push_back(*std::move(checked));
+      return;
+    }
+    any_supported_ = true;
+    for (const CheckedSentence& earlier : waiting_) writer_.write(earlier);
+    waiting_.clear();
+    writer_.write(*checked);
+  }
+
+  static std::string words_left(std::string_view sentence) {
+    std::string text = take_marks(sentence).text;
+    std::erase_if(text, [](char c) { return c == ' ' || c == '.' || c == '\n' || c == ',' || c == '-' || c == '*'; });
+    return text;
+  }
+
+  CitationCheck& check_;
+  Writer& writer_;
+  std::string pending_;
+  std::vector<CheckedSentence> waiting_;
+  bool any_supported_ = false;
+  std::optional<Error> failure_;
+};
+
+bool says_no_answer(std::string_view draft) {
+  std::string upper(draft.substr(0, 200));
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return upper.find(kNotInPassages) != std::string::npos || upper.find("NOT IN THE PASSAGES") != std::string::npos ||
+         upper.find("PASSAGES DO NOT") != std::string::npos;
+}
+
+}  // namespace
+
+Result<Answer> Answerer::answer(std::string_view question, std::span<const generate::Message> history,
+                                const AnswerOptions& options, const OnText& on_text) {
+  const auto start = Clock::now();
+  Answer answer;
+  answer.question = question;
+  if (model_ != nullptr) answer.model = model_->name();
+  generate::LanguageModel* writer_model = options.only_quote ? nullptr : model_;
+  PHIAL_TRY(answer.searched, standalone_question(question, history, writer_model, options.cancel));
+  PHIAL_TRY(const Retrieval retrieval, retriever_.search(answer.searched, options.search));
+  PHIAL_TRY(const Evidence evidence, Evidence::make(answer.searched, retrieval.hits, store_, embedder_, kEvidenceHits));
+  const AnswerSigns signs = signs_of(evidence, retrieval.hits);
+  answer.confidence = retrieval.hits.empty() ? 0 : confidence(signs);
+  answer.answerable = answer.confidence >= kAnswerable;
+  answer.retrieve_ms = ms_since(start);
+  if (options.explain) {
+    answer.explanation = explain(retrieval);
+    answer.explanation["signs"] = to_json(signs);
+  }
+
+  Writer writer(answer, retrieval.hits, evidence, on_text);
+  bool is_written = false;
+  if (answer.answerable && writer_model != nullptr) {
+    const std::span<const Hit> offered(retrieval.hits.data(), evidence.hits());
+    PHIAL_TRY(const GroundedPrompt prompt,
+              make_prompt(answer.searched, offered, options.passage_tokens, options.max_tokens, *writer_model));
+    answer.hits_dropped = retrieval.hits.size() - prompt.hits_used;
+    generate::GenerateRequest request;
+    request.messages = prompt.messages;
+    request.max_tokens = options.max_tokens;
+    request.sampling = options.sampling;
+    request.stop = options.stop;
+    request.cancel = options.cancel;
+    CitationCheck check(evidence, embedder_);
+    SentenceGate gate(check, writer);
+    PHIAL_TRY(const auto generation,
+              writer_model->generate(request, [&gate](std::string_view text) { gate.take(text); }));
+    answer.prompt_tokens = generation.prompt_tokens;
+    answer.generated_tokens = static_cast<int>(generation.ids.size());
+    answer.first_token_ms = answer.retrieve_ms + generation.first_token_ms;
+    if (options.explain) answer.draft = generation.text;
+    if (generation.stop == generate::StopReason::kCancelled)
+      return Error{Code::kCancelled, "the answer was stopped", ""};
+    gate.finish();
+    if (gate.failure()) return *gate.failure();
+    is_written = gate.any_supported();
+    if (is_written) answer.mode = AnswerMode::kGenerated;
+    // A model that finds nothing is believed unless the passages speak plainly.
+    if (!is_written && says_no_answer(generation.text) && answer.confidence < kSurelyAnswerable)
+      answer.answerable = false;
+  }
+  if (!answer.answerable) {
+    std::string text(kNoAnswer);
+    const size_t shown = std::min(kNearestShown, retrieval.hits.size());
+    if (shown > 0) text += " The nearest passages:";
+    for (size_t hit = 0; hit < shown; ++hit) {
+      text.append(" [").append(std::to_string(writer.number_of(hit, std::nullopt))).append("]");
+    }
+    writer.show(text);
+  } else if (!is_written) {
+    for (const CheckedSentence& quoted : quote(evidence, retrieval.hits)) writer.write(quoted);
+  }
+  if (answer.first_token_ms == 0) answer.first_token_ms = ms_since(start);
+  answer.total_ms = ms_since(start);
+  return answer;
+}
+
+Citation citation_of(const Hit& hit, int n) {
+  const StoredPassage& passage = hit.passage;
+  return {.n = n,
+          .path = hit.path,
+          .title = passage.title.empty() ? std::filesystem::path(hit.path).filename().string() : passage.title,
+          .heading = passage.heading,
+          .page = passage.page,
+          .start = passage.start,
+          .end = passage.end,
+          .text = passage.text,
+          .score = hit.score,
+          .evidence_start = passage.start,
+          .evidence_end = passage.end};
+}
+
+Json to_json(const Citation& citation) {
+  return {{"n", citation.n},
+          {"path", citation.path},
+          {"title", citation.title},
+          {"page", citation.page > 0 ? Json(citation.page) : Json()},
+          {"heading", citation.heading},
+          {"start", citation.start},
+          {"end", citation.end},
+          {"text", citation.text},
+          {"score", citation.score},
+          {"evidence", {{"start", citation.evidence_start}, {"end", citation.evidence_end}}}};
+}
+
+Json to_json(const Answer& answer) {
+  Json citations = Json::array();
+  for (const Citation& citation : answer.citations) citations.push_back(to_json(citation));
+  Json sentences = Json::array();
+  for (const AnswerSentence& sentence : answer.sentences) {
+    sentences.push_back({{"text", sentence.text},
+                         {"citations", sentence.citations},
+                         {"supported", sentence.supported},
+                         {"corrected", sentence.corrected}});
+  }
+  Json json = {
+      {"question", answer.question},
+      {"answer", answer.text},
+      {"answerable", answer.answerable},
+      {"confidence", answer.confidence},
+      {"mode", answer.mode == AnswerMode::kGenerated ? "generated" : "quoted"},
+      {"citations", citations},
+      {"sentences", sentences},
+      {"model", answer.model},
+      {"timings",
+       {{"retrieve_ms", answer.retrieve_ms}, {"first_token_ms", answer.first_token_ms}, {"total_ms", answer.total_ms}}},
+      {"tokens", {{"prompt", answer.prompt_tokens}, {"generated", answer.generated_tokens}}}};
+  if (answer.searched != answer.question) json["searched"] = answer.searched;
+  if (!answer.explanation.is_null()) {
+    json["explain"] = answer.explanation;
+    json["explain"]["draft"] = answer.draft;
+    json["explain"]["hits_dropped"] = answer.hits_dropped;
+  }
+  return json;
+}
+
+}  // namespace phial::rag

@@ -1,0 +1,33 @@
+// Do the passages found hold an answer at all?
+//
+// A logistic model over what retrieval knows: how near the best sentence is to the question, how much of the question's
+// weight stands in one passage, and whether a word that carries the question is missing from the library altogether.
+// Its coefficients were fitted on one half of testdata/ask/questions.jsonl (bench/answers.py --fit).
+// Threads: any.
+#pragma once
+
+#include <span>
+
+#include "phial/base/json.h"
+#include "phial/rag/evidence.h"
+#include "phial/rag/retrieve.h"
+
+namespace phial::rag {
+
+struct AnswerSigns {
+  double best_cosine = 0;       // of a sentence with the question
+  double passage_cosine = 0;    // of a passage with the question
+  double best_overlap = 0;      // share of the question's weight in one hit
+  double sentence_overlap = 0;  // share of the question's weight in the best sentence
+  double missing = 0;           // share of the question's weight in words that no passage of the library has
+};
+
+Json to_json(const AnswerSigns& signs);
+
+AnswerSigns signs_of(const Evidence& evidence, std::span<const Hit> hits);
+
+// The chance that the passages hold the answer, 0 to 1; from kAnswerable on they are taken to.
+double confidence(const AnswerSigns& signs);
+inline constexpr double kAnswerable = 0.5;
+
+}  // namespace phial::rag

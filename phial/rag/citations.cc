@@ -1,0 +1,235 @@
+#include "phial/rag/citations.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "phial/base/utf8.h"
+#include "phial/rag/lexical.h"
+
+namespace phial::rag {
+namespace {
+
+// Chosen on SciFact's train claims (bench/retrieval.py --citations): enough shared words alone, or fewer with a near
+// sentence.
+constexpr double kEnoughWords = 0.8;
+constexpr double kSomeWords = 0.5;
+constexpr double kNearCosine = 0.6;
+constexpr size_t kMaxCited = 2;  // hits in one sentence
+constexpr size_t kMaxMarkBytes = 40;
+
+struct Bracket {
+  char32_t open, close;
+};
+// What a person or a model may take for a mark.
+constexpr Bracket kBrackets[] = {{'[', ']'}, {0xFF3B, 0xFF3D}, {0x3010, 0x3011}};  // ASCII, fullwidth, lenticular
+
+// "[passage 3]" is one too; "[int32]" and "[Table 2]" are not.
+constexpr std::string_view kMarkWords[] = {"passage", "passages", "source", "doc", "document", "ref", "citation"};
+
+// A mark that starts at `at`: where it ends, its content in between.
+struct Mark {
+  size_t inner_start = 0, inner_end = 0, end = 0;
+};
+
+std::optional<Mark> mark_at(std::string_view text, size_t at) {
+  const DecodedChar first = decode_utf8(text, at);
+  const auto* bracket = std::find_if(std::begin(kBrackets), std::end(kBrackets),
+                                     [&](const Bracket& b) { return b.open == first.code_point; });
+  if (bracket == std::end(kBrackets)) return std::nullopt;
+  Mark mark;
+  mark.inner_start = at + static_cast<size_t>(first.length);
+  bool has_digit = false;
+  std::string letters;
+  for (size_t i = mark.inner_start; i < text.size() && i < at + kMaxMarkBytes;) {
+    const DecodedChar c = decode_utf8(text, i);
+    if (c.code_point == bracket->close) {
+      mark.inner_end = i;
+      mark.end = i + static_cast<size_t>(c.length);
+      const bool is_mark = has_digit && (letters.empty() || std::find(std::begin(kMarkWords), std::end(kMarkWords),
+                                                                      letters) != std::end(kMarkWords));
+      return is_mark ? std::optional(mark) : std::nullopt;
+    }
+    const bool is_digit =
+        (c.code_point >= '0' && c.code_point <= '9') || (c.code_point >= 0xFF10 && c.code_point <= 0xFF19);
+    const bool is_letter = (c.code_point >= 'a' && c.code_point <= 'z') || (c.code_point >= 'A' && c.code_point <= 'Z');
+    if (is_letter) letters += static_cast<char>(c.code_point | 0x20);
+    const bool fits = is_digit || is_letter || c.code_point == ' ' || c.code_point == ',' || c.code_point == ';' ||
+                      c.code_point == '-' || c.code_point == '^' || c.code_point == '#' || c.code_point == 0x2013;
+    if (!fits) return std::nullopt;
+    has_digit = has_digit || is_digit;
+    i += static_cast<size_t>(c.length);
+  }
+  return std::nullopt;
+}
+
+std::vector<int> numbers_of_mark(std::string_view inner) {
+  std::vector<int> numbers;
+  int number = -1;
+  for (const char c : inner) {
+    if (c >= '0' && c <= '9') {
+      number = number < 0 ? c - '0' : std::min(number * 10 + (c - '0'), 1'000'000);
+    } else if (number >= 0) {
+      numbers.push_back(std::exchange(number, -1));
+    }
+  }
+  if (number >= 0) numbers.push_back(number);
+  return numbers;
+}
+
+bool supports(const Support& support) {
+  return support.numbers &&
+         (support.words >= kEnoughWords || (support.words >= kSomeWords && support.cosine >= kNearCosine));
+}
+
+float dot(std::span<const float> a, std::span<const float> b) {
+  float sum = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// The content words beside the number at words[at].
+std::vector<std::string> neighbours(const std::vector<Word>& words, size_t at) {
+  std::vector<std::string> found;
+  if (at > 0 && !is_stop_word(words[at - 1].text)) found.push_back(rough_stem(words[at - 1].text));
+  if (at + 1 < words.size() && !is_stop_word(words[at + 1].text)) found.push_back(rough_stem(words[at + 1].text));
+  return found;
+}
+
+}  // namespace
+
+std::string defuse_marks(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    if (const auto mark = mark_at(text, at)) {
+      out.append("(").append(text.substr(mark->inner_start, mark->inner_end - mark->inner_start)).append(")");
+      at = mark->end;
+      continue;
+    }
+    const auto length = static_cast<size_t>(decode_utf8(text, at).length);
+    out.append(text.substr(at, length));
+    at += length;
+  }
+  return out;
+}
+
+Unmarked take_marks(std::string_view text) {
+  Unmarked unmarked;
+  for (size_t at = 0; at < text.size();) {
+    if (const auto mark = mark_at(text, at)) {
+      const auto numbers = numbers_of_mark(text.substr(mark->inner_start, mark->inner_end - mark->inner_start));
+      unmarked.numbers.insert(unmarked.numbers.end(), numbers.begin(), numbers.end());
+      while (!unmarked.text.empty() && unmarked.text.back() == ' ') unmarked.text.pop_back();
+      at = mark->end;
+      continue;
+    }
+    const auto length = static_cast<size_t>(decode_utf8(text, at).length);
+    unmarked.text.append(text.substr(at, length));
+    at += length;
+  }
+  return unmarked;
+}
+
+size_t leading_marks(std::string_view text) {
+  size_t end = 0;
+  for (size_t at = 0; at < text.size();) {
+    if (text[at] == ' ') {
+      ++at;
+    } else if (const auto mark = mark_at(text, at)) {
+      end = at = mark->end;
+    } else {
+      break;
+    }
+  }
+  return end;
+}
+
+Result<std::vector<Support>> CitationCheck::judge(std::string_view sentence) const {
+  const auto words = content_words(sentence);
+  const auto numbers = numbers_in(sentence);
+  const std::string text(sentence);
+  PHIAL_TRY(const auto vector, embedder_.embed(std::span(&text, 1)));
+  std::vector<Support> supports(evidence_.hits());
+  for (size_t hit = 0; hit < supports.size(); ++hit) {
+    Support& support = supports[hit];
+    support.hit = hit;
+    const auto& stems = evidence_.stems_of(hit);
+    const auto found =
+        std::count_if(words.begin(), words.end(), [&](const auto& word) { return stems.contains(word); });
+    support.words = words.empty() ? 0 : static_cast<double>(found) / static_cast<double>(words.size());
+    support.numbers = std::all_of(numbers.begin(), numbers.end(),
+                                  [&](const auto& number) { return evidence_.numbers_of(hit).contains(number); });
+  }
+  for (size_t i = 0; i < evidence_.sentences().size(); ++i) {
+    const EvidenceSentence& candidate = evidence_.sentences()[i];
+    const double cosine = dot(vector, candidate.vector);
+    if (cosine > supports[candidate.hit].cosine) {
+      supports[candidate.hit].cosine = cosine;
+      supports[candidate.hit].nearest = i;
+    }
+  }
+  std::stable_sort(supports.begin(), supports.end(), [](const Support& a, const Support& b) {
+    return a.words + a.cosine + (a.numbers ? 0.5 : 0) > b.words + b.cosine + (b.numbers ? 0.5 : 0);
+  });
+  return supports;
+}
+
+Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
+  const Unmarked unmarked = take_marks(sentence);
+  CheckedSentence checked;
+  checked.text = unmarked.text;
+  PHIAL_TRY(auto judged, judge(checked.text));
+  if (judged.empty()) return checked;
+  if (!supports(judged.front()) && correct_number(checked, judged)) {
+    PHIAL_TRY(judged, judge(checked.text));
+  }
+  checked.support = (judged.front().words + judged.front().cosine) / 2;
+  std::vector<Support> supporting;
+  std::copy_if(judged.begin(), judged.end(), std::back_inserter(supporting), supports);
+  // What the model pointed to comes first, if it holds.
+  std::stable_partition(supporting.begin(), supporting.end(), [&](const Support& support) {
+    return std::find(unmarked.numbers.begin(), unmarked.numbers.end(), static_cast<int>(support.hit) + 1) !=
+           unmarked.numbers.end();
+  });
+  const size_t wanted = std::clamp<size_t>(unmarked.numbers.size(), 1, kMaxCited);
+  for (size_t i = 0; i < std::min(supporting.size(), wanted); ++i) {
+    checked.hits.push_back(supporting[i].hit);
+    checked.evidence.push_back(supporting[i].nearest);
+  }
+  return checked;
+}
+
+// Does any passage about the same thing hold the number?
+bool CitationCheck::is_held(const std::string& number, std::span<const Support> judged) const {
+  return std::any_of(judged.begin(), judged.end(), [&](const Support& support) {
+    return support.words >= kSomeWords && evidence_.numbers_of(support.hit).contains(number);
+  });
+}
+
+// A number that no passage holds becomes the one that its nearest sentence has beside the same word, if there
+// is exactly one; else it is taken out.
+bool CitationCheck::correct_number(CheckedSentence& sentence, std::span<const Support> judged) const {
+  const Support& support = judged.front();
+  if (support.numbers || support.words < kSomeWords || support.cosine < kNearCosine) return false;
+  const std::vector<Word> theirs = words_of(evidence_.sentences()[support.nearest].text);
+  const std::vector<Word> ours = words_of(sentence.text);
+  for (size_t i = ours.size(); i-- > 0;) {
+    if (!ours[i].is_number || is_held(ours[i].text, judged)) continue;
+    const auto beside = neighbours(ours, i);
+    std::vector<std::string> candidates;
+    for (size_t k = 0; k < theirs.size(); ++k) {
+      if (!theirs[k].is_number) continue;
+      const auto other = neighbours(theirs, k);
+      const bool same = std::any_of(beside.begin(), beside.end(), [&](const auto& word) {
+        return std::find(other.begin(), other.end(), word) != other.end();
+      });
+      const Span span = theirs[k].span;
+      if (same) candidates.push_back(evidence_.sentences()[support.nearest].text.substr(span.start, span.size()));
+    }
+    sentence.text.replace(ours[i].span.start, ours[i].span.size(), candidates.size() == 1 ? candidates[0] : "…");
+    sentence.corrected = true;
+  }
+  return sentence.corrected;
+}
+
+}  // namespace phial::rag

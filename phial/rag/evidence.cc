@@ -1,0 +1,110 @@
+#include "phial/rag/evidence.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "phial/rag/lexical.h"
+
+namespace phial::rag {
+namespace {
+
+// Sentences looked at in one hit; a table of a thousand rows must not cost a thousand embeddings.
+constexpr size_t kMaxSentences = 24;
+
+std::unordered_set<std::string> stems_in(std::string_view text) {
+  const auto words = content_words(text);
+  return {words.begin(), words.end()};
+}
+
+float dot(std::span<const float> a, std::span<const float> b) {
+  float sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// Lines of code and tables are sentences too: split_sentences sees single line ends as spaces.
+std::vector<Span> statements(std::string_view text) {
+  constexpr size_t kLongSentence = 400;
+  std::vector<Span> found;
+  for (const Span& sentence : split_sentences(text)) {
+    if (sentence.size() <= kLongSentence) {
+      found.push_back(sentence);
+      continue;
+    }
+    for (size_t at = sentence.start; at < sentence.end;) {
+      const size_t end = std::min(text.find('\n', at), sentence.end);
+      const Span line = trim(text, {at, end});
+      if (line.size() > 0) found.push_back(line);
+      at = end + 1;
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+std::unordered_set<std::string> numbers_in(std::string_view text) {
+  std::unordered_set<std::string> numbers;
+  for (const Word& word : words_of(text)) {
+    if (word.is_number) numbers.insert(word.text);
+  }
+  return numbers;
+}
+
+Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> hits, Store& store, Embedder& embedder,
+                                size_t max_hits) {
+  Evidence evidence;
+  PHIAL_TRY(const auto totals, store.totals());
+  for (const Word& word : words_of(question)) {
+    if (is_stop_word(word.text)) continue;
+    const std::string stem = word.is_number ? word.text : rough_stem(word.text);
+    const auto same = [&](const QuestionWord& other) { return other.stem == stem; };
+    if (std::any_of(evidence.question_words_.begin(), evidence.question_words_.end(), same)) continue;
+    PHIAL_TRY(const int64_t passages, store.count_passages_with(word.text));
+    const auto total = static_cast<double>(totals.passages);
+    const double weight = std::log(1 + (total + 1) / (static_cast<double>(passages) + 1));
+    evidence.question_words_.push_back({stem, weight, passages});
+  }
+
+  std::vector<std::string> texts = {std::string(question)};
+  for (size_t i = 0; i < std::min(hits.size(), max_hits); ++i) {
+    const StoredPassage& passage = hits[i].passage;
+    const std::string around = passage.title + "\n" + passage.heading + "\n" + passage.text;
+    evidence.hit_stems_.push_back(stems_in(around));
+    evidence.hit_numbers_.push_back(numbers_in(around));
+    auto spans = statements(passage.text);
+    if (spans.size() > kMaxSentences) spans.resize(kMaxSentences);
+    for (const Span& span : spans) {
+      EvidenceSentence sentence;
+      sentence.hit = i;
+      sentence.span = span;
+      sentence.text = passage.text.substr(span.start, span.size());
+      sentence.stems = stems_in(sentence.text);
+      sentence.numbers = numbers_in(sentence.text);
+      sentence.overlap = evidence.overlap(sentence.stems);
+      texts.push_back(sentence.text);
+      evidence.sentences_.push_back(std::move(sentence));
+    }
+  }
+  PHIAL_TRY(const auto vectors, embedder.embed(texts));
+  const auto dim = static_cast<size_t>(embedder.identity().dim);
+  const std::span<const float> question_vector = std::span(vectors).first(dim);
+  for (size_t i = 0; i < evidence.sentences_.size(); ++i) {
+    const auto vector = std::span(vectors).subspan((i + 1) * dim, dim);
+    evidence.sentences_[i].vector.assign(vector.begin(), vector.end());
+    evidence.sentences_[i].cosine = dot(question_vector, vector);
+  }
+  return evidence;
+}
+
+double Evidence::overlap(const std::unordered_set<std::string>& stems) const {
+  double found = 0;
+  double all = 0;
+  for (const QuestionWord& word : question_words_) {
+    all += word.weight;
+    if (stems.contains(word.stem)) found += word.weight;
+  }
+  return all > 0 ? found / all : 0;
+}
+
+}  // namespace phial::rag

@@ -1,0 +1,63 @@
+// The sentences of the passages found for a question: what an answer may rest on.
+//
+// Made once a question; the choice of a quotation, the judgment whether there is an answer at all, and the check of a
+// generated answer read it.
+// Threads: immutable once made.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/rag/embed.h"
+#include "phial/rag/retrieve.h"
+#include "phial/rag/sentences.h"
+
+namespace phial::rag {
+
+struct EvidenceSentence {
+  size_t hit = 0;  // place in the hits
+  Span span;       // bytes of the hit's text
+  std::string text;
+  std::unordered_set<std::string> stems;    // content words
+  std::unordered_set<std::string> numbers;  // "3.5", "1024"
+  std::vector<float> vector;
+  float cosine = 0;    // with the question
+  double overlap = 0;  // of the question's words, weighted by rarity, 0 to 1
+};
+
+struct QuestionWord {
+  std::string stem;
+  double weight = 0;  // rarer in the library, larger
+  int64_t passages = 0;
+};
+
+class Evidence {
+ public:
+  // Looks at the first `max_hits` hits only.
+  static Result<Evidence> make(std::string_view question, std::span<const Hit> hits, Store& store, Embedder& embedder,
+                               size_t max_hits);
+
+  std::span<const EvidenceSentence> sentences() const { return sentences_; }
+  std::span<const QuestionWord> question_words() const { return question_words_; }
+  // The content words and numbers of a whole hit, its headings included.
+  const std::unordered_set<std::string>& stems_of(size_t hit) const { return hit_stems_[hit]; }
+  const std::unordered_set<std::string>& numbers_of(size_t hit) const { return hit_numbers_[hit]; }
+  size_t hits() const { return hit_stems_.size(); }
+
+  // The share of the question's words, by weight, that stand in `stems`.
+  double overlap(const std::unordered_set<std::string>& stems) const;
+
+ private:
+  std::vector<EvidenceSentence> sentences_;
+  std::vector<QuestionWord> question_words_;
+  std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_;
+};
+
+// The numbers in `text`: digits with points or commas, commas dropped.
+std::unordered_set<std::string> numbers_in(std::string_view text);
+
+}  // namespace phial::rag

@@ -1,0 +1,36 @@
+// The prompt of a grounded answer.
+//
+// Document text cannot pass for structure: every line of it is indented, our own lines are not, and nothing in it reads
+// like a passage's number ("[3]" becomes "(3)"). Role markers are the LanguageModel's promise: content is data.
+// Threads: any.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/generate/language_model.h"
+#include "phial/rag/retrieve.h"
+
+namespace phial::rag {
+
+struct GroundedPrompt {
+  std::vector<generate::Message> messages;
+  size_t hits_used = 0;  // the first ones; number n is hit n - 1
+  int tokens = 0;
+};
+
+// What a model is asked to write when the passages hold no answer.
+inline constexpr std::string_view kNotInPassages = "NOT IN THE DOCUMENTS";
+
+// Takes hits, best first, as long as they fit into `passage_tokens` and, with the rest and `answer_tokens`, into the
+// model's context. kOutOfRange if not even a shortened first passage fits.
+Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hit> hits, int passage_tokens,
+                                   int answer_tokens, const generate::LanguageModel& model);
+
+// One passage as it stands in the prompt.
+std::string render_passage(size_t number, const StoredPassage& passage);
+
+}  // namespace phial::rag

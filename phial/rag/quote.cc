@@ -1,0 +1,51 @@
+#include "phial/rag/quote.h"
+
+#include <algorithm>
+
+namespace phial::rag {
+namespace {
+
+constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
+constexpr size_t kMaxQuoted = 2;
+constexpr double kNearlyAsGood = 0.85;
+// Fewer content words than this are a heading or a label, not a statement.
+constexpr size_t kMinWords = 3;
+
+}  // namespace
+
+double quote_score(const EvidenceSentence& sentence, const Hit& hit) {
+  return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.overlap + kPassageWeight * hit.score;
+}
+
+std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits) {
+  const auto all = evidence.sentences();
+  struct Ranked {
+    size_t place = 0;
+    double score = 0;
+  };
+  std::vector<Ranked> ranked;
+  for (size_t i = 0; i < all.size(); ++i) {
+    // A heading repeats the question's words and answers nothing; what follows it does.
+    const bool states = all[i].stems.size() >= kMinWords && !hits[all[i].hit].passage.heading.ends_with(all[i].text) &&
+                        !all[i].text.ends_with('?');
+    ranked.push_back({i, quote_score(all[i], hits[all[i].hit]) - (states ? 0.0 : 1.0)});
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
+  std::vector<size_t> chosen;
+  for (const Ranked& one : ranked) {
+    if (chosen.size() == kMaxQuoted || (!chosen.empty() && one.score < kNearlyAsGood * ranked.front().score)) break;
+    chosen.push_back(one.place);
+  }
+  // In the order of the text, as far as they share a passage.
+  if (chosen.size() == 2 && all[chosen[0]].hit == all[chosen[1]].hit) std::sort(chosen.begin(), chosen.end());
+  std::vector<CheckedSentence> quoted;
+  for (const size_t place : chosen) {
+    std::string text = all[place].text;
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    quoted.push_back(
+        {.text = std::move(text), .hits = {all[place].hit}, .evidence = {place}, .corrected = false, .support = 1});
+  }
+  return quoted;
+}
+
+}  // namespace phial::rag

@@ -1,0 +1,23 @@
+// The sentences of the passages that answer a question best, word for word.
+//
+// A sentence is ranked by its cosine with the question, the share of the question's words it holds, and the rank of its
+// passage; a following sentence joins when it ranks nearly as high.
+// Threads: any.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "phial/rag/citations.h"
+#include "phial/rag/evidence.h"
+#include "phial/rag/retrieve.h"
+
+namespace phial::rag {
+
+// One or a few sentences, each supported by its own passage; empty if there is no evidence.
+std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits);
+
+// How well a sentence answers, about 0 to 1.
+double quote_score(const EvidenceSentence& sentence, const Hit& hit);
+
+}  // namespace phial::rag
