@@ -20,7 +20,7 @@ namespace {
 size_t size(int n) { return static_cast<size_t>(n); }
 
 constexpr size_t kSlabTokens = 512;
-constexpr size_t kQueryBlock = 32;
+constexpr size_t kQueryBlock = 64;
 
 struct Slab {
   std::span<const std::vector<int32_t>> sequences;
@@ -133,22 +133,42 @@ class EncoderPass {
     if (w_.is_integer) each_row([&](size_t t) { round_row(w_.attended, t, hidden_); });
   }
 
+  // The keys of one sequence and head as the weights of a product: w[(i * dim + d) * 16 + r] is
+  // dimension d of key 16 i + r, times the scale of scores. Keys that pad the last tile are zero.
+  void tile_keys(const float* keys, size_t length, size_t dim, float* tiles) const {
+    const size_t stride = w_.qkv.stride, padded = round_up(length, kernels::kTileRows);
+    const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
+    for (size_t key = 0; key < padded; ++key) {
+      float* column = tiles + key / kernels::kTileRows * dim * kernels::kTileRows + key % kernels::kTileRows;
+      for (size_t d = 0; d < dim; ++d) {
+        column[d * kernels::kTileRows] = key < length ? keys[key * stride + d] * scale : 0.0F;
+      }
+    }
+  }
+
   // Some queries of one sequence and head against all its keys.
   void attend(const std::pair<size_t, size_t>& block, size_t head) {
     const auto [s, first] = block;
     const size_t from = r_.slab.first_row[s], length = r_.slab.first_row[s + 1] - from;
     const size_t queries = std::min(kQueryBlock, length - first), dim = hidden_ / size(r_.spec.n_heads);
-    const size_t column = head * dim, stride = w_.qkv.stride;
-    const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
+    const size_t column = head * dim, stride = w_.qkv.stride, padded = round_up(length, kernels::kTileRows);
     const float* keys = w_.qkv.row(from) + hidden_ + column;
-    float* scores = w_.scratch(crew_.index()).data();
-    k_.scores_f32(w_.qkv.row(from + first) + column, stride, queries, keys, stride, length, dim, scale, scores, length);
+    float* tiles = w_.scratch(crew_.index()).data();
+    float* scores = tiles + padded * dim;
+    tile_keys(keys, length, dim, tiles);
+    k_.gemm_f32(tiles, {.D = dim,
+                        .tile_rows = padded / kernels::kTileRows,
+                        .n_tokens = queries,
+                        .x = w_.qkv.row(from + first) + column,
+                        .x_stride = stride,
+                        .y = scores,
+                        .y_stride = padded});
     for (size_t q = 0; q < queries; ++q) {
-      k_.softmax(scores + q * length, length);
+      k_.softmax(scores + q * padded, length);
       float* out = w_.attended.floats.row(from + first + q) + column;
       std::fill(out, out + dim, 0.0F);
     }
-    k_.mix_f32(scores, length, queries, keys + hidden_, stride, length, dim,
+    k_.mix_f32(scores, padded, queries, keys + hidden_, stride, length, dim,
                w_.attended.floats.row(from + first) + column, w_.attended.floats.stride);
   }
 
@@ -243,7 +263,8 @@ class PackedEncoder final : public TextEncoder {
 
   size_t scratch_floats(const Slab& slab) const {
     const EncoderWeights::Layer& layer = weights_.layers.front();
-    size_t most = kQueryBlock * size(spec_.max_tokens);
+    const size_t keys = round_up(size(spec_.max_tokens), kernels::kTileRows);
+    size_t most = keys * (kQueryBlock + size(spec_.hidden_dim / spec_.n_heads));
     for (const Linear* linear : {&layer.qkv, &layer.output, &layer.up, &layer.down}) {
       most = std::max(most, linear->scratch_floats(slab.rows));
     }
