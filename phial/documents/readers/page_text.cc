@@ -44,9 +44,12 @@ std::vector<size_t> edge_row(const PageOfWords& page, bool top) {
   return row;
 }
 
+bool is_roman(std::string_view word) { return !word.empty() && word.find_first_not_of("ivxlcdm") == word.npos; }
+
 // What a row says, with its numbers made alike: "Page 12 of 50" is "Page # of #".
 std::string row_text(const PageOfWords& page, const std::vector<size_t>& row) {
   std::string text;
+  if (row.size() == 1 && is_roman(page.words[row[0]].text)) return "#";
   for (const size_t i : row) {
     for (const char c : page.words[i].text) {
       if (c < '0' || c > '9') {
@@ -60,8 +63,8 @@ std::string row_text(const PageOfWords& page, const std::vector<size_t>& row) {
   return text;
 }
 
-// A page number, with at most a short word or two about it. Of other lines the first appearance stays, since a
-// letterhead may stand nowhere else.
+// A page number, with at most a short word or two about it. Other lines stay on the first page, since a letterhead
+// may stand nowhere else.
 bool is_page_number(const std::string& text) {
   const auto letters = std::count_if(text.begin(), text.end(), is_letter_or_more);
   return text.find('#') != std::string::npos && letters <= 8 && text.size() <= 20;
@@ -69,36 +72,44 @@ bool is_page_number(const std::string& text) {
 
 struct EdgeRow {
   std::vector<size_t> words;
-  std::string text, key;
+  std::string text;
+  std::string key;    // the same for the same line on other pages
+  std::string place;  // of a row that begins or ends with a number, such as a running title with the page's: the same
+                      // for all rows there; else empty
 };
 
 EdgeRow edge_of(const PageOfWords& page, bool top) {
-  EdgeRow edge{edge_row(page, top), {}, {}};
+  EdgeRow edge{edge_row(page, top), {}, {}, {}};
   if (edge.words.empty()) return edge;
   edge.text = row_text(page, edge.words);
   const float y = page.words[edge.words[0]].top;
   edge.key = std::to_string(std::lround(y / 8));
-  edge.key.append(top ? "t" : "b").append(edge.text);
+  edge.key.append(top ? "t" : "b");
+  if (edge.text.starts_with("# ") || edge.text.ends_with(" # ") || edge.text == "#") edge.place = edge.key;
+  edge.key.append(edge.text);
   return edge;
 }
 
 // One round of removing: the outermost row of each edge. True if any page lost one.
-bool remove_outermost(std::vector<PageOfWords>& pages, std::set<std::string>& shown) {
+bool remove_outermost(std::vector<PageOfWords>& pages) {
   std::map<std::string, size_t> seen;
   for (const PageOfWords& page : pages) {
     for (const bool top : {true, false}) {
       const EdgeRow edge = edge_of(page, top);
       if (!edge.words.empty()) ++seen[edge.key];
+      if (!edge.place.empty()) ++seen[edge.place];
     }
   }
-  const size_t enough = std::max<size_t>(3, pages.size() / 20);
+  const size_t enough = std::max<size_t>(3, pages.size() / 20), most = std::max<size_t>(3, pages.size() / 2);
   bool removed = false;
   for (PageOfWords& page : pages) {
     std::set<size_t> gone;
     for (const bool top : {true, false}) {
       const EdgeRow edge = edge_of(page, top);
-      if (edge.words.empty() || seen[edge.key] < enough) continue;
-      if (!is_page_number(edge.text) && shown.insert(edge.text).second) continue;
+      if (edge.words.empty()) continue;
+      const bool with_number = !edge.place.empty() && seen[edge.place] >= most;
+      if (seen[edge.key] < enough && !with_number) continue;
+      if (&page == &pages.front() && !is_page_number(edge.text)) continue;
       gone.insert(edge.words.begin(), edge.words.end());
     }
     removed = removed || !gone.empty();
@@ -160,7 +171,7 @@ Look look_of(const PageParagraph& paragraph) {
 bool may_be_heading(const PageParagraph& paragraph, const std::string& text) {
   if (paragraph.kind == BlockKind::kTable || text.size() > kLongestHeading || paragraph.lines.size() > 3) return false;
   const auto letters = std::count_if(text.begin(), text.end(), is_letter_or_more);
-  return letters >= 2 && static_cast<size_t>(letters) * 2 > text.size() && text.back() != ',' && text.back() != ';';
+  return letters >= 2 && static_cast<size_t>(letters) * 3 > text.size() && text.back() != ',' && text.back() != ';';
 }
 
 bool stands_out(const Look& look, const std::string& text, float body) {
@@ -292,8 +303,7 @@ class Writer {
 void remove_running_lines(std::vector<PageOfWords>& pages) {
   constexpr int kRounds = 3;  // a running title of two lines and a page number
   if (pages.size() < 3) return;
-  std::set<std::string> shown;
-  for (int round = 0; round < kRounds && remove_outermost(pages, shown); ++round) {
+  for (int round = 0; round < kRounds && remove_outermost(pages); ++round) {
   }
 }
 

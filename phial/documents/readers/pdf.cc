@@ -76,6 +76,9 @@ bool is_bold(const std::string& font) {
   return false;
 }
 
+// The dots between an entry of a table of contents and its page.
+bool is_leader(const std::string& word) { return word.size() >= 4 && word.find_first_not_of('.') == std::string::npos; }
+
 PageOfWords words_of(const poppler::page& page, int number) {
   const poppler::rectf box = page.page_rect();
   const bool turned = page.orientation() == poppler::page::landscape || page.orientation() == poppler::page::seascape;
@@ -95,8 +98,8 @@ PageOfWords words_of(const poppler::page& page, int number) {
     word.space_after = found.has_space_after();
     const bool on_page = word.right > 0 && word.bottom > 0 && word.left < words.width && word.top < words.height;
     const bool finite = std::isfinite(word.left + word.right + word.top + word.bottom + word.size);
-    if (!word.text.empty() && finite && on_page && word.size >= kSmallestVisible)
-      words.words.push_back(std::move(word));
+    const bool visible = finite && on_page && word.size >= kSmallestVisible;
+    if (visible && !word.text.empty() && !is_leader(word.text)) words.words.push_back(std::move(word));
   }
   return words;
 }
