@@ -58,6 +58,9 @@ bool load(Api* api) {
   void* const tesseract = open_first(kTesseract);
   void* const leptonica = open_first(kLeptonica);
   if (tesseract == nullptr || leptonica == nullptr) return false;
+  // In the cage no threads can be made: OpenMP, where Tesseract was built with it, is told to run its regions in one.
+  void (*set_levels)(int) = nullptr;
+  if (find(tesseract, "omp_set_max_active_levels", &set_levels)) set_levels(0);
   return find(tesseract, "TessBaseAPICreate", &api->create) && find(tesseract, "TessBaseAPIDelete", &api->destroy) &&
          find(tesseract, "TessBaseAPIInit3", &api->init) && find(tesseract, "TessBaseAPISetImage", &api->set_image) &&
          find(tesseract, "TessBaseAPISetImage2", &api->set_pix) &&

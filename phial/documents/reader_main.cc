@@ -1,7 +1,6 @@
 // phial-reader PATH: one foreign document in, one JSON object out. docs/formats.md, "phial-reader", is its protocol.
 #include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -112,8 +111,6 @@ int fail(const Error& error, int status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Tesseract's threads could not be made in the cage; it is told before its library is loaded.
-  setenv("OMP_THREAD_LIMIT", "1", 1);
   const auto arguments = parse(std::vector<std::string_view>(argv + 1, argv + argc));
   if (!arguments) return fail(arguments.error(), 2);
   if (arguments->help) {

@@ -12,7 +12,7 @@
 namespace phial::documents {
 
 struct SuperviseOptions {
-  std::string format;  // as ReadOptions
+  std::string format = {};  // as ReadOptions
   int max_pages = 0;
   uint64_t memory_mb = 1024;  // of the child's address space, the file included
   int seconds = 60;           // of CPU time; three times that by the clock

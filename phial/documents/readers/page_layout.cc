@@ -340,7 +340,9 @@ float usual_gap_of(const std::vector<PageLine>& lines) {
   if (gaps.empty()) return 0;
   const size_t third = gaps.size() / 3;  // below the middle, since gaps between paragraphs are among them
   std::nth_element(gaps.begin(), gaps.begin() + static_cast<ptrdiff_t>(third), gaps.end());
-  return std::max(gaps[third], 0.0F);
+  // Two lines far apart are two paragraphs; many lines evenly far apart are one, set with wide spacing.
+  const float widest = (gaps.size() < 3 ? 0.5F : 1.2F) * lines.front().size;
+  return std::clamp(gaps[third], 0.0F, widest);
 }
 
 void add_column(std::vector<PageLine> lines, int page, std::vector<PageParagraph>& to) {

@@ -170,8 +170,10 @@ Look look_of(const PageParagraph& paragraph) {
 
 bool may_be_heading(const PageParagraph& paragraph, const std::string& text) {
   if (paragraph.kind == BlockKind::kTable || text.size() > kLongestHeading || paragraph.lines.size() > 3) return false;
-  const auto letters = std::count_if(text.begin(), text.end(), is_letter_or_more);
-  return letters >= 2 && static_cast<size_t>(letters) * 3 > text.size() && text.back() != ',' && text.back() != ';';
+  const std::string_view name =
+      std::string_view(text).substr(std::min(text.find_first_not_of("0123456789.() "), text.size()));
+  const auto letters = std::count_if(name.begin(), name.end(), is_letter_or_more);
+  return letters >= 2 && static_cast<size_t>(letters) * 2 > name.size() && text.back() != ',' && text.back() != ';';
 }
 
 bool stands_out(const Look& look, const std::string& text, float body) {

@@ -1,0 +1,10 @@
+// HTML and Markdown from any bytes.
+#include <cstddef>
+#include <cstdint>
+
+#include "phial/documents/readers/fuzzing.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  phial::documents::fuzz_reader(data, size, {"html", "markdown"});
+  return 0;
+}
