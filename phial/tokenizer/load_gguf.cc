@@ -10,6 +10,7 @@
 #include "phial/tokenizer/load.h"
 #include "phial/tokenizer/sentencepiece.h"
 #include "phial/tokenizer/side_files.h"
+#include "phial/tokenizer/unigram.h"
 #include "phial/tokenizer/wordpiece.h"
 
 namespace phial::tokenizer {
@@ -104,7 +105,7 @@ Result<Vocabulary> read_vocabulary(const Json& metadata) {
   return vocabulary;
 }
 
-Result<std::unique_ptr<Tokenizer>> sentencepiece_of(const Json& metadata, Vocabulary vocabulary) {
+Result<std::vector<float>> read_scores(const Json& metadata) {
   std::vector<float> scores;
   PHIAL_TRY(const Json* array, need_array(metadata, "tokenizer.ggml.scores"));
   scores.reserve(array->size());
@@ -115,6 +116,37 @@ Result<std::unique_ptr<Tokenizer>> sentencepiece_of(const Json& metadata, Vocabu
     }
     scores.push_back(score.get<float>());
   }
+  return scores;
+}
+
+Result<std::unique_ptr<Tokenizer>> unigram_of(const Json& metadata, Vocabulary vocabulary) {
+  PHIAL_TRY(const std::vector<float> scores, read_scores(metadata));
+  vocabulary.adds_bos = find_bool(metadata, "tokenizer.ggml.add_bos_token").value_or(false) && vocabulary.bos;
+  Unigram parts;
+  std::string charsmap;
+  if (find_member(metadata, "tokenizer.ggml.precompiled_charsmap") != nullptr) {
+    PHIAL_TRY(const Json* bytes, need_array(metadata, "tokenizer.ggml.precompiled_charsmap"));
+    for (const Json& byte : *bytes) {
+      if (!byte.is_number_integer()) {
+        return Error{Code::kCorrupt, "the character map holds " + dump_json(byte).substr(0, 40) + ", wanted bytes",
+                     "get or convert the model again"};
+      }
+      charsmap.push_back(static_cast<char>(byte.get<int64_t>()));
+    }
+  }
+  PHIAL_TRY(Charsmap map, Charsmap::make(charsmap));
+  if (!map.empty()) parts.normalizer.add(make_charsmap_step(std::move(map)));
+  const bool prefix = find_bool(metadata, "tokenizer.ggml.add_space_prefix").value_or(true);
+  parts.prefix = prefix ? SpacePrefix::kEverySegment : SpacePrefix::kNone;
+  parts.prefix_unless_present = false;
+  parts.remove_extra_whitespaces = find_bool(metadata, "tokenizer.ggml.remove_extra_whitespaces").value_or(true);
+  parts.every_space_starts_word = marks_only_begin_pieces(vocabulary);
+  parts.vocabulary = std::move(vocabulary);
+  return make_unigram(std::move(parts), std::vector<double>(scores.begin(), scores.end()));
+}
+
+Result<std::unique_ptr<Tokenizer>> sentencepiece_of(const Json& metadata, Vocabulary vocabulary) {
+  PHIAL_TRY(const std::vector<float> scores, read_scores(metadata));
   vocabulary.adds_bos = find_bool(metadata, "tokenizer.ggml.add_bos_token").value_or(true) && vocabulary.bos;
   apply_phi3_attributes(vocabulary.added);
   SentencePieceBpe parts;
@@ -267,15 +299,16 @@ Result<std::unique_ptr<Tokenizer>> wordpiece_of(const Json& metadata, Vocabulary
 Result<std::unique_ptr<Tokenizer>> from_gguf(const Json& metadata) {
   const std::string* model = find_string(metadata, "tokenizer.ggml.model");
   if (model == nullptr) return missing("tokenizer.ggml.model", "text");
-  if (*model != "llama" && *model != "gpt2" && *model != "bert") {
+  if (*model != "llama" && *model != "gpt2" && *model != "bert" && *model != "t5") {
     return Error{Code::kUnsupported,
-                 "the tokenizer model '" + model->substr(0, 40) + "' is not known; known are llama, gpt2 and bert",
+                 "the tokenizer model '" + model->substr(0, 40) + "' is not known; known are llama, gpt2, bert and t5",
                  "use the model's Hugging Face folder"};
   }
   PHIAL_TRY(Vocabulary vocabulary, read_vocabulary(metadata));
   PHIAL_CHECKED(vocabulary.check());
   if (*model == "llama") return sentencepiece_of(metadata, std::move(vocabulary));
   if (*model == "gpt2") return byte_bpe_of(metadata, std::move(vocabulary));
+  if (*model == "t5") return unigram_of(metadata, std::move(vocabulary));
   return wordpiece_of(metadata, std::move(vocabulary));
 }
 

@@ -98,5 +98,31 @@ TEST(FromGguf, SentencePieceNeedsAFiniteScoreForEachToken) {
   EXPECT_EQ(error_of(metadata), "the score of token 5 is not a number");
 }
 
+TEST(FromGguf, UnigramFoldsCharactersAndExtraSpaces) {
+  // A character map of one entry, "A" -> "a": root, the unit for 'A' at 65, and its value at 65 ^ 2.
+  std::vector<uint32_t> units(68);
+  units['A'] = 'A' | 1U << 8 | 2U << 10;
+  units['A' ^ 2] = 0x80000000U;
+  Json charsmap = {68 * 4 % 256, 68 * 4 / 256, 0, 0};
+  for (const uint32_t unit : units) {
+    for (int shift = 0; shift < 32; shift += 8) charsmap.push_back((unit >> shift) & 0xFF);
+  }
+  charsmap.push_back('a');
+  charsmap.push_back(0);
+  Json metadata = {{"tokenizer.ggml.model", "t5"},
+                   {"tokenizer.ggml.tokens", {"<s>", "</s>", "<unk>", "\u2581", "a", "\u2581a"}},
+                   {"tokenizer.ggml.token_type", {3, 3, 2, 1, 1, 1}},
+                   {"tokenizer.ggml.unknown_token_id", 2},
+                   {"tokenizer.ggml.scores", {0, 0, 0, -3, -2, -2.5}},
+                   {"tokenizer.ggml.precompiled_charsmap", charsmap}};
+  const auto tokenizer = from_gguf(metadata);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().text();
+  EXPECT_EQ((*tokenizer)->encode("  aA   A "), (std::vector<TokenId>{5, 4, 5}));
+  metadata["tokenizer.ggml.precompiled_charsmap"] = {255, 255, 255, 255, 1};
+  EXPECT_EQ(error_of(metadata), "the character map promises a trie of 4294967295 bytes, 1 are left");
+  metadata["tokenizer.ggml.precompiled_charsmap"] = {"x"};
+  EXPECT_NE(error_of(metadata), "");
+}
+
 }  // namespace
 }  // namespace phial::tokenizer

@@ -10,8 +10,8 @@
 
 #include "phial/base/bytes.h"
 #include "phial/base/utf8.h"
-#include "phial/tokenizer/charsmap.h"
 #include "phial/tokenizer/load.h"
+#include "phial/tokenizer/normalizer.h"
 #include "phial/tokenizer/sentencepiece.h"
 #include "phial/tokenizer/side_files.h"
 #include "phial/tokenizer/unigram.h"
@@ -179,15 +179,6 @@ Status add_declared_tokens(Model& model, const SideFiles& side) {
   return ok();
 }
 
-class LongestCharsmap final : public NormalizerStep {
- public:
-  explicit LongestCharsmap(Charsmap map) : map_(std::move(map)) {}
-  void apply(std::string& text) const override { text = map_.apply_longest(text); }
-
- private:
-  Charsmap map_;
-};
-
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes, const SideFiles& side) {
@@ -196,7 +187,7 @@ Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes, co
   PHIAL_CHECKED(add_declared_tokens(model, side));
   PHIAL_TRY(Charsmap charsmap, Charsmap::make(model.charsmap));
   Normalizer normalizer;
-  if (!charsmap.empty()) normalizer.add(std::make_unique<LongestCharsmap>(std::move(charsmap)));
+  if (!charsmap.empty()) normalizer.add(make_charsmap_step(std::move(charsmap)));
   const SpacePrefix prefix = model.add_prefix ? SpacePrefix::kEverySegment : SpacePrefix::kNone;
   if (model.type == kBpeModel) {
     SentencePieceBpe parts;
@@ -207,6 +198,7 @@ Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes, co
     return make_sentencepiece(std::move(parts), model.scores);
   }
   Unigram parts;
+  parts.every_space_starts_word = marks_only_begin_pieces(model.vocabulary);
   parts.vocabulary = std::move(model.vocabulary);
   parts.normalizer = std::move(normalizer);
   parts.prefix = prefix;

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "phial/base/utf8.h"
-#include "phial/tokenizer/charsmap.h"
 #include "phial/tokenizer/splitter.h"
 #include "phial/tokenizer/unicode.h"
 
@@ -157,6 +156,15 @@ class Precompiled final : public NormalizerStep {
   Charsmap map_;
 };
 
+class LongestCharsmap final : public NormalizerStep {
+ public:
+  explicit LongestCharsmap(Charsmap map) : map_(std::move(map)) {}
+  void apply(std::string& text) const override { text = map_.apply_longest(text); }
+
+ private:
+  Charsmap map_;
+};
+
 Error malformed(std::string_view type) {
   return Error{Code::kCorrupt, "the normalizer step " + std::string(type) + " lacks what it needs",
                "get the tokenizer again"};
@@ -208,6 +216,10 @@ Result<std::unique_ptr<NormalizerStep>> make_normalizer_step(const Json& spec) {
   if (*type == "Replace") return make_replace(spec);
   if (*type == "Precompiled") return make_precompiled(spec);
   return Error{Code::kUnsupported, "the normalizer step '" + type->substr(0, 40) + "' is not known", ""};
+}
+
+std::unique_ptr<NormalizerStep> make_charsmap_step(Charsmap map) {
+  return std::make_unique<LongestCharsmap>(std::move(map));
 }
 
 Result<std::vector<const Json*>> steps_of(const Json* spec, std::string_view members) {

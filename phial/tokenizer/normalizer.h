@@ -10,6 +10,7 @@
 
 #include "phial/base/json.h"
 #include "phial/base/result.h"
+#include "phial/tokenizer/charsmap.h"
 
 namespace phial::tokenizer {
 
@@ -34,6 +35,9 @@ class Normalizer {
 // One step, `spec` being an object with "type": NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend, Replace
 // or Precompiled. kUnsupported by name for any other, kCorrupt for a malformed one.
 Result<std::unique_ptr<NormalizerStep>> make_normalizer_step(const Json& spec);
+
+// Each longest match of a precompiled character map replaced: what sentencepiece's own files mean by theirs.
+std::unique_ptr<NormalizerStep> make_charsmap_step(Charsmap map);
 
 // The members of a "Sequence", flattened, or `spec` itself; nothing for null. `members`: the name of the list.
 Result<std::vector<const Json*>> steps_of(const Json* spec, std::string_view members);

@@ -1,9 +1,12 @@
 // Text <-> token ids.
 //
-// Four algorithms stand behind one interface: SentencePiece BPE (Llama-2, Phi-3), byte-level BPE with merges (GPT-2,
-// SmolLM2, Llama-3, Qwen2), tiktoken ranks (Phi-3-small) and WordPiece (BERT). Input may be any bytes; malformed UTF-8
-// never fails. decode(encode(text)) is `text` for the first three (WordPiece normalises), for every byte string where
-// the vocabulary has byte tokens.
+// Five algorithms stand behind one interface: SentencePiece BPE (Llama-2, Phi-3), byte-level BPE with merges (GPT-2,
+// SmolLM2, Llama-3, Qwen2), tiktoken ranks (Phi-3-small), WordPiece (BERT) and unigram (XLM-R). Input may be any bytes;
+// malformed UTF-8 never fails. decode(encode(text)) is `text` for the first three (the others normalise), for every
+// byte string where the vocabulary has byte tokens; but SentencePiece takes U+2581 for a space, as its reference does,
+// and a tokenizer.json may ask for a Unicode normal form. Encoders: bos() is [CLS] or <s>, end_of_text() begins with
+// [SEP] or
+// </s>; their input is encode(text, {.add_bos = true}) and then that.
 // Threads: immutable once made.
 #pragma once
 

@@ -203,6 +203,13 @@ class UnigramTokenizer final : public VocabularyTokenizer {
 
 }  // namespace
 
+bool marks_only_begin_pieces(const Vocabulary& vocabulary) {
+  return std::all_of(vocabulary.pieces.begin(), vocabulary.pieces.end(), [](const std::string& piece) {
+    const size_t last = piece.rfind(kSpaceMark);
+    return last == std::string::npos || last == 0;
+  });
+}
+
 Result<std::unique_ptr<Tokenizer>> make_unigram(Unigram parts, const std::vector<double>& scores) {
   const Vocabulary& vocabulary = parts.vocabulary;
   PHIAL_CHECKED(vocabulary.check());

@@ -23,6 +23,9 @@ struct Unigram {
   SpacePrefix prefix = SpacePrefix::kEverySegment;
 };
 
+// Whether no piece has a mark behind its first character: then words can be cut apart at single spaces.
+bool marks_only_begin_pieces(const Vocabulary& vocabulary);
+
 // `scores`: by id. kCorrupt if sizes contradict each other, a score is no number or there is no unknown token.
 Result<std::unique_ptr<Tokenizer>> make_unigram(Unigram parts, const std::vector<double>& scores);
 
