@@ -18,6 +18,14 @@ namespace phial::kernels {
 
 namespace {
 
+enum : size_t {
+  kPlaceOfScalar,
+#define PHIAL_ISA(set, ...) kPlaceOf##set,
+#include "phial/kernels/isa_list.inc"
+#undef PHIAL_ISA
+  kMost
+};
+
 struct Compiled {
   const KernelSet* set;
   std::initializer_list<Feature> needs;
@@ -76,11 +84,6 @@ class Menu {
   std::span<const char* const> compiled() const { return {names_.data(), n_names_}; }
 
  private:
-  static constexpr size_t kMost = 1
-#define PHIAL_ISA(set, ...) +1
-#include "phial/kernels/isa_list.inc"
-#undef PHIAL_ISA
-      ;
   std::array<KernelSet, kMost> sets_;
   std::array<const KernelSet*, kMost> pointers_ = {};
   std::array<const char*, kMost> names_ = {};

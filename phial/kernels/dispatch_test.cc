@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <string_view>
 
 #include "phial/kernels/isa.h"
@@ -25,6 +26,13 @@ TEST(Dispatch, EverySlotOfEveryRunnableSetIsFilled) {
     const auto words = std::bit_cast<std::array<uintptr_t, sizeof(KernelSet) / sizeof(uintptr_t)>>(*set);
     EXPECT_EQ(std::ranges::count(words, 0U), 0) << set->name;
   }
+}
+
+// CMakeLists.txt runs this once with PHIAL_ISA=scalar.
+TEST(Dispatch, TheEnvironmentForcesARunnableSet) {
+  const char* forced = std::getenv("PHIAL_ISA");
+  if (forced == nullptr || !is_runnable(forced)) GTEST_SKIP() << "PHIAL_ISA names no set that runs here";
+  EXPECT_EQ(std::string_view(active().name), forced);
 }
 
 // A set that cannot run here was not tested here: say so where a reader of the log will see it.

@@ -224,7 +224,8 @@ template <class Tile>
 double weight(const Tile& tile, int r, int c) {
   const double scale = tensor::f16_to_f32(tile.scale[r]);
   if constexpr (std::is_same_v<Tile, Q8Tile>) {
-    return scale * tile.q[64 * (c / 4) + 4 * r + c % 4];
+    const int place = 64 * (c / 4) + 4 * r + c % 4;
+    return scale * tile.q[place];
   } else {
     const int p = c / 8;
     const int j = c % 4;
@@ -251,8 +252,8 @@ class Book : public Gemm {
       for (size_t d = 0; d < blocks * kBlock; ++d) {
         const int c = static_cast<int>(d) % kBlock;
         const Q8Block& block = x[d / kBlock];
-        const double term =
-            weight(w[static_cast<size_t>(row / 16) * blocks + d / kBlock], row % 16, c) * block.scale * block.q[c];
+        const Tile& tile = w[static_cast<size_t>(row / kTileRows) * blocks + d / kBlock];
+        const double term = weight(tile, row % kTileRows, c) * block.scale * block.q[c];
         wanted += term;
         size += std::abs(term);
       }
