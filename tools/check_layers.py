@@ -64,7 +64,7 @@ ONLY_IN_CLI = [
     (r"\b(std::)?(getenv|secure_getenv|setenv)\s*\(", "reads the environment", {"phial/kernels/dispatch.cc"}),
 ]
 # Programs of their own, which have a standard output and an exit status.
-PROGRAM_MAINS = {"phial/documents/reader_main.cc", "phial/documents/main.cc", "phial/rag/fake_reader.cc"}
+PROGRAM_MAINS = {"phial/documents/reader_main.cc", "phial/rag/fake_reader.cc"}
 TEST_FILE = re.compile(r"_(test|bench|fuzz)\.(cc|h)$")
 
 MAX_LINES = 600

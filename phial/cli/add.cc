@@ -1,0 +1,68 @@
+#include "phial/cli/embedder.h"
+#include "phial/cli/home.h"
+#include "phial/cli/libraries.h"
+#include "phial/cli/verbs.h"
+#include "phial/rag/watch.h"
+
+namespace phial::cli {
+namespace {
+
+struct Add : Command {
+  std::vector<std::string> paths;
+  std::string library = kDefaultLibrary;
+  std::optional<std::string> embedder_name;
+  bool keep_watching = false, json = false;
+  ScanFlags scan;
+  ComputeFlags compute;
+
+  void describe(Flags& flags) override {
+    flags.argument("PATH", &paths, "files and folders").offers(Completes::kPath).must();
+    flags.add("-l,--library", &library, "NAME", "the library they go into").offers(Completes::kLibrary);
+    flags.add("--watch", keep_watching, "stay, and follow changes until Ctrl-C");
+    flags.add("--embedder", &embedder_name, "M", "the model that passages are searched with").offers(Completes::kModel);
+    flags.add("--json", json, "one JSON object: what was done");
+    scan.describe(flags);
+    compute.describe(flags);
+  }
+
+  Status run(Console& console) override {
+    PHIAL_TRY(const auto model, find_model(embedder_name, ModelUse::kSearch));
+    ThreadPool pool(compute.threads);
+    PHIAL_TRY(const auto embedder, load_embedder(model, compute, pool));
+    PHIAL_TRY(const auto store, make_library(library, *embedder));
+    const rag::IngestOptions options = scan.options(console.stopped());
+    PHIAL_TRY(const auto report, ingest_with_progress(*store, *embedder, paths, options, console));
+    tell(console, report);
+    return keep_watching ? follow(console, *store, *embedder, options) : ok();
+  }
+
+  void tell(Console& console, const rag::IngestReport& report) const {
+    if (json) {
+      Json told = report_json(report);
+      told["library"] = library;
+      console.write(dump_json(told) + "\n");
+    } else {
+      console.write(library + ": " + report_text(report) + "\n");
+    }
+  }
+
+  Status follow(Console& console, rag::Store& store, rag::Embedder& embedder, const rag::IngestOptions& options) const {
+    console.note("following changes; Ctrl-C ends it");
+    const std::vector<std::filesystem::path> folders(paths.begin(), paths.end());
+    const Log log = console.log();
+    return rag::watch(
+        store, embedder, folders, options, [](const rag::IngestProgress&) {},
+        [&](const rag::IngestReport& report) {
+          for (const auto& problem : report.problems) {
+            log(Severity::kWarning, "skipped " + problem.path + ": " + problem.message);
+          }
+          tell(console, report);
+        });
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_add() { return std::make_unique<Add>(); }
+
+}  // namespace phial::cli

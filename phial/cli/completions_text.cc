@@ -1,0 +1,162 @@
+// Completion scripts for bash, zsh and fish, written from the table of verbs.
+//
+// bash and zsh get one function with a case for each verb; names of models and libraries are asked of phial itself when
+// the key is pressed.
+#include <algorithm>
+
+#include "phial/cli/help.h"
+
+namespace phial::cli {
+namespace {
+
+struct Completion {
+  std::string path;
+  const Verb* verb = nullptr;
+  std::vector<Flag> flags;
+};
+
+std::vector<Completion> completions_of(std::span<const Verb> table) {
+  std::vector<Completion> all;
+  for (const auto& [path, verb] : runnable_verbs(table)) {
+    const auto command = verb->make();
+    Messages messages;
+    Flags flags;
+    describe(*command, messages, flags);
+    all.push_back({path, verb, flags.all()});
+  }
+  return all;
+}
+
+// In single quotes for a shell.
+std::string quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::string names_of(const Flag& flag, char separator) {
+  std::string out;
+  for (const std::string& name : flag.names) out += (out.empty() ? "" : std::string(1, separator)) + name;
+  return out;
+}
+
+// The shell words that offer the values of a flag; empty: file names.
+std::string offer(const Flag& flag) {
+  if (!flag.choices.empty()) {
+    std::string words;
+    for (const std::string& choice : flag.choices) words += (words.empty() ? "" : " ") + choice;
+    return words;
+  }
+  if (flag.completes == Completes::kModel) return "$(phial models list --names 2>/dev/null)";
+  if (flag.completes == Completes::kLibrary) return "$(phial library list --names 2>/dev/null)";
+  return "";
+}
+
+std::string verbs_in(std::span<const Verb> verbs) {
+  std::string out;
+  for (const Verb& verb : verbs) out += (out.empty() ? "" : " ") + std::string(verb.name);
+  return out;
+}
+
+std::string bash_body(std::span<const Verb> table) {
+  std::string out =
+      "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} flags=\n"
+      "  COMPREPLY=()\n"
+      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+      "    COMPREPLY=($(compgen -W \"" +
+      verbs_in(table) +
+      " --help --version\" -- \"$word\")); return\n"
+      "  fi\n";
+  for (const Verb& verb : table) {
+    if (verb.verbs.empty()) continue;
+    out += "  if [ \"$verb\" = " + std::string(verb.name) +
+           " ]; then\n"
+           "    if [ \"$COMP_CWORD\" -eq 2 ]; then COMPREPLY=($(compgen -W \"" +
+           verbs_in(verb.verbs) +
+           "\" -- \"$word\")); return; fi\n"
+           "    verb=\"$verb ${COMP_WORDS[2]}\"\n  fi\n";
+  }
+  out += "  case \"$verb\" in\n";
+  for (const Completion& one : completions_of(table)) {
+    out += "  " + quoted(one.path) + ")\n    case \"$before\" in\n";
+    std::string all;
+    for (const Flag& flag : one.flags) {
+      if (flag.is_positional()) continue;
+      all += names_of(flag, ' ') + " ";
+      if (flag.is_switch()) continue;
+      const std::string words = offer(flag);
+      out += "    " + names_of(flag, '|') + ") ";
+      if (!words.empty()) out += "COMPREPLY=($(compgen -W \"" + words + "\" -- \"$word\")); ";
+      if (words.empty() || flag.completes == Completes::kModel) out += "COMPREPLY+=($(compgen -f -- \"$word\")); ";
+      out += "return ;;\n";
+    }
+    out += "    esac\n    flags=\"" + all + "--help\" ;;\n";
+  }
+  out +=
+      "  esac\n"
+      "  case \"$word\" in\n"
+      "  -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
+      "  *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
+      "  esac\n";
+  return out;
+}
+
+std::string bash_script(std::span<const Verb> table) {
+  return "# phial(1) completion for bash; made by 'phial completions bash'\n_phial() {\n" + bash_body(table) +
+         "}\ncomplete -o filenames -F _phial phial\n";
+}
+
+std::string zsh_script(std::span<const Verb> table) {
+  // zsh runs bash's function through its own compatibility layer.
+  return "#compdef phial\n# phial(1) completion for zsh; made by 'phial completions zsh'\n"
+         "autoload -U +X bashcompinit && bashcompinit\n_phial_bash() {\n" +
+         bash_body(table) + "}\ncomplete -o filenames -F _phial_bash phial\n";
+}
+
+std::string fish_script(std::span<const Verb> table) {
+  std::string out = "# phial(1) completion for fish; made by 'phial completions fish'\n";
+  for (const Verb& verb : table) {
+    out += "complete -c phial -n __fish_use_subcommand -f -a " + std::string(verb.name) + " -d " +
+           quoted(verb.summary) + "\n";
+    for (const Verb& inner : verb.verbs) {
+      out += "complete -c phial -n '__fish_seen_subcommand_from " + std::string(verb.name) + "' -f -a " +
+             std::string(inner.name) + " -d " + quoted(inner.summary) + "\n";
+    }
+  }
+  for (const Completion& one : completions_of(table)) {
+    std::string condition;
+    std::string word;
+    for (const char c : one.path + " ") {
+      if (c != ' ') {
+        word += c;
+        continue;
+      }
+      condition += (condition.empty() ? "" : "; and ") + std::string("__fish_seen_subcommand_from ") + word;
+      word.clear();
+    }
+    for (const Flag& flag : one.flags) {
+      if (flag.is_positional()) continue;
+      out += "complete -c phial -n " + quoted(condition);
+      for (const std::string& name : flag.names) {
+        out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
+      }
+      if (!flag.is_switch()) {
+        const std::string words = offer(flag);
+        out += words.empty() ? " -r" : " -x -a " + quoted(words.starts_with("$") ? words.substr(1) : words);
+      }
+      out += " -d " + quoted(flag.help) + "\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> completion_script(std::span<const Verb> table, std::string_view shell) {
+  if (shell == "bash") return bash_script(table);
+  if (shell == "zsh") return zsh_script(table);
+  if (shell == "fish") return fish_script(table);
+  return Error{Code::kInvalid, "no completions for '" + std::string(shell) + "'", "name bash, zsh or fish"};
+}
+
+}  // namespace phial::cli

@@ -1,0 +1,63 @@
+#include "phial/cli/compute_flags.h"
+
+#include <array>
+#include <cstdio>
+
+namespace phial::cli {
+
+void ComputeFlags::describe(Flags& flags) {
+  flags.group("How it runs");
+  flags.add("--precision", &precision, "P", "exact keeps activations and KV in f32; fast is what the machine does best")
+      .one_of({"exact", "fast"});
+  flags.add("-t,--threads", &threads, "T", "threads; the default is the cores this process may use").between(1, 1024);
+  flags.add("--load", &load, "HOW", "map the model's file or copy it into memory").one_of({"map", "copy"});
+  flags.add("--window-extra", &window_extra, "N", "1: a sliding window counts the current token extra").between(0, 1);
+}
+
+model::Precision ComputeFlags::chosen_precision() const {
+  return precision == "exact" ? model::Precision::kExact : model::Precision::kFast;
+}
+
+LoadMode ComputeFlags::load_mode() const { return load == "map" ? LoadMode::kMap : LoadMode::kCopy; }
+
+Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::filesystem::path& path,
+                                                                   int context_tokens, ThreadPool& pool,
+                                                                   const Log& log) const {
+  PHIAL_TRY(auto opened, formats::Checkpoint::open(path, load_mode()));
+  const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
+  PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint, window_extra));
+  if (context_tokens > spec.context) {
+    return Error{Code::kOutOfRange,
+                 std::to_string(context_tokens) + " tokens exceed the context of " + std::to_string(spec.context) +
+                     " (" + path.string() + ")",
+                 "give fewer"};
+  }
+  PHIAL_TRY(const model::MemoryPlan plan, model::Decoder::plan(*checkpoint, spec, chosen_precision(), context_tokens));
+  log(Severity::kDetail, "memory: weights " + bytes_text(plan.weights_bytes) + ", KV " + bytes_text(plan.kv_bytes) +
+                             " for " + std::to_string(plan.context_tokens) + " tokens, scratch " +
+                             bytes_text(plan.scratch_bytes) + "; free " + bytes_text(plan.available_bytes));
+  if (!plan.fits()) {
+    return Error{Code::kOutOfRange,
+                 bytes_text(plan.total_bytes()) + " are needed, " + bytes_text(plan.available_bytes) + " are free (" +
+                     path.string() + ")",
+                 plan.largest_context_that_fits > 0
+                     ? std::to_string(plan.largest_context_that_fits) + " tokens would fit"
+                     : "a smaller or more strongly quantized model would fit"};
+  }
+  return model::Decoder::load(checkpoint, spec, chosen_precision(), pool);
+}
+
+std::string bytes_text(uint64_t bytes) {
+  constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 999.5 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
+  return text.data();
+}
+
+}  // namespace phial::cli

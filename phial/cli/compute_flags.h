@@ -1,0 +1,33 @@
+// How a model is loaded and run: the flags that every verb with a model shares.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "phial/base/log.h"
+#include "phial/base/thread_pool.h"
+#include "phial/cli/flags.h"
+#include "phial/model/decoder.h"
+
+namespace phial::cli {
+
+struct ComputeFlags {
+  std::string precision = "fast";
+  int threads = usable_cores();
+  std::string load = "map";
+  int window_extra = 0;
+
+  void describe(Flags& flags);
+  model::Precision chosen_precision() const;
+  LoadMode load_mode() const;
+
+  // Opens, plans (told with --verbose; kOutOfRange if it cannot fit) and loads a decoder for `context_tokens`.
+  Result<std::unique_ptr<model::Decoder>> load_decoder(const std::filesystem::path& path, int context_tokens,
+                                                       ThreadPool& pool, const Log& log) const;
+};
+
+// "1.5 GB": three digits, powers of ten.
+std::string bytes_text(uint64_t bytes);
+
+}  // namespace phial::cli

@@ -1,0 +1,38 @@
+// What a person gives a verb to work on: a text from -p, -f or standard input, token ids from --ids.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "phial/cli/flags.h"
+
+namespace phial::cli {
+
+class TextInput {
+ public:
+  // `what`: "the prompt", for the help.
+  void describe(Flags& flags, std::string_view what, bool with_text_flag = true);
+  // At most one source. `needed`: standard input must be asked for with "-".
+  Status check(bool needed) const;
+  bool given() const { return text_ || file_ || !dash_.empty(); }
+  // kIo, kNotFound; kOutOfRange beyond 1 GiB.
+  Result<std::string> read() const;
+
+ private:
+  std::optional<std::string> text_, file_;
+  std::string dash_;
+};
+
+// "1,2,3", with spaces or brackets too, or "@FILE" that holds such a list. At least one id, none negative.
+Result<std::vector<int32_t>> read_ids(const std::string& list);
+// The same for a text that is the list itself.
+Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view where);
+
+// The lines of a text, without their ends ("\n" or "\r\n"); an end after the last line makes no further one.
+std::vector<std::string> split_lines(std::string_view text);
+
+}  // namespace phial::cli

@@ -1,0 +1,209 @@
+#include "phial/cli/libraries.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+
+#include "phial/cli/compute_flags.h"
+#include "phial/cli/home.h"
+
+namespace phial::cli {
+namespace fs = std::filesystem;
+namespace {
+
+// "2024-05-31", local time, its first moment.
+std::optional<int64_t> day_start_ns(std::string_view text) {
+  std::tm day{};
+  const auto number = [&](size_t at, size_t length, int& into) {
+    if (text.size() < at + length) return false;
+    const char* first = text.data() + at;
+    const auto [end, error] = std::from_chars(first, first + length, into);
+    return error == std::errc() && end == first + length;
+  };
+  int year = 0, month = 0, day_of_month = 0;
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-' || !number(0, 4, year) || !number(5, 2, month) ||
+      !number(8, 2, day_of_month)) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day_of_month))};
+  if (month < 1 || day_of_month < 1 || !date.ok()) return std::nullopt;
+  day.tm_year = year - 1900;
+  day.tm_mon = month - 1;
+  day.tm_mday = day_of_month;
+  day.tm_isdst = -1;
+  const std::time_t seconds = std::mktime(&day);
+  if (seconds == -1) return std::nullopt;
+  return int64_t{seconds} * 1'000'000'000;
+}
+
+constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
+
+std::string seconds_text(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole < 60) return std::to_string(whole) + " s";
+  if (whole < 3600) return std::to_string(whole / 60) + " min " + std::to_string(whole % 60) + " s";
+  return std::to_string(whole / 3600) + " h " + std::to_string(whole % 3600 / 60) + " min";
+}
+
+std::string progress_text(const rag::IngestProgress& progress) {
+  constexpr size_t kCells = 20;
+  const double share = progress.bytes_total > 0
+                           ? static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total)
+                           : 0;
+  const auto full = static_cast<size_t>(std::clamp(share, 0.0, 1.0) * kCells);
+  std::string text = "[" + std::string(full, '=') + std::string(kCells - full, ' ') + "] ";
+  text += std::to_string(progress.files_done) + "/" + std::to_string(progress.files_total) + " files, " +
+          std::to_string(static_cast<int64_t>(progress.passages_per_second)) + " passages/s";
+  if (progress.seconds_left > 0) text += ", " + seconds_text(progress.seconds_left) + " left";
+  return text + "  " + fs::path(progress.path).filename().string();
+}
+
+}  // namespace
+
+void FilterFlags::describe(Flags& flags) {
+  flags.group("Which documents");
+  flags.add("--path", &paths, "GLOB", "only files whose path fits, '*.pdf' or 'contracts/*'; may be repeated");
+  flags.add("--since", &since, "DATE", "only files changed on that day (2024-05-31) or later");
+  flags.add("--until", &until, "DATE", "only files changed on that day or earlier");
+}
+
+Result<rag::SearchFilter> FilterFlags::filter() const {
+  rag::SearchFilter filter;
+  filter.paths = paths;
+  for (const auto& [text, name] : {std::pair{since, "--since"}, std::pair{until, "--until"}}) {
+    if (!text) continue;
+    const auto start = day_start_ns(*text);
+    if (!start) {
+      return Error{Code::kInvalid, std::string(name) + " is '" + *text + "', wanted is a day",
+                   "write it as 2024-05-31"};
+    }
+    if (std::string_view(name) == "--since") {
+      filter.since_ns = *start;
+    } else {
+      filter.until_ns = *start + kDayNs - 1;
+    }
+  }
+  return filter;
+}
+
+void ScanFlags::describe(Flags& flags) {
+  flags.group("What is read");
+  flags.add("--include", &scan.include, "GLOB", "only files that fit; may be repeated");
+  flags.add("--exclude", &scan.exclude, "GLOB", "leave out files and folders that fit; may be repeated");
+  flags.add("--hidden", scan.hidden, "hidden files too");
+  flags.add("--no-ignore", no_ignore_files, "do not heed .gitignore and .phialignore");
+  flags.add("--no-ocr", no_ocr, "leave pages without text alone, even if Tesseract is installed");
+  flags.add("--retry", retry, "try files again that could not be read before");
+}
+
+rag::IngestOptions ScanFlags::options(std::stop_token cancel) const {
+  rag::IngestOptions options;
+  options.scan = scan;
+  options.scan.ignore_files = !no_ignore_files;
+  options.reader.ocr = !no_ocr;
+  options.retry_failed = retry;
+  options.cancel = std::move(cancel);
+  return options;
+}
+
+std::string library_name_for(std::span<const std::string> paths) {
+  std::vector<std::string> whole;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    const fs::path canonical = fs::weakly_canonical(path, error);
+    whole.push_back(error ? path : canonical.string());
+  }
+  std::ranges::sort(whole);
+  whole.erase(std::unique(whole.begin(), whole.end()), whole.end());
+  uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+  for (const std::string& path : whole) {
+    for (const char c : path + '\n') hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "docs-%012llx", static_cast<unsigned long long>(hash & 0xFFFFFFFFFFFFULL));
+  return text;
+}
+
+Result<std::unique_ptr<rag::Store>> open_library(const std::string& name) {
+  PHIAL_TRY(const fs::path home, home_folder());
+  PHIAL_TRY(const fs::path path, rag::library_path(home, name));
+  std::error_code error;
+  if (fs::exists(path, error)) return rag::Store::open_existing(path);
+  const auto names = rag::library_names(home);
+  const auto meant = nearest(name, names);
+  return Error{Code::kNotFound, "there is no library '" + name + "'",
+               meant           ? "did you mean '" + *meant + "'?"
+               : names.empty() ? "'phial add PATH' makes one"
+                               : "'phial library list' shows those that there are"};
+}
+
+Result<std::unique_ptr<rag::Store>> make_library(const std::string& name, const rag::Embedder& embedder) {
+  PHIAL_TRY(const fs::path home, home_folder());
+  PHIAL_TRY(const fs::path path, rag::library_path(home, name));
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  if (error) {
+    return Error{Code::kIo, "cannot make the folder: " + error.message() + " (" + path.parent_path().string() + ")",
+                 "set PHIAL_HOME to a folder that can be written"};
+  }
+  return rag::Store::open(path, embedder.identity());
+}
+
+Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder& embedder,
+                                               std::span<const std::string> paths, const rag::IngestOptions& options,
+                                               Console& console) {
+  std::vector<fs::path> folders(paths.begin(), paths.end());
+  auto report = rag::ingest(store, embedder, folders, options,
+                            [&](const rag::IngestProgress& progress) { console.progress(progress_text(progress)); });
+  console.clear_progress();
+  if (!report) return report;
+  const Log log = console.log();
+  for (const rag::IngestProblem& problem : report->problems) {
+    log(Severity::kWarning,
+        "skipped " + problem.path + ": " + problem.message + (problem.remedy.empty() ? "" : ": " + problem.remedy));
+  }
+  return report;
+}
+
+std::string report_text(const rag::IngestReport& report) {
+  std::string text;
+  const auto add = [&text](int64_t count, const char* what) {
+    if (count > 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+  };
+  add(report.added, "added");
+  add(report.changed, "changed");
+  add(report.linked, "moved or copied");
+  add(report.removed, "removed");
+  add(report.unchanged, "unchanged");
+  add(static_cast<int64_t>(report.problems.size()), "skipped");
+  add(report.failed_before, "unreadable as before");
+  return text.empty() ? "no files" : text;
+}
+
+Json report_json(const rag::IngestReport& report) {
+  Json problems = Json::array();
+  for (const auto& problem : report.problems) {
+    problems.push_back({{"path", problem.path}, {"message", problem.message}, {"remedy", problem.remedy}});
+  }
+  return {{"added", report.added},           {"changed", report.changed},
+          {"unchanged", report.unchanged},   {"linked", report.linked},
+          {"removed", report.removed},       {"passages", report.passages},
+          {"problems", std::move(problems)}, {"failed_before", report.failed_before}};
+}
+
+Json citation_json(const rag::Hit& hit, size_t n) {
+  return {{"n", n},
+          {"path", hit.path},
+          {"title", hit.passage.title},
+          {"page", hit.passage.page > 0 ? Json(hit.passage.page) : Json()},
+          {"heading", hit.passage.heading},
+          {"start", hit.passage.start},
+          {"end", hit.passage.end},
+          {"text", hit.passage.text},
+          {"score", hit.score}};
+}
+
+}  // namespace phial::cli

@@ -1,0 +1,57 @@
+// The person's libraries: which one a command means, and bringing it into step with folders.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "phial/cli/console.h"
+#include "phial/cli/flags.h"
+#include "phial/rag/ingest.h"
+#include "phial/rag/retrieve.h"
+#include "phial/rag/store.h"
+
+namespace phial::cli {
+
+inline constexpr const char* kDefaultLibrary = "default";
+
+// What of a library is searched, and what of a folder is read.
+struct FilterFlags {
+  std::vector<std::string> paths;
+  std::optional<std::string> since, until;
+
+  void describe(Flags& flags);
+  Result<rag::SearchFilter> filter() const;  // kInvalid for a date that is none
+};
+
+struct ScanFlags {
+  rag::ScanOptions scan;
+  bool no_ignore_files = false, no_ocr = false, retry = false;
+
+  void describe(Flags& flags);
+  rag::IngestOptions options(std::stop_token cancel) const;
+};
+
+// The library of a set of documents that was given without a name: the same set has the same one.
+std::string library_name_for(std::span<const std::string> paths);
+
+// kNotFound names those that exist.
+Result<std::unique_ptr<rag::Store>> open_library(const std::string& name);
+// Makes it if it is not there.
+Result<std::unique_ptr<rag::Store>> make_library(const std::string& name, const rag::Embedder& embedder);
+
+// ingest() with its progress on the terminal and its problems as warnings.
+Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder& embedder,
+                                               std::span<const std::string> paths, const rag::IngestOptions& options,
+                                               Console& console);
+// "12 added, 1 changed, ..."
+std::string report_text(const rag::IngestReport& report);
+Json report_json(const rag::IngestReport& report);
+
+// A hit as the contract's citation. `n` counts from 1.
+Json citation_json(const rag::Hit& hit, size_t n);
+
+}  // namespace phial::cli

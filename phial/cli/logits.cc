@@ -1,0 +1,71 @@
+// Positions go through the decoder in pieces, so that a long text can be stopped and its progress shown.
+
+#include "phial/base/utf8.h"
+#include "phial/cli/compute_flags.h"
+#include "phial/cli/home.h"
+#include "phial/cli/input.h"
+#include "phial/cli/model_files.h"
+#include "phial/cli/verbs.h"
+#include "phial/formats/npy.h"
+#include "phial/model/decoder.h"
+#include "phial/spec/rope.h"
+
+namespace phial::cli {
+namespace {
+
+constexpr size_t kPieceTokens = 256;
+
+struct Logits : Command {
+  std::optional<std::string> model, text, ids_list;
+  std::string out;
+  ComputeFlags compute{.precision = "exact"};
+
+  void describe(Flags& flags) override {
+    flags.add("-m,--model", &model, "M", "a GGUF file, a Hugging Face folder, or a known name")
+        .offers(Completes::kModel);
+    flags.add("--ids", &ids_list, "LIST", "token ids, 1,2,3 or @FILE");
+    flags.add("-p,--prompt", &text, "TEXT", "a text, tokenized as the model's prompts are");
+    flags.add("--out", &out, "FILE", "the .npy file to write").offers(Completes::kPath).must();
+    compute.describe(flags);
+  }
+  Status check() override {
+    if (text.has_value() == ids_list.has_value()) {
+      return Error{Code::kInvalid, text ? "both --ids and -p were given" : "no tokens were given",
+                   "give one of --ids LIST and -p TEXT"};
+    }
+    return ok();
+  }
+
+  Result<std::vector<int32_t>> tokens(const std::filesystem::path& path) const {
+    if (ids_list) return read_ids(*ids_list);
+    PHIAL_TRY(const auto tokenizer, open_tokenizer(path));
+    return tokenizer->encode(*text, {.parse_special = true, .add_bos = tokenizer->adds_bos()});
+  }
+
+  Status run(Console& console) override {
+    PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
+    PHIAL_TRY(const auto ids, tokens(path));
+    ThreadPool pool(compute.threads);
+    PHIAL_TRY(const auto decoder, compute.load_decoder(path, static_cast<int>(ids.size()), pool, console.log()));
+    const spec::DecoderSpec& spec = decoder->spec();
+    PHIAL_TRY(model::KvCache cache, decoder->make_cache(static_cast<int>(ids.size())));
+    const auto table = spec::choose_rope_table(spec, spec::RopePolicy::kDynamic, static_cast<int>(ids.size()));
+
+    std::vector<float> all, piece;
+    for (size_t at = 0; at < ids.size(); at += kPieceTokens) {
+      if (console.stopped().stop_requested()) return Error{Code::kCancelled, "stopped", ""};
+      const size_t count = std::min(kPieceTokens, ids.size() - at);
+      PHIAL_CHECKED(decoder->forward(std::span(ids).subspan(at, count), table, model::LogitsOf::kAll, cache, piece));
+      all.insert(all.end(), piece.begin(), piece.end());
+      console.progress("logits: " + std::to_string(at + count) + " of " + std::to_string(ids.size()) + " tokens");
+    }
+    const uint64_t shape[] = {ids.size(), static_cast<uint64_t>(spec.vocab_size)};
+    return formats::write_npy(out, shape, all);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_logits() { return std::make_unique<Logits>(); }
+
+}  // namespace phial::cli

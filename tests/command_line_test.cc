@@ -1,0 +1,147 @@
+// The command line itself: help, versions, mistakes, closed and full outputs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "phial/base/json.h"
+#include "tests/process.h"
+
+namespace phial::tests {
+namespace {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+const std::string kModel = testdata("golden/phi3-mini-like/model.gguf");
+
+// One line, in the contract's form.
+void expect_one_line_error(const Finished& finished, int status) {
+  EXPECT_EQ(finished.status, status) << finished.err;
+  EXPECT_THAT(finished.err, StartsWith("phial: error: "));
+  EXPECT_EQ(std::ranges::count(finished.err, '\n'), 1) << finished.err;
+  EXPECT_EQ(finished.out, "");
+}
+
+TEST(CommandLine, HelpListsEveryVerbAndEachVerbHasHelpWithAnExample) {
+  const Home home;
+  const Finished help = home.run({"--help"});
+  EXPECT_EQ(help.status, 0);
+  for (const char* verb : {"tokenize", "logits", "models", "completions", "man"}) {
+    EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + verb));
+    const Finished own = home.run({verb, "--help"});
+    EXPECT_EQ(own.status, 0) << verb;
+    EXPECT_THAT(own.out, HasSubstr("Example:\n  phial "));
+    EXPECT_EQ(own.err, "");
+  }
+}
+
+TEST(CommandLine, VersionNamesTheInstructionSets) {
+  const Home home;
+  const Finished version = home.run({"--version"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_THAT(version.out, HasSubstr("compiled in: scalar"));
+  EXPECT_THAT(home.run({"--version"}, {.environment = {"PHIAL_ISA=scalar"}}).out, HasSubstr("chosen: scalar"));
+}
+
+TEST(CommandLine, MistakesAreStatusTwoInOneLine) {
+  const Home home;
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {},
+           {"akk"},
+           {"serve"},
+           {"models"},
+           {"models", "lst"},
+           {"--nonsense"},
+           {"tokenize", "--nonsense"},
+           {"tokenize", "-p", "a", "-f", "b"},
+           {"logits", "--ids", "1"},
+           {"logits", "--out", "x.npy"},
+           {"logits", "--ids", "1", "-p", "a", "--out", "x.npy"},
+           {"logits", "--ids", "1", "--out", "x.npy", "--threads", "0"},
+           {"logits", "--ids", "1", "--out", "x.npy", "--precision", "rough"},
+           {"models", "add"},
+           {"completions", "tcsh"},
+       }) {
+    expect_one_line_error(home.run(words), 2);
+  }
+}
+
+TEST(CommandLine, AMisspeltVerbIsAnsweredWithTheNearest) {
+  const Home home;
+  EXPECT_THAT(home.run({"tokenise"}).err, HasSubstr("did you mean 'tokenize'?"));
+  EXPECT_THAT(home.run({"serve"}).err, HasSubstr("this version has no 'serve'"));
+}
+
+TEST(CommandLine, AMissingModelIsNamedWithTheRemedy) {
+  const Home home;
+  const Finished finished = home.run({"tokenize", "--model", "nowhere.gguf", "-p", "a"});
+  expect_one_line_error(finished, 1);
+  EXPECT_THAT(finished.err, HasSubstr("(nowhere.gguf)"));
+}
+
+TEST(CommandLine, AClosedOrFullOutputIsAnErrorAndNoCrash) {
+  const Home home;
+  const Finished full = home.run({"--help"}, {.output_file = "/dev/full"});
+  expect_one_line_error(full, 1);
+  EXPECT_THAT(full.err, HasSubstr("No space left on device"));
+  expect_one_line_error(home.run({"--help"}, {.close_output = true}), 1);
+}
+
+TEST(CommandLine, AClosedOutputIsNeverTheNextOpenedFile) {
+  const Home home;
+  const auto out = home.write("logits.npy", "");
+  const Finished finished =
+      home.run({"logits", "--model", kModel, "--ids", "1", "--out", out.string()}, {.close_output = true});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+}
+
+TEST(CommandLine, CompletionsAreScriptsThatTheirShellReads) {
+  const Home home;
+  const Finished script = home.run({"completions", "bash"});
+  ASSERT_EQ(script.status, 0);
+  const auto file = home.write("phial.bash", script.out);
+  EXPECT_EQ(std::system(("bash -n '" + file.string() + "'").c_str()), 0);
+  EXPECT_THAT(home.run({"completions", "zsh"}).out, StartsWith("#compdef phial\n"));
+  EXPECT_THAT(home.run({"completions", "fish"}).out, HasSubstr("complete -c phial"));
+}
+
+TEST(CommandLine, EveryVerbHasAManPage) {
+  const Home home;
+  EXPECT_THAT(home.run({"man"}).out, StartsWith(".TH PHIAL 1"));
+  EXPECT_THAT(home.run({"man", "models", "add"}).out, StartsWith(".TH PHIAL\\-MODELS\\-ADD 1"));
+  expect_one_line_error(home.run({"man", "nothing"}), 1);
+}
+
+TEST(Models, AreAddedListedShownAndRemoved) {
+  const Home home;
+  EXPECT_EQ(home.run({"models", "add", kModel, "--name", "tiny"}).status, 0);
+  EXPECT_THAT(home.run({"models", "list", "--names"}).out, HasSubstr("tiny.gguf\n"));
+  const Finished shown = home.run({"models", "show", "tiny", "--json"});
+  ASSERT_EQ(shown.status, 0) << shown.err;
+  const auto told = parse_json(shown.out);
+  ASSERT_TRUE(told);
+  EXPECT_EQ((*told)["architecture"], "phi3");
+  // By name, whatever the case.
+  EXPECT_EQ(home.run({"tokenize", "--model", "TINY", "-p", "a"}).status, 0);
+  expect_one_line_error(home.run({"models", "add", kModel, "--name", "tiny"}), 1);
+  EXPECT_EQ(home.run({"models", "remove", "tiny"}).status, 0);
+  EXPECT_THAT(home.run({"tokenize", "--model", "tiny", "-p", "a"}).err, HasSubstr("no model is called 'tiny'"));
+}
+
+TEST(Models, ATruncatedFileIsRefusedByName) {
+  const Home home;
+  const auto whole = std::filesystem::file_size(kModel);
+  for (const auto bytes : {uintmax_t{0}, uintmax_t{3}, uintmax_t{100}, whole / 2, whole - 1}) {
+    const auto file = home.write("cut.gguf", "");
+    std::filesystem::copy_file(kModel, file, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::resize_file(file, bytes);
+    const Finished finished = home.run({"models", "add", file.string()});
+    expect_one_line_error(finished, 1);
+    EXPECT_THAT(finished.err, HasSubstr("cut.gguf"));
+  }
+}
+
+}  // namespace
+}  // namespace phial::tests

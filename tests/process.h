@@ -1,0 +1,49 @@
+// Runs the built program as a person or a script would, and tells what came of it.
+#pragma once
+
+#include <csignal>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phial::tests {
+
+struct Finished {
+  int status = -1;  // exit status; 128 + signal if a signal ended it
+  std::string out, err;
+};
+
+struct RunOptions {
+  std::string input = {};                       // for standard input
+  std::vector<std::string> environment = {};    // "NAME=value", beside PHIAL_HOME and a plain PATH, HOME, TERM
+  std::optional<std::string> output_file = {};  // standard output goes there (/dev/full)
+  bool close_output = false;                    // as with >&- in a shell
+  bool error_is_terminal = false;               // standard error is a terminal of 80 columns; what it saw is in err
+  std::optional<std::string> signal_when = {};  // send `signal` once standard output or error holds this text
+  int signal = SIGINT;
+};
+
+// An empty PHIAL_HOME of its own, with the default models in it if PHIAL_MODELS names them; removed at the end.
+class Home {
+ public:
+  Home();
+  ~Home();
+  Home(const Home&) = delete;
+  Home& operator=(const Home&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  bool has_default_models() const { return has_default_models_; }
+  Finished run(const std::vector<std::string>& words, const RunOptions& options = {}) const;
+  // A file in this home's folder `files`.
+  std::filesystem::path write(const std::string& name, const std::string& text) const;
+
+ private:
+  std::filesystem::path path_;
+  bool has_default_models_ = false;
+};
+
+std::string testdata(const std::string& name);
+
+}  // namespace phial::tests
