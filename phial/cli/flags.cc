@@ -76,6 +76,9 @@ struct Setter {
   Status operator()(std::optional<int>* into) const {
     return set_number(flag, words.back(), "a whole number", into->emplace());
   }
+  Status operator()(std::optional<float>* into) const {
+    return set_number(flag, words.back(), "a number", into->emplace());
+  }
   Status operator()(std::optional<std::string>* into) const {
     PHIAL_CHECKED(check_choice(flag, words.back()));
     *into = words.back();
@@ -97,6 +100,7 @@ std::string default_of(const FlagTarget& target) {
     std::string operator()(const double* value) const { return number_text(*value); }
     std::string operator()(const std::string* value) const { return *value; }
     std::string operator()(const std::optional<int>* value) const { return *value ? std::to_string(**value) : ""; }
+    std::string operator()(const std::optional<float>* value) const { return *value ? number_text(**value) : ""; }
     std::string operator()(const std::optional<std::string>* value) const { return value->value_or(""); }
     std::string operator()(const std::vector<std::string>*) const { return ""; }
   } text;
@@ -169,7 +173,7 @@ Result<Parsed> parse(std::string_view command, const Flags& flags, std::span<con
       option = app.add_flag(names)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     } else {
       option = app.add_option(names, collected[i]);
-      option->allow_extra_args(flag.is_repeated());
+      option->allow_extra_args(flag.is_repeated() && !flag.takes_one);
       option->expected(1, flag.is_repeated() ? CLI::detail::expected_max_vector_size : 1);
       if (!flag.is_repeated()) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
       if (flag.is_positional() && flag.required) option->required();

@@ -20,7 +20,7 @@ namespace phial::cli {
 enum class Completes { kNothing, kPath, kModel, kLibrary };
 
 using FlagTarget = std::variant<bool*, int*, uint64_t*, float*, double*, std::string*, std::optional<int>*,
-                                std::optional<std::string>*, std::vector<std::string>*>;
+                                std::optional<float>*, std::optional<std::string>*, std::vector<std::string>*>;
 
 struct Flag {
   std::vector<std::string> names;  // "-n", "--max-tokens"; empty: a positional argument
@@ -33,6 +33,7 @@ struct Flag {
   std::optional<double> least, most;
   Completes completes = Completes::kNothing;
   bool required = false;
+  bool takes_one = false;  // repeated, but each time with one value
 
   bool is_positional() const { return names.empty(); }
   bool is_switch() const { return placeholder.empty(); }
@@ -59,6 +60,10 @@ struct Flag {
   }
   Flag& must() {
     required = true;
+    return *this;
+  }
+  Flag& one_each() {
+    takes_one = true;
     return *this;
   }
   Flag& default_is(std::string text) {

@@ -59,6 +59,17 @@ TEST(Flags, AListMayBeGivenInPieces) {
   EXPECT_THAT(after.docs, ElementsAre("a", "b"));
 }
 
+TEST(Flags, OneEachTakesOneWordATime) {
+  std::vector<std::string> stop;
+  std::string question;
+  Flags flags;
+  flags.add("--stop", &stop, "S", "").one_each();
+  flags.argument("QUESTION", &question, "");
+  ASSERT_TRUE(parse("ask", flags, std::vector<std::string>{"--stop", "a", "why?", "--stop", "b"}));
+  EXPECT_THAT(stop, ElementsAre("a", "b"));
+  EXPECT_EQ(question, "why?");
+}
+
 TEST(Flags, TheLastOfARepeatedValueCounts) {
   Asked asked;
   ASSERT_TRUE(asked.parse({"-n", "2", "-n", "3", "q"}));

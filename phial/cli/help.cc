@@ -41,7 +41,7 @@ std::string left_column(const Flag& flag) {
   if (flag.is_positional()) return flag.placeholder + (flag.is_repeated() ? " ..." : "");
   std::string out = joined(flag.names, ", ");
   if (flag.names.front().starts_with("--")) out = "    " + out;
-  if (!flag.is_switch()) out += " " + flag.placeholder + (flag.is_repeated() ? " ..." : "");
+  if (!flag.is_switch()) out += " " + flag.placeholder + (flag.is_repeated() && !flag.takes_one ? " ..." : "");
   return out;
 }
 

@@ -91,8 +91,8 @@ Result<rag::SearchFilter> FilterFlags::filter() const {
 
 void ScanFlags::describe(Flags& flags) {
   flags.group("What is read");
-  flags.add("--include", &scan.include, "GLOB", "only files that fit; may be repeated");
-  flags.add("--exclude", &scan.exclude, "GLOB", "leave out files and folders that fit; may be repeated");
+  flags.add("--include", &scan.include, "GLOB", "only files that fit; may be repeated").one_each();
+  flags.add("--exclude", &scan.exclude, "GLOB", "leave out files and folders that fit; may be repeated").one_each();
   flags.add("--hidden", scan.hidden, "hidden files too");
   flags.add("--no-ignore", no_ignore_files, "do not heed .gitignore and .phialignore");
   flags.add("--no-ocr", no_ocr, "leave pages without text alone, even if Tesseract is installed");

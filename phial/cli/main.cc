@@ -69,12 +69,31 @@ constexpr Verb kLibraryVerbs[] = {
 };
 
 constexpr Verb kVerbs[] = {
+    {"ask", "answers a question from your own documents, with citations",
+     "The documents are indexed first if they are new or changed. Every number in brackets is a passage that supports "
+     "the sentence before it. Where the documents do not hold the answer, phial says so and names the nearest "
+     "passages. "
+     "Without --docs and --library the library 'default' is asked.",
+     "phial ask --docs ~/Documents \"When does the lease end?\"\nphial ask --library work --json \"Who approves "
+     "travel?\"",
+     make_ask},
     {"add", "indexes files and folders into a library",
      "Reads only what is new or changed; interrupting it loses nothing that was done. A file that cannot be read is "
      "named and skipped. --watch stays and follows changes.",
      "phial add ~/Documents\nphial add ~/Work --library work --exclude '*.log' --watch", make_add},
     {"library", "manages libraries of documents", "", "phial library list\nphial library search \"notice period\"",
      nullptr, kLibraryVerbs},
+    {"chat", "talks in the terminal, over documents if they are named",
+     "Follow-up questions are understood in context. Ctrl-C stops an answer, Ctrl-D leaves, /help lists what can be "
+     "typed. "
+     "Questions can also come from standard input, one a line.",
+     "phial chat\nphial chat --docs ~/Documents", make_chat},
+    {"generate", "raw completion of a text or of token ids",
+     "The prompt goes to the model as it is, without a chat template; the text of special tokens in it is read as "
+     "those "
+     "tokens. The answer streams to standard output.",
+     "phial generate -p \"Once upon a time\" -n 64\nphial generate --model model.gguf --ids 1,2,3 --greedy --json",
+     make_generate},
     {"tokenize", "text to token ids, or back",
      "Prints one token a line as id, tab and text, or with --ids the ids on one line. Without --special, text of "
      "special tokens in the input is ordinary text. No BOS is added unless --bos asks for it.",
@@ -87,6 +106,13 @@ constexpr Verb kVerbs[] = {
     {"embed", "texts to vectors, one line each",
      "One embedding a line of input, float32, of length 1. Longer texts are cut at what the model reads.",
      "phial embed -f lines.txt --out vectors.npy", make_embed},
+    {"perplexity", "the perplexity of a text", "Windows do not overlap, and no BOS is added.",
+     "phial perplexity --model model.gguf book.txt", make_perplexity},
+    {"bench", "how fast a model runs here, beside what the machine can do",
+     "Prefill and decode in tokens a second, the time to the first token, the memory held at most, the read bandwidth "
+     "and "
+     "8-bit arithmetic that all threads reach together, and the shares of them that decode and prefill use.",
+     "phial bench --model model.gguf --prompt 512 --gen 32 --threads 2 --json", make_bench},
     {"models", "the models on this machine", "", "phial models list\nphial models add ~/Downloads/model.gguf", nullptr,
      kModelsVerbs},
     {"completions", "completions for a shell", "",

@@ -7,12 +7,17 @@
 
 namespace phial::cli {
 
+std::unique_ptr<Command> make_ask();
+std::unique_ptr<Command> make_chat();
 std::unique_ptr<Command> make_add();
 std::unique_ptr<Command> make_library_list();
 std::unique_ptr<Command> make_library_show();
 std::unique_ptr<Command> make_library_remove();
 std::unique_ptr<Command> make_library_search();
+std::unique_ptr<Command> make_generate();
 std::unique_ptr<Command> make_embed();
+std::unique_ptr<Command> make_perplexity();
+std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_tokenize();
 std::unique_ptr<Command> make_logits();
 std::unique_ptr<Command> make_models_list();

@@ -1,0 +1,91 @@
+#include "phial/cli/grounding.h"
+
+#include "phial/base/utf8.h"
+#include "phial/cli/home.h"
+
+namespace phial::cli {
+
+void GroundingFlags::describe(Flags& flags) {
+  flags.add("-d,--docs", &docs, "PATH", "files and folders; indexed first if new or changed").offers(Completes::kPath);
+  flags.add("-l,--library", &library, "NAME", "a library; --docs go into it").offers(Completes::kLibrary);
+}
+
+void GroundingFlags::describe_details(Flags& flags) {
+  flags.group("How it searches");
+  flags.add("--embedder", &embedder, "M", "the model that passages are searched with").offers(Completes::kModel);
+  flags.add("-k,--passages", &passages, "N", "at most N passages are considered").between(1, 100);
+  flags.add("--passage-tokens", &passage_tokens, "N", "at most N tokens of passages go into the prompt")
+      .between(64, 1 << 20);
+  filter.describe(flags);
+  scan.describe(flags);
+}
+
+Status GroundingFlags::check() const {
+  PHIAL_TRY(const auto good, filter.filter());
+  return ok();
+}
+
+std::string GroundingFlags::library_name() const {
+  if (library) return *library;
+  return docs.empty() ? kDefaultLibrary : library_name_for(docs);
+}
+
+Result<rag::AnswerOptions> GroundingFlags::answer_options(const SamplingFlags& sampling) const {
+  rag::AnswerOptions options;
+  options.search.k = static_cast<size_t>(passages);
+  PHIAL_TRY(options.search.filter, filter.filter());
+  options.passage_tokens = passage_tokens;
+  options.max_tokens = sampling.chosen_max_tokens();
+  options.sampling = sampling.chosen();
+  options.stop = sampling.stop;
+  return options;
+}
+
+Result<Grounding> Grounding::open(const GroundingFlags& flags, const ComputeFlags& compute, ThreadPool& pool,
+                                  Console& console) {
+  const std::string name = flags.library_name();
+  if (flags.docs.empty()) {
+    // Before a model is loaded for a library that is not there.
+    auto exists = open_library(name);
+    if (!exists && !flags.library && exists.error().code == Code::kNotFound) {
+      return Error{Code::kNotFound, "no documents were named, and there is no default library yet",
+                   "name them with --docs PATH, or 'phial add PATH' first"};
+    }
+    if (!exists) return std::move(exists).error();
+  }
+  PHIAL_TRY(const auto model, find_model(flags.embedder, ModelUse::kSearch));
+  Grounding grounding;
+  PHIAL_TRY(grounding.embedder, load_embedder(model, compute, pool));
+  PHIAL_TRY(grounding.store, make_library(name, *grounding.embedder));
+  if (!flags.docs.empty()) {
+    PHIAL_TRY(const auto report, ingest_with_progress(*grounding.store, *grounding.embedder, flags.docs,
+                                                      flags.scan.options(console.stopped()), console));
+    if (report.added + report.changed + report.removed + report.linked > 0) {
+      console.note("indexed: " + report_text(report));
+    }
+  }
+  return grounding;
+}
+
+std::string citations_text(const rag::Answer& answer) {
+  std::string text;
+  for (const rag::Citation& citation : answer.citations) {
+    text += "[" + std::to_string(citation.n) + "] " + one_line(citation.path);
+    if (citation.page > 0) text += ", page " + std::to_string(citation.page);
+    if (!citation.heading.empty()) text += ", " + one_line(citation.heading);
+    // The sentence that carries the answer, where the check named one; else the passage's beginning.
+    const bool has_evidence = citation.evidence_end > citation.evidence_start &&
+                              citation.evidence_start >= citation.start && citation.evidence_end <= citation.end &&
+                              citation.evidence_end - citation.start <= citation.text.size();
+    std::string quote = has_evidence ? citation.text.substr(citation.evidence_start - citation.start,
+                                                            citation.evidence_end - citation.evidence_start)
+                                     : citation.text;
+    constexpr size_t kLongest = 240;
+    quote = one_line(quote);
+    if (quote.size() > kLongest) quote = quote.substr(0, utf8_floor(quote, kLongest)) + " ...";
+    text += "\n    \"" + quote + "\"\n";
+  }
+  return text;
+}
+
+}  // namespace phial::cli

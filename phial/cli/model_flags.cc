@@ -1,0 +1,84 @@
+#include "phial/cli/model_flags.h"
+
+#include <cstdio>
+#include <ctime>
+
+#include "phial/cli/home.h"
+
+namespace phial::cli {
+namespace {
+
+// What a chat template is told when it asks.
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  char text[16] = "1970-01-01";
+  if (::localtime_r(&now, &local) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%d", &local);
+  return text;
+}
+
+std::string one_decimal(float value) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(value));
+  return text;
+}
+
+}  // namespace
+
+void ModelFlags::describe_model(Flags& flags) {
+  flags.add("-m,--model", &model, "M", "a GGUF file, a Hugging Face folder, or a name of 'phial models list'")
+      .offers(Completes::kModel);
+}
+
+void ModelFlags::describe_running(Flags& flags) {
+  compute.describe(flags);
+  flags
+      .add("--context", &context, "N",
+           "tokens that prompt and answer may have together; the default is the model's own, at most 4096")
+      .at_least(1)
+      .default_is("");
+  flags.add("--kv", &kv, "TYPE", "the cache's numbers in fast precision; exact keeps f32").one_of({"f16"});
+  flags.add("--draft", &draft, "M", "a draft model for speculation; this version has none").one_of({"off"});
+}
+
+Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Console& console) const {
+  PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
+  if (!model) {
+    console.note("using the default model " + path.filename().string() +
+                 "; a larger one answers better: name it with --model, or 'phial models add' it");
+  }
+  generate::EngineOptions options;
+  options.precision = compute.chosen_precision();
+  options.context_tokens = context;
+  options.load = compute.load_mode();
+  options.window_extra = compute.window_extra;
+  options.date = today();
+  options.log = console.log();
+  return generate::Engine::open(path, options, pool);
+}
+
+void SamplingFlags::describe(Flags& flags) {
+  flags.group("How it writes");
+  flags.add("-n,--max-tokens", &max_tokens, "N", "at most N tokens")
+      .between(1, 1 << 20)
+      .default_is(std::to_string(default_max_tokens));
+  flags.add("--greedy", greedy, "always the likeliest token; as --temperature 0");
+  flags.add("--temperature", &temperature, "T", "0 is greedy, 1 as the model was trained")
+      .between(0, 100)
+      .default_is(one_decimal(default_temperature));
+  flags.add("--top-k", &sampling.top_k, "K", "among the K likeliest tokens; 0: all").at_least(0);
+  flags.add("--top-p", &sampling.top_p, "P", "among the likeliest that make up P together").between(0, 1);
+  flags.add("--min-p", &sampling.min_p, "P", "among those at least P times as likely as the likeliest").between(0, 1);
+  flags.add("--repeat-penalty", &sampling.repeat_penalty, "R", "makes recent tokens less likely; 1: off")
+      .between(0.01, 100);
+  flags.add("--seed", &sampling.seed, "S", "the same seed gives the same text");
+  flags.add("--stop", &stop, "S", "end before this text; may be repeated").one_each();
+}
+
+generate::SamplingOptions SamplingFlags::chosen() const {
+  generate::SamplingOptions options = sampling;
+  options.temperature = greedy ? 0 : temperature.value_or(default_temperature);
+  return options;
+}
+
+}  // namespace phial::cli

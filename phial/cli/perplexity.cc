@@ -1,0 +1,58 @@
+#include "phial/generate/perplexity.h"
+
+#include "phial/base/mapped_file.h"
+#include "phial/cli/model_flags.h"
+#include "phial/cli/verbs.h"
+
+namespace phial::cli {
+namespace {
+
+constexpr size_t kMaxTextBytes = size_t{1} << 30;
+
+struct PerplexityCommand : Command {
+  std::optional<std::string> model;
+  std::string file;
+  int context = 512;
+  bool json = false;
+  ComputeFlags compute{.precision = "exact"};
+
+  void describe(Flags& flags) override {
+    flags.add("-m,--model", &model, "M", "a GGUF file, a Hugging Face folder, or a known name")
+        .offers(Completes::kModel);
+    flags.argument("FILE", &file, "a text").offers(Completes::kPath).must();
+    flags.add("--context", &context, "N", "tokens a window").between(2, 1 << 20);
+    flags.add("--json", json, "one JSON object: perplexity, nll_sum, scored, tokens, context");
+    compute.describe(flags);
+  }
+
+  Status run(Console& console) override {
+    PHIAL_TRY(const std::string text, read_text_file(file, kMaxTextBytes));
+    ModelFlags flags{.model = model, .context = context, .compute = compute};
+    ThreadPool pool(compute.threads);
+    PHIAL_TRY(const auto engine, flags.open(pool, console));
+    PHIAL_TRY(const auto* tokenizer, engine->tokenizer());
+    const auto ids = tokenizer->encode(text);
+    PHIAL_TRY(const auto found,
+              generate::perplexity(*engine, ids, context, console.stopped(), [&](size_t done, size_t total) {
+                console.progress("perplexity: window " + std::to_string(done) + " of " + std::to_string(total));
+              }));
+    if (json) {
+      console.write(dump_json({{"perplexity", found.value()},
+                               {"nll_sum", found.nll_sum},
+                               {"scored", found.scored},
+                               {"tokens", ids.size()},
+                               {"context", context},
+                               {"model", engine->name()}}) +
+                    "\n");
+    } else {
+      console.write(std::to_string(found.value()) + "\n");
+    }
+    return ok();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_perplexity() { return std::make_unique<PerplexityCommand>(); }
+
+}  // namespace phial::cli
