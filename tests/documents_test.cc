@@ -1,0 +1,159 @@
+// add, library and ask: from files on disk to citations.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "phial/base/json.h"
+#include "tests/process.h"
+
+namespace phial::tests {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class Documents : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
+    home.write("lease.md",
+               "# Lease\n\nThe lease of the workshop ends on 31 March 2031.\n\n## Notice\n\nThe notice period is six "
+               "months, in writing.\n");
+    home.write("garden.txt", "Tomatoes are watered every second evening. The compost lies behind the shed.\n");
+    home.write("travel.html",
+               "<html><body><h1>Travel</h1><p>Journeys above 500 euros are approved by Mrs Okafor.</p></body></html>");
+  }
+  std::string folder() const { return (home.path() / "files").string(); }
+  std::vector<Json> lines(const std::string& text) {
+    std::vector<Json> objects;
+    size_t at = 0;
+    while (at < text.size()) {
+      const size_t end = std::min(text.find('\n', at), text.size());
+      auto object = parse_json(text.substr(at, end - at));
+      EXPECT_TRUE(object) << text;
+      if (object) objects.push_back(*std::move(object));
+      at = end + 1;
+    }
+    return objects;
+  }
+
+  Home home;
+};
+
+TEST_F(Documents, AreAddedOnceAndThenOnlyWhatChanged) {
+  const Finished first = home.run({"add", folder(), "--json"});
+  ASSERT_EQ(first.status, 0) << first.err;
+  EXPECT_EQ(lines(first.out)[0]["added"], 3);
+  home.write("garden.txt", "Tomatoes are watered every morning.\n");
+  std::filesystem::rename(home.path() / "files/travel.html", home.path() / "files/trips.html");
+  const Finished again = home.run({"add", folder(), "--json"});
+  const Json report = lines(again.out)[0];
+  EXPECT_EQ(report["unchanged"], 1);
+  EXPECT_EQ(report["changed"], 1);
+  EXPECT_EQ(report["linked"], 1);
+  EXPECT_THAT(home.run({"library", "list", "--names"}).out, "default\n");
+  EXPECT_THAT(home.run({"library", "show"}).out, AllOf(HasSubstr("trips.html"), Not(HasSubstr("travel.html"))));
+}
+
+TEST_F(Documents, SearchPrintsCitationsBestFirst) {
+  ASSERT_EQ(home.run({"add", folder()}).status, 0);
+  const Finished found = home.run({"library", "search", "-k", "2", "--json", "how long is the notice period?"});
+  ASSERT_EQ(found.status, 0) << found.err;
+  const auto hits = lines(found.out);
+  ASSERT_FALSE(hits.empty());
+  EXPECT_LE(hits.size(), 2U);
+  EXPECT_THAT(hits[0]["text"].get<std::string>(), HasSubstr("six months"));
+  for (const char* field : {"n", "path", "title", "page", "heading", "start", "end", "text", "score"}) {
+    EXPECT_TRUE(hits[0].contains(field)) << field;
+  }
+  EXPECT_TRUE(hits[0]["page"].is_null());
+}
+
+TEST_F(Documents, AreAskedWithCitations) {
+  const Finished finished =
+      home.run({"ask", "--docs", folder(), "--json", "--quote", "Who approves expensive journeys?"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const auto objects = lines(finished.out);
+  ASSERT_EQ(objects.size(), 1U);
+  const Json& answer = objects[0];
+  EXPECT_TRUE(answer["answerable"].get<bool>());
+  EXPECT_EQ(answer["mode"], "quoted");
+  EXPECT_THAT(answer["answer"].get<std::string>(), HasSubstr("Okafor"));
+  ASSERT_FALSE(answer["citations"].empty());
+  EXPECT_THAT(answer["citations"][0]["path"].get<std::string>(), HasSubstr("travel.html"));
+  for (const char* field : {"question", "model", "timings", "tokens"}) EXPECT_TRUE(answer.contains(field)) << field;
+}
+
+TEST_F(Documents, AnAnswerForPeopleEndsInItsSources) {
+  const Finished finished = home.run({"ask", "--docs", folder(), "--", "When does the lease of the workshop end?"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.out, AllOf(HasSubstr("2031"), HasSubstr("[1]"), HasSubstr("lease.md")));
+  EXPECT_THAT(finished.err, HasSubstr("using the default model"));
+}
+
+TEST_F(Documents, WithoutAnyTheRemedyIsTold) {
+  const Finished finished = home.run({"ask", "anything?"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("--docs"));
+  EXPECT_THAT(home.run({"ask", "--library", "nothing", "anything?"}).err, HasSubstr("there is no library 'nothing'"));
+  EXPECT_EQ(home.run({"ask", "--docs", "/nonexistent-folder", "anything?"}).status, 1);
+  EXPECT_EQ(home.run({"ask", " "}).status, 2);
+}
+
+TEST_F(Documents, ThatCannotBeReadAreNamedAndTheRestGoesOn) {
+  home.write("broken.pdf", "%PDF-1.4 this is no document");
+  const Finished finished = home.run({"add", folder(), "--json"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const Json report = lines(finished.out)[0];
+  EXPECT_EQ(report["added"], 3);
+  ASSERT_EQ(report["problems"].size(), 1U);
+  EXPECT_THAT(finished.err, HasSubstr("broken.pdf"));
+  if (::geteuid() == 0) return;  // nothing is closed to root
+  std::filesystem::permissions(home.path() / "files/lease.md", std::filesystem::perms::none);
+  EXPECT_THAT(home.run({"add", folder()}).err, HasSubstr("lease.md"));
+}
+
+TEST_F(Documents, KillingTheIndexerLosesNothing) {
+  for (int i = 0; i < 300; ++i) {
+    home.write("note" + std::to_string(i) + ".txt",
+               "Note number " + std::to_string(i) + " is about badgers and ladders.\n");
+  }
+  const Finished killed =
+      home.run({"add", folder()}, {.error_is_terminal = true, .signal_when = "files", .signal = SIGKILL});
+  EXPECT_EQ(killed.status, 128 + SIGKILL);
+  const Finished resumed = home.run({"add", folder(), "--json"});
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  const Json report = lines(resumed.out)[0];
+  EXPECT_EQ(report["added"].get<int>() + report["unchanged"].get<int>(), 303);
+  EXPECT_THAT(home.run({"library", "search", "-k", "1", "note 299 badgers"}).out, HasSubstr("badgers"));
+}
+
+TEST_F(Documents, ProgressIsForTerminalsOnly) {
+  const auto seen = [&](bool terminal, std::vector<std::string> environment, const char* library) {
+    return home
+        .run({"add", folder(), "--library", library},
+             {.environment = std::move(environment), .error_is_terminal = terminal})
+        .err;
+  };
+  EXPECT_THAT(seen(true, {}, "a"), HasSubstr("files,"));
+  EXPECT_THAT(seen(true, {"NO_COLOR=1"}, "b"), IsEmpty());
+  EXPECT_THAT(seen(false, {}, "c"), IsEmpty());
+}
+
+TEST_F(Documents, ALibraryIsRemovedAndTheFilesStay) {
+  ASSERT_EQ(home.run({"add", folder(), "--library", "work"}).status, 0);
+  const std::string garden = folder() + "/garden.txt";
+  EXPECT_EQ(home.run({"library", "remove", "--library", "work", garden}).status, 0);
+  EXPECT_THAT(home.run({"library", "show", "--library", "work"}).out, Not(HasSubstr("garden.txt")));
+  EXPECT_EQ(home.run({"library", "remove", "--library", "work"}).status, 0);
+  EXPECT_THAT(home.run({"library", "list", "--names"}).out, "");
+  EXPECT_TRUE(std::filesystem::exists(garden));
+  EXPECT_EQ(home.run({"library", "remove", "--library", "work"}).status, 1);
+}
+
+}  // namespace
+}  // namespace phial::tests

@@ -1,0 +1,176 @@
+// generate, chat, perplexity, bench and embed, as scripts and people drive them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "tests/process.h"
+
+namespace phial::tests {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+const std::string kFolder = testdata("golden/phi3-mini-like");
+const std::string kModel = kFolder + "/model.gguf";
+
+std::string comma_list(const Json& ids) {
+  std::string list;
+  for (const auto& id : ids) list += (list.empty() ? "" : ",") + std::to_string(id.get<int>());
+  return list;
+}
+
+TEST(Generate, GreedyIdsEqualTheReferenceFromFolderAndGguf) {
+  const Home home;
+  const auto told = parse_json(*read_text_file(kFolder + "/expected.json"));
+  ASSERT_TRUE(told);
+  for (const auto& one : (*told)["cases"]) {
+    for (const std::string& model : {kFolder, kModel}) {
+      const Finished finished =
+          home.run({"generate", "--model", model, "--ids", comma_list(one["prompt_ids"]), "--greedy", "--json",
+                    "--precision", "exact", "--ignore-end", "-n", std::to_string(one["greedy_ids"].size())});
+      ASSERT_EQ(finished.status, 0) << finished.err;
+      const auto object = parse_json(finished.out);
+      ASSERT_TRUE(object);
+      EXPECT_EQ((*object)["ids"], one["greedy_ids"]);
+      EXPECT_EQ((*object)["prompt_tokens"], one["prompt_ids"].size());
+      EXPECT_EQ((*object)["stop"], "length");
+      EXPECT_TRUE((*object)["timings"].is_object());
+      EXPECT_TRUE((*object)["text"].is_string());
+    }
+  }
+}
+
+TEST(Generate, TheSameSeedGivesTheSameTokensWhateverTheThreads) {
+  const Home home;
+  const auto ids = [&](const char* threads, const char* seed) {
+    const Finished finished = home.run({"generate", "--model", kModel, "--ids", "1,5,9", "-n", "8", "--temperature",
+                                        "1.5", "--ignore-end", "--json", "--threads", threads, "--seed", seed});
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return (*parse_json(finished.out))["ids"];
+  };
+  EXPECT_EQ(ids("1", "7"), ids("3", "7"));
+  EXPECT_NE(ids("1", "7"), ids("1", "8"));
+}
+
+TEST(Generate, NeedsOnePromptAndOnlyOne) {
+  const Home home;
+  EXPECT_EQ(home.run({"generate", "--model", kModel}).status, 2);
+  EXPECT_EQ(home.run({"generate", "--model", kModel, "-p", "a", "--ids", "1"}).status, 2);
+  EXPECT_EQ(home.run({"generate", "--model", kModel, "--ids", "1,x"}).status, 1);
+}
+
+TEST(Generate, APromptLongerThanTheContextIsAnErrorWithTheNumbers) {
+  const Home home;
+  const Finished finished =
+      home.run({"generate", "--model", kModel, "--context", "16", "--ids", "1,2,3,4,5,6,7,8,9,10,11,12", "-n", "8"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("16"));
+  EXPECT_THAT(finished.err, HasSubstr("12"));
+  EXPECT_EQ(finished.out, "");
+}
+
+TEST(Generate, TakesInvalidUtf8AndAnswersInValidUtf8) {
+  const Home home;
+  const Finished finished = home.run({"generate", "--model", kModel, "-n", "4", "--json", "-"}, {.input = "a\xff\xc3"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_TRUE(parse_json(finished.out));
+}
+
+TEST(Generate, CtrlCEndsItWith130) {
+  const Home home;
+  if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
+  const Finished finished = home.run({"generate", "-p", "Count from one to a thousand: one two", "-n", "3000",
+                                      "--ignore-end", "--greedy", "--stop", "\x01"},
+                                     {.signal_when = " "});
+  EXPECT_EQ(finished.status, 130) << finished.err;
+  EXPECT_THAT(finished.out, Not(IsEmpty()));
+  EXPECT_THAT(finished.err, Not(HasSubstr("error")));
+}
+
+TEST(Generate, AFullDiskIsToldInOneLine) {
+  const Home home;
+  const Finished finished =
+      home.run({"generate", "--model", kModel, "--ids", "1", "-n", "4"}, {.output_file = "/dev/full"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("No space left on device"));
+}
+
+TEST(Perplexity, IsOneNumberOrOneObject) {
+  const Home home;
+  const auto text = home.write("text.txt", "the quick brown fox jumps over the lazy dog, again and again and again");
+  const Finished number = home.run({"perplexity", "--model", kModel, "--context", "16", text.string()});
+  ASSERT_EQ(number.status, 0) << number.err;
+  const auto object =
+      parse_json(home.run({"perplexity", "--model", kModel, "--context", "16", "--json", text.string()}).out);
+  ASSERT_TRUE(object);
+  const double value = (*object)["perplexity"].get<double>();
+  EXPECT_NEAR(std::stod(number.out), value, 1e-3 * value);
+  EXPECT_NEAR(value, std::exp((*object)["nll_sum"].get<double>() / (*object)["scored"].get<double>()), 1e-6 * value);
+  EXPECT_EQ(home.run({"perplexity", "--model", kModel, "/nonexistent"}).status, 1);
+}
+
+TEST(Bench, JsonHasEveryFigureOfTheContract) {
+  const Home home;
+  const Finished finished =
+      home.run({"bench", "--model", kModel, "--prompt", "16", "--gen", "4", "--depth", "8", "--json"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const auto object = parse_json(finished.out);
+  ASSERT_TRUE(object);
+  for (const char* field : {"prefill_tps", "decode_tps", "first_token_ms", "peak_rss_bytes", "read_gbps", "decode_gbps",
+                            "decode_fraction", "int8_gops", "prefill_fraction", "threads", "model_bytes", "kv_bytes"}) {
+    ASSERT_TRUE(object->contains(field)) << field;
+    EXPECT_GT((*object)[field].get<double>(), 0) << field;
+  }
+  EXPECT_TRUE((*object)["isa"].is_string());
+}
+
+TEST(Embed, WritesOneRowALine) {
+  const Home home;
+  if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
+  const std::string out = (home.path() / "rows.npy").string();
+  const Finished finished = home.run({"embed", "-", "--out", out}, {.input = "a cat\n\na dog\n"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(*read_text_file(out), HasSubstr("'shape': (3, 384)"));
+  const Finished lines = home.run({"embed"}, {.input = "a cat\n"});
+  const auto row = parse_json(lines.out);
+  ASSERT_TRUE(row);
+  double length = 0;
+  for (const auto& value : *row) length += value.get<double>() * value.get<double>();
+  EXPECT_NEAR(length, 1, 1e-5);
+}
+
+TEST(Chat, AnswersLinesFromStandardInputAndKeepsTheConversation) {
+  const Home home;
+  if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
+  const Finished finished =
+      home.run({"chat", "--json", "--greedy", "-n", "12", "--quiet"},
+               {.input = "What is the capital of France?\nAnd of \\\nItaly?\n/quit\nnot asked\n"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ(std::ranges::count(finished.out, '\n'), 2);
+  const size_t end = finished.out.find('\n');
+  const auto first = parse_json(finished.out.substr(0, end)), second = parse_json(finished.out.substr(end + 1));
+  ASSERT_TRUE(first && second);
+  EXPECT_THAT((*first)["text"].get<std::string>(), HasSubstr("Paris"));
+  EXPECT_GT((*second)["reused_tokens"].get<int>(), 0);
+}
+
+TEST(Chat, CommandsAreAnsweredAndUnknownOnesNamed) {
+  const Home home;
+  const auto file = (home.path() / "talk.txt").string();
+  const Finished finished = home.run({"chat", "--model", kModel, "-n", "2", "--context", "200"},
+                                     {.input = "/help\n/sistem x\n/undo\n/save " + file + "\n"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("/new"));
+  EXPECT_THAT(finished.err, HasSubstr("did you mean /system?"));
+  EXPECT_THAT(finished.err, HasSubstr("nothing to undo"));
+  EXPECT_TRUE(std::filesystem::exists(file));
+}
+
+}  // namespace
+}  // namespace phial::tests
