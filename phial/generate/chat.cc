@@ -1,6 +1,7 @@
 #include "phial/generate/chat.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "phial/base/check.h"
 #include "phial/base/mapped_file.h"
@@ -62,6 +63,32 @@ bool is_special(const tokenizer::Tokenizer& tokenizer, std::string_view text) {
   return std::any_of(specials.begin(), specials.end(), [&](const auto& token) { return token.text == text; });
 }
 
+// Whether the template shows a system message. Some leave it out without a word, some refuse it.
+bool shows_system(const ChatTemplate& chat_template, const TemplateContext& context) {
+  constexpr std::string_view kProbe = "a probe";
+  const std::vector<Message> messages = {{"system", std::string(kProbe)}, {"user", "x"}};
+  const auto segments = chat_template.render(messages, context);
+  return segments && std::any_of(segments->begin(), segments->end(), [&](const PromptSegment& segment) {
+           return segment.is_data && segment.text.find(kProbe) != std::string::npos;
+         });
+}
+
+std::vector<Message> join_system(std::span<const Message> messages) {
+  std::vector<Message> joined;
+  std::string system;
+  for (const Message& message : messages) {
+    if (message.role == "system") {
+      if (!message.content.empty()) system += message.content + "\n\n";
+    } else if (message.role == "user") {
+      joined.push_back({message.role, std::exchange(system, {}) + message.content});
+    } else {
+      joined.push_back(message);
+    }
+  }
+  if (!system.empty()) joined.push_back({"user", std::move(system)});
+  return joined;
+}
+
 }  // namespace
 
 Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint) {
@@ -114,14 +141,20 @@ Chat Chat::make(const ChatFacts& facts, const tokenizer::Tokenizer& tokenizer, s
   const auto declared_ends = tokenizer.end_of_text();
   if (!declared_ends.empty()) chat.context_.eos_token = text_of(tokenizer, declared_ends.front());
   chat.context_.date = std::move(date);
+  if (chat.own_ && !shows_system(*chat.own_, chat.context_)) {
+    chat.joins_system_ = true;
+    chat.log_(Severity::kDetail, "the chat template shows no system message: it joins the question that follows");
+  }
   return chat;
 }
 
 Result<std::vector<PromptSegment>> Chat::render(std::span<const Message> messages) const {
   if (own_) {
-    auto rendered = own_->render(messages, context_);
+    auto rendered = joins_system_ ? own_->render(join_system(messages), context_) : own_->render(messages, context_);
     if (rendered) return rendered;
-    log_(Severity::kWarning, rendered.error().text() + "; the family's built-in format serves instead");
+    if (!warned_->test_and_set()) {
+      log_(Severity::kWarning, rendered.error().text() + "; the family's built-in format serves instead");
+    }
   }
   return builtin_.render(messages, context_);
 }

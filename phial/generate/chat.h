@@ -4,6 +4,7 @@
 // Threads: immutable once made.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,7 +33,9 @@ Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint);
 
 class Chat {
  public:
-  // A template that cannot be parsed is a warning. `tokenizer` outlives the object. `date` is yyyy-mm-dd.
+  // A template that cannot be parsed, or later refuses messages, is a warning (once), and the family's built-in one
+  // serves. Where a template has no place for system messages, they join the question that follows. `tokenizer`
+  // outlives the object. `date` is yyyy-mm-dd.
   static Chat make(const ChatFacts& facts, const tokenizer::Tokenizer& tokenizer, std::string date, Log log);
 
   // The prompt up to where the assistant speaks. One BOS at most.
@@ -49,6 +52,8 @@ class Chat {
   const tokenizer::Tokenizer* tokenizer_;
   ChatTemplate builtin_;
   std::optional<ChatTemplate> own_;
+  bool joins_system_ = false;  // own_ would drop or refuse a system message
+  std::unique_ptr<std::atomic_flag> warned_ = std::make_unique<std::atomic_flag>();
   TemplateContext context_;
   std::vector<int32_t> end_ids_;
   Log log_;

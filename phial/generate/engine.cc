@@ -150,14 +150,13 @@ Status Engine::prepare_cache(std::span<const int32_t> ids, size_t first_row) {
   return ok();
 }
 
-Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids, size_t first_row,
-                                          const std::stop_token& cancel) {
+Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel,
+                   const OnRows& on_rows) {
   if (ids.empty() || first_row >= ids.size()) return Error{Code::kInvalid, "there are no tokens to run", ""};
   PHIAL_CHECKED(check_length(ids.size(), 0));
   PHIAL_CHECKED(prepare_cache(ids, first_row));
-  std::vector<float> rows, chunk_rows;
   const auto width = static_cast<size_t>(spec().vocab_size);
-  rows.reserve((ids.size() - first_row) * width);
+  std::vector<float> rows;
   for (size_t at = cached_ids_.size(); at < ids.size();) {
     if (cancel.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
     const auto chunk = ids.subspan(at, std::min(kChunk, ids.size() - at));
@@ -165,17 +164,26 @@ Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids, size_t f
     const auto which = end <= first_row       ? model::LogitsOf::kNone
                        : first_row + 1 >= end ? model::LogitsOf::kLast
                                               : model::LogitsOf::kAll;
-    PHIAL_CHECKED(decoder_->forward(chunk, cached_table_, which, *cache_, chunk_rows));
+    PHIAL_CHECKED(decoder_->forward(chunk, cached_table_, which, *cache_, rows));
     cached_ids_.insert(cached_ids_.end(), chunk.begin(), chunk.end());
-    if (which == model::LogitsOf::kLast) {
-      rows.insert(rows.end(), chunk_rows.begin(), chunk_rows.end());
-    } else if (which == model::LogitsOf::kAll) {
-      const size_t skipped = first_row > at ? first_row - at : 0;
-      rows.insert(rows.end(), chunk_rows.begin() + static_cast<std::ptrdiff_t>(skipped * width), chunk_rows.end());
+    if (which == model::LogitsOf::kLast) PHIAL_CHECKED(on_rows(end - 1, rows));
+    if (which == model::LogitsOf::kAll) {
+      const size_t first = std::max(first_row, at);
+      PHIAL_CHECKED(on_rows(first, std::span(rows).subspan((first - at) * width)));
     }
     at = end;
   }
-  return rows;
+  return ok();
+}
+
+Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids, size_t first_row,
+                                          const std::stop_token& cancel) {
+  std::vector<float> all;
+  PHIAL_CHECKED(run(ids, first_row, cancel, [&](size_t, std::span<const float> rows) {
+    all.insert(all.end(), rows.begin(), rows.end());
+    return ok();
+  }));
+  return all;
 }
 
 Result<Generation> Engine::generate(const GenerateRequest& request, const OnText& on_text) {

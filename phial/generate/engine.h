@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -55,6 +56,11 @@ class Engine final : public LanguageModel {
   // Logits of positions first_row .. ids.size() - 1, [rows, vocab_size]. kOutOfRange beyond the context, kInvalid for
   // an id outside the vocabulary, kCancelled.
   Result<std::vector<float>> logits(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel);
+
+  // The same, handed over as they are computed, so that the rows of a long text need not lie in memory together:
+  // `on_rows(first, rows)` gets those of positions first, first + 1, ... Each call sees at most a few hundred.
+  using OnRows = std::function<Status(size_t first, std::span<const float> rows)>;
+  Status run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel, const OnRows& on_rows);
 
   const spec::DecoderSpec& spec() const { return decoder_->spec(); }
   const model::MemoryPlan& plan() const { return plan_; }

@@ -28,10 +28,13 @@ Result<Perplexity> perplexity(Engine& engine, std::span<const int32_t> ids, int 
   for (size_t k = 0; k < windows; ++k) {
     const size_t start = k * length;
     const size_t scored = std::min(length, ids.size() - 1 - start);
-    PHIAL_TRY(const std::vector<float> rows, engine.logits(ids.subspan(start, scored), 0, cancel));
-    for (size_t i = 0; i < scored; ++i) {
-      total.nll_sum -= logprob_of(std::span(rows).subspan(i * width, width), ids[start + i + 1]);
-    }
+    const auto add = [&](size_t first, std::span<const float> rows) {
+      for (size_t i = 0; i * width < rows.size(); ++i) {
+        total.nll_sum -= logprob_of(rows.subspan(i * width, width), ids[start + first + i + 1]);
+      }
+      return ok();
+    };
+    PHIAL_CHECKED(engine.run(ids.subspan(start, scored), 0, cancel, add));
     total.scored += static_cast<int64_t>(scored);
     if (on_window) on_window(k + 1, windows);
   }
