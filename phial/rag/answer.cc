@@ -4,7 +4,9 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <unordered_set>
 
+#include "phial/rag/lexical.h"
 #include "phial/rag/prompt.h"
 #include "phial/rag/quote.h"
 #include "phial/rag/rewrite.h"
@@ -85,10 +87,18 @@ class Writer {
 };
 
 // Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
-// until a supported sentence follows, so that an answer of which nothing holds is never shown.
+// until a supported sentence follows, so that an answer of which nothing holds is never shown. A sentence that says
+// nothing beyond the question and the headings, or that was said before, is left out.
 class SentenceGate {
  public:
-  SentenceGate(CitationCheck& check, Writer& writer) : check_(check), writer_(writer) {}
+  SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits)
+      : check_(check), writer_(writer) {
+    for (const QuestionWord& word : evidence.question_words()) known_.insert(word.stem);
+    for (const Hit& hit : hits) {
+      for (std::string& stem : content_words(hit.passage.title)) known_.insert(std::move(stem));
+      for (std::string& stem : content_words(hit.passage.heading)) known_.insert(std::move(stem));
+    }
+  }
 
   void take(std::string_view text) {
     pending_ += text;
@@ -99,16 +109,19 @@ class SentenceGate {
            pending_.substr(sentences[1].start));
   }
 
-  void finish() {
+  // `is_cut`: the text ends in the middle, because no more tokens were allowed.
+  void finish(bool is_cut) {
     while (!pending_.empty() && !failure_) {
       const auto sentences = split_sentences(pending_);
-      if (sentences.empty()) break;
+      if (sentences.empty() || (is_cut && any_supported_ && sentences.size() == 1)) break;
       const size_t end = sentences.size() > 1 ? sentences[1].start : pending_.size();
       settle(pending_.substr(0, end), pending_.substr(end));
     }
   }
 
   bool any_supported() const { return any_supported_; }
+  // The model goes round in circles: there is nothing more to come.
+  bool is_repeating() const { return repeats_ >= kMaxRepeats; }
   const std::optional<Error>& failure() const { return failure_; }
 
  private:
@@ -119,7 +132,7 @@ class SentenceGate {
     rest.erase(0, marks);
     pending_ = std::move(rest);
     const Span whole = trim(sentence, {0, sentence.size()});
-    if (whole.size() == 0 || words_left(sentence).empty() || failure_) return;
+    if (whole.size() == 0 || failure_ || !says_something_new(take_marks(sentence).text)) return;
     auto checked = check_.check(std::string_view(sentence).substr(whole.start, whole.size()));
     if (!checked) {
       failure_ = checked.error();
@@ -135,15 +148,27 @@ class SentenceGate {
     writer_.write(*checked);
   }
 
-  static std::string words_left(std::string_view sentence) {
-    std::string text = take_marks(sentence).text;
-    std::erase_if(text, [](char c) { return c == ' ' || c == '.' || c == '\n' || c == ',' || c == '-' || c == '*'; });
-    return text;
+  bool says_something_new(std::string_view sentence) {
+    std::string said;
+    bool is_new = false;
+    for (const std::string& stem : content_words(sentence)) {
+      said.append(stem).append(" ");
+      is_new = is_new || !known_.contains(stem);
+    }
+    if (!is_new) return false;
+    if (said_.insert(std::move(said)).second) return true;
+    ++repeats_;
+    return false;
   }
+
+  static constexpr int kMaxRepeats = 2;
 
   CitationCheck& check_;
   Writer& writer_;
   std::string pending_;
+  std::unordered_set<std::string> known_;  // content words of the question and the headings
+  std::unordered_set<std::string> said_;   // sentences so far, as their content words
+  int repeats_ = 0;
   std::vector<CheckedSentence> waiting_;
   bool any_supported_ = false;
   std::optional<Error> failure_;
@@ -190,18 +215,21 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
     request.max_tokens = options.max_tokens;
     request.sampling = options.sampling;
     request.stop = options.stop;
-    request.cancel = options.cancel;
+    std::stop_source enough;
+    const std::stop_callback stops_too(options.cancel, [&enough] { enough.request_stop(); });
+    request.cancel = enough.get_token();
     CitationCheck check(evidence, embedder_);
-    SentenceGate gate(check, writer);
-    PHIAL_TRY(const auto generation,
-              writer_model->generate(request, [&gate](std::string_view text) { gate.take(text); }));
+    SentenceGate gate(check, writer, evidence, offered);
+    PHIAL_TRY(const auto generation, writer_model->generate(request, [&](std::string_view text) {
+      gate.take(text);
+      if (gate.is_repeating()) enough.request_stop();
+    }));
     answer.prompt_tokens = generation.prompt_tokens;
     answer.generated_tokens = static_cast<int>(generation.ids.size());
     answer.first_token_ms = answer.retrieve_ms + generation.first_token_ms;
     if (options.explain) answer.draft = generation.text;
-    if (generation.stop == generate::StopReason::kCancelled)
-      return Error{Code::kCancelled, "the answer was stopped", ""};
-    gate.finish();
+    if (options.cancel.stop_requested()) return Error{Code::kCancelled, "the answer was stopped", ""};
+    gate.finish(generation.stop == generate::StopReason::kMaxTokens);
     if (gate.failure()) return *gate.failure();
     is_written = gate.any_supported();
     if (is_written) answer.mode = AnswerMode::kGenerated;

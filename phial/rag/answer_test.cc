@@ -57,6 +57,23 @@ void expect_marks_resolve(const Answer& answer, Store& store) {
   }
 }
 
+TEST_F(Answers, WhatOnlyRepeatsTheQuestionOrAHeadingIsNoAnswer) {
+  FakeModel model({"The passage about how long the kettle takes to boil water. [1] Kettle manual [1]."});
+  const Answer answer = ask(&model, "How long does the kettle take to boil the water?");
+  EXPECT_EQ(answer.mode, AnswerMode::kQuoted);
+  EXPECT_THAT(answer.text, HasSubstr("4 minutes"));
+}
+
+TEST_F(Answers, AModelThatGoesRoundInCirclesIsStoppedAndSaysThingsOnce) {
+  std::string circles;
+  for (int i = 0; i < 30; ++i) circles += "The kettle boils two litres of water in 4 minutes. ";
+  FakeModel model({circles}, 8192);
+  const Answer answer = ask(&model, "How long does the kettle take?");
+  EXPECT_EQ(answer.mode, AnswerMode::kGenerated);
+  EXPECT_EQ(answer.sentences.size(), 1U) << answer.text;
+  EXPECT_LT(answer.generated_tokens, 80);
+}
+
 TEST_F(Answers, SupportedSentenceGetsItsPassageWhateverTheModelCites) {
   FakeModel model({"The kettle boils two litres of water in 4 minutes. [7]"});
   const Answer answer = ask(&model, "How long does the kettle take to boil two litres of water?");
