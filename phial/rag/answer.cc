@@ -19,6 +19,8 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kEvidenceHits = 5;  // whose sentences are looked at one by one
 constexpr size_t kNearestShown = 3;  // when there is no answer
 constexpr std::string_view kUnsupportedMark = " (not supported by your documents)";
+// What our own prompt talks about: a model that speaks of its passages has said nothing of what stands in them.
+constexpr std::string_view kPromptWords = "passage document question answer number";
 constexpr std::string_view kNoAnswer = "This is not in your documents.";
 // From here on a model's "not in the documents" is not believed, and the best sentence is quoted.
 constexpr double kSurelyAnswerable = 0.9;
@@ -94,6 +96,7 @@ class SentenceGate {
   SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits)
       : check_(check), writer_(writer) {
     for (const QuestionWord& word : evidence.question_words()) known_.insert(word.stem);
+    for (std::string& stem : content_words(kPromptWords)) known_.insert(std::move(stem));
     for (const Hit& hit : hits) {
       for (std::string& stem : content_words(hit.passage.title)) known_.insert(std::move(stem));
       for (std::string& stem : content_words(hit.passage.heading)) known_.insert(std::move(stem));

@@ -68,7 +68,7 @@ TEST_F(Answers, AModelThatGoesRoundInCirclesIsStoppedAndSaysThingsOnce) {
   std::string circles;
   for (int i = 0; i < 30; ++i) circles += "The kettle boils two litres of water in 4 minutes. ";
   FakeModel model({circles}, 8192);
-  const Answer answer = ask(&model, "How long does the kettle take?");
+  const Answer answer = ask(&model, "How long does the kettle take to boil the water?");
   EXPECT_EQ(answer.mode, AnswerMode::kGenerated);
   EXPECT_EQ(answer.sentences.size(), 1U) << answer.text;
   EXPECT_LT(answer.generated_tokens, 80);
