@@ -121,8 +121,7 @@ Status add_specials(const Json& file, const SideFiles& side, Pipeline& pipeline)
       PHIAL_TRY(AddedToken token, read_added_token(entry, std::nullopt));
       tokens.push_back(std::move(token));
     }
-    std::stable_sort(tokens.begin(), tokens.end(),
-                     [](const auto& a, const auto& b) { return a.token.id < b.token.id; });
+    std::sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.token.id < b.token.id; });
     for (AddedToken& token : tokens) PHIAL_CHECKED(add_token(pipeline.vocabulary, std::move(token)));
   }
   SideFiles without_added_json = side;  // tokenizer.json has those itself

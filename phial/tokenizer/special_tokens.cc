@@ -55,9 +55,10 @@ SpecialTokens::SpecialTokens(std::vector<AddedToken> added) : added_(std::move(a
     if (!a.is_plain) specials_.push_back(a.token);
     any_plain_ = any_plain_ || a.is_plain;
   }
-  std::stable_sort(added_.begin(), added_.end(), [](const AddedToken& a, const AddedToken& b) {
+  std::sort(added_.begin(), added_.end(), [](const AddedToken& a, const AddedToken& b) {
     if (first_byte(a) != first_byte(b)) return first_byte(a) < first_byte(b);
-    return a.token.text.size() > b.token.text.size();
+    if (a.token.text.size() != b.token.text.size()) return a.token.text.size() > b.token.text.size();
+    return a.token.id < b.token.id;
   });
   uint32_t at = 0;
   for (uint32_t byte = 0; byte < 256; ++byte) {

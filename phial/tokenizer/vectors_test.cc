@@ -126,10 +126,11 @@ TEST(Phi3, VectorsAreMetFromAFolderWithTokenizerModel) {
 }
 
 TEST(Phi3, AttributesOfTheAddedTokensAreThoseOfTheReference) {
+  const Json file = read_json(kData / "phi3" / "vectors.json");
   for (const auto& tokenizer :
        {open_gguf(kData / "ggml-vocabs" / "ggml-vocab-phi-3.gguf"), checked(from_folder(kData / "phi3"))}) {
     ASSERT_NE(tokenizer, nullptr);
-    for (const Json& wanted : read_json(kData / "phi3" / "vectors.json")["added_tokens"]) {
+    for (const Json& wanted : file["added_tokens"]) {
       const auto& specials = tokenizer->special_tokens();
       const auto it = std::find_if(specials.begin(), specials.end(),
                                    [&](const SpecialToken& token) { return token.text == wanted["text"]; });
