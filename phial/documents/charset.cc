@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
-#include <optional>
+#include <cstdint>
 
 #include "phial/base/utf8.h"
 
@@ -25,6 +26,9 @@ constexpr std::array kCharsets = {
 
 constexpr size_t kSample = 256 << 10;  // as much as a guess looks at
 
+// What iconv_open() gives for a charset it does not know.
+bool is_none(iconv_t converter) { return std::bit_cast<intptr_t>(converter) == -1; }
+
 class Converter {
  public:
   explicit Converter(const std::string& charset) : handle_(iconv_open("UTF-8", charset.c_str())) {}
@@ -34,7 +38,7 @@ class Converter {
   Converter(const Converter&) = delete;
   Converter& operator=(const Converter&) = delete;
 
-  bool known() const { return handle_ != reinterpret_cast<iconv_t>(-1); }
+  bool known() const { return !is_none(handle_); }
 
   std::string convert(std::string_view bytes, size_t unit) {
     std::string out;
@@ -174,7 +178,7 @@ Result<DecodedText> to_utf8(std::string_view bytes, std::string_view declared) {
 LoadedCharsets::LoadedCharsets() {
   for (const char* name : kCharsets) {
     const iconv_t converter = iconv_open("UTF-8", name);
-    if (converter != reinterpret_cast<iconv_t>(-1)) converters_.push_back(converter);
+    if (!is_none(converter)) converters_.push_back(converter);
   }
 }
 

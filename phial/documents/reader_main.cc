@@ -17,7 +17,7 @@ using phial::Code;
 using phial::Error;
 using phial::Result;
 
-constexpr std::string_view kHelp =
+constexpr const char* kHelp =
     R"(usage: phial-reader [options] [--] PATH
 
 Reads one document and prints its text with headings, pages and word boxes as one JSON object.
@@ -114,7 +114,7 @@ int main(int argc, char** argv) {
   const auto arguments = parse(std::vector<std::string_view>(argv + 1, argv + argc));
   if (!arguments) return fail(arguments.error(), 2);
   if (arguments->help) {
-    std::printf(kHelp.data(), phial::documents::format_names().c_str());
+    std::printf(kHelp, phial::documents::format_names().c_str());
     return 0;
   }
   const auto json = phial::documents::read_in_cage(arguments->path, arguments->options);

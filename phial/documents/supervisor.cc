@@ -61,11 +61,11 @@ struct Job {
 
 Reading read_caged(const Job& job) {
   const LoadedCharsets charsets;
-  std::unique_ptr<Ocr> ocr;
+  Ocr* ocr = nullptr;
   if (job.with_ocr) {
     auto opened = open_tesseract(job.options.languages);
     if (!opened) return {std::move(opened).error()};
-    ocr = *std::move(opened);
+    ocr = opened->release();  // the process's until it ends: Tesseract takes long to tidy up
   }
   sandbox::CageLimits limits;
   limits.memory_bytes = job.options.memory_mb << 20;
@@ -75,11 +75,10 @@ Reading read_caged(const Job& job) {
   if (!cage) return {std::move(cage).error()};
   ReadOptions options{.format = job.options.format, .max_pages = job.options.max_pages};
   options.max_text_bytes = job.options.max_text_mb << 20;
-  options.ocr = ocr.get();
+  options.ocr = ocr;
   options.ocr_seconds = 0.7 * job.options.seconds;
   Reading reading = read_document(job.source, options);
   if (reading.document && !cage->warning.empty()) reading.document->warnings.push_back(cage->warning);
-  static_cast<void>(ocr.release());  // the process ends now; Tesseract takes long to tidy up
   return reading;
 }
 

@@ -129,13 +129,18 @@ constexpr std::array kDeadly = {SCMP_SYS(execve),           SCMP_SYS(execveat), 
                                 SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(bpf),
                                 SCMP_SYS(userfaultfd)};
 
+// Conditions on the arguments of a call, counted from 0.
+constexpr scmp_arg_cmp without_bits(unsigned argument, uint64_t mask) {
+  return {argument, SCMP_CMP_MASKED_EQ, mask, 0};
+}
+constexpr scmp_arg_cmp equal_to(unsigned argument, uint64_t value) { return {argument, SCMP_CMP_EQ, value, 0}; }
+
 // Opening for reading, where Landlock says what may be read. Every flag that could write or make a file is masked.
 bool allow_reading(scmp_filter_ctx filter) {
   constexpr uint64_t kWrites = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY);
-  bool good =
-      seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, kWrites, 0)) == 0;
+  bool good = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, without_bits(2, kWrites)) == 0;
   // A machine whose C library calls open() at all is an old one; where the call does not exist the rule means nothing.
-  seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, kWrites, 0));
+  seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, without_bits(1, kWrites));
   return good;
 }
 
@@ -147,17 +152,14 @@ bool add_rules(scmp_filter_ctx filter, bool may_read) {
     if (call >= 0 && seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, call, 0) != 0) return false;
   }
   // No memory becomes code after this; asking for limits is fine, changing those of others is not.
-  bool good =
-      seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
-  good = good &&
-         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
-  good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
-                                  SCMP_A2(SCMP_CMP_EQ, 0)) == 0;
-  good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFL)) == 0;
-  good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_SETFD)) == 0;
+  bool good = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, without_bits(2, PROT_EXEC)) == 0;
+  good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, without_bits(2, PROT_EXEC)) == 0;
+  good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, equal_to(0, 0), equal_to(2, 0)) == 0;
+  good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, equal_to(1, F_GETFL)) == 0;
+  good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, equal_to(1, F_SETFD)) == 0;
   // abort() sends the signal to itself.
   good = good && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(getpid()))) == 0;
+                                  equal_to(0, static_cast<uint64_t>(getpid()))) == 0;
   return good && (!may_read || allow_reading(filter));
 }
 

@@ -71,7 +71,8 @@ void join(Run& run, Run&& more) {
 // Rows from top to bottom, each cut into runs where the gap is wide.
 Rows rows_of(const std::vector<PageWord>& words, std::vector<size_t> indices) {
   const auto middle = [&](size_t i) { return words[i].top + words[i].bottom; };
-  std::stable_sort(indices.begin(), indices.end(), [&](size_t a, size_t b) { return middle(a) < middle(b); });
+  std::sort(indices.begin(), indices.end(),
+            [&](size_t a, size_t b) { return middle(a) != middle(b) ? middle(a) < middle(b) : a < b; });
   std::vector<std::vector<size_t>> lines;
   std::vector<std::pair<float, float>> extents;
   for (const size_t i : indices) {
@@ -90,7 +91,9 @@ Rows rows_of(const std::vector<PageWord>& words, std::vector<size_t> indices) {
   }
   Rows rows;
   for (auto& line : lines) {
-    std::stable_sort(line.begin(), line.end(), [&](size_t a, size_t b) { return words[a].left < words[b].left; });
+    std::sort(line.begin(), line.end(), [&](size_t a, size_t b) {
+      return words[a].left != words[b].left ? words[a].left < words[b].left : a < b;
+    });
     Row row;
     for (const size_t i : line) {
       const float gap = row.runs.empty() ? 0 : words[i].left - row.runs.back().right;
@@ -379,7 +382,7 @@ void add_table(std::vector<PageLine> lines, int page, std::vector<PageParagraph>
 }
 
 // `words`: upright, of one rotation.
-void lay_out_turned(std::vector<PageWord> words, int page, std::vector<PageParagraph>& to) {
+void lay_out_turned(const std::vector<PageWord>& words, int page, std::vector<PageParagraph>& to) {
   std::vector<size_t> all(words.size());
   std::iota(all.begin(), all.end(), size_t{0});
   Cutter cutter(words);
@@ -420,9 +423,11 @@ std::vector<PageParagraph> lay_out(PageOfWords page) {
   std::array<std::vector<PageWord>, 4> turned;
   for (PageWord& word : page.words) turned[static_cast<size_t>(word.rotation & 3)].push_back(upright(std::move(word)));
   std::array<size_t, 4> order = {0, 1, 2, 3};
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return turned[a].size() > turned[b].size(); });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return turned[a].size() != turned[b].size() ? turned[a].size() > turned[b].size() : a < b;
+  });
   for (const size_t rotation : order) {
-    if (!turned[rotation].empty()) lay_out_turned(std::move(turned[rotation]), page.number, paragraphs);
+    if (!turned[rotation].empty()) lay_out_turned(turned[rotation], page.number, paragraphs);
   }
   return paragraphs;
 }
