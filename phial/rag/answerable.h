@@ -1,9 +1,9 @@
 // Do the passages found hold an answer at all?
 //
 // A logistic model over what retrieval knows: how near the best sentence is to the question, how much of the question's
-// weight stands in one passage, and whether a word that carries the question is missing from the library altogether.
-// Its coefficients were fitted on one half of testdata/ask/questions.jsonl (bench/answers.py --fit).
-// Threads: any.
+// weight stands in one passage, whether both meet in one place, and whether a name that the question is about is
+// absent. Its coefficients were fitted on one half of testdata/ask/questions.jsonl (bench/answers.py --fit). Threads:
+// any.
 #pragma once
 
 #include <span>
@@ -19,6 +19,8 @@ struct AnswerSigns {
   double passage_cosine = 0;    // of a passage with the question
   double best_overlap = 0;      // share of the question's weight in one hit
   double sentence_overlap = 0;  // share of the question's weight in the best sentence
+  double joint = 0;             // best mean of a sentence's cosine and its passage's share of the question's weight
+  double missing_names = 0;     // share of the question's names and codes that no passage looked at has together
   double missing = 0;           // share of the question's weight in words that no passage of the library has
 };
 

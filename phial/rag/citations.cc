@@ -15,7 +15,8 @@ namespace {
 constexpr double kEnoughWords = 0.8;
 constexpr double kSomeWords = 0.5;
 constexpr double kNearCosine = 0.6;
-constexpr size_t kMaxCited = 2;  // hits in one sentence
+constexpr double kCosineShare = 0.6;  // in the rank of one sentence
+constexpr size_t kMaxCited = 2;       // hits in one sentence
 constexpr size_t kMaxMarkBytes = 40;
 
 struct Bracket {
@@ -172,6 +173,24 @@ Result<std::vector<Support>> CitationCheck::judge(std::string_view sentence) con
     return a.words + a.cosine + (a.numbers ? 0.5 : 0) > b.words + b.cosine + (b.numbers ? 0.5 : 0);
   });
   return supports;
+}
+
+Result<std::vector<CitationCheck::Ranked>> CitationCheck::rank_sentences(std::string_view sentence) const {
+  const auto words = content_words(sentence);
+  const std::string text(sentence);
+  PHIAL_TRY(const auto vector, embedder_.embed(std::span(&text, 1)));
+  std::vector<Ranked> ranked;
+  for (size_t i = 0; i < evidence_.sentences().size(); ++i) {
+    const EvidenceSentence& candidate = evidence_.sentences()[i];
+    Ranked one{.sentence = i, .score = 0, .words = 0, .cosine = dot(vector, candidate.vector)};
+    const auto found =
+        std::count_if(words.begin(), words.end(), [&](const auto& word) { return candidate.stems.contains(word); });
+    if (!words.empty()) one.words = static_cast<double>(found) / static_cast<double>(words.size());
+    one.score = (1 - kCosineShare) * one.words + kCosineShare * one.cosine;
+    ranked.push_back(one);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
+  return ranked;
 }
 
 Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {

@@ -56,6 +56,13 @@ class CitationCheck {
   // One sentence as the model wrote it, marks included. Mark n is read as hit n - 1, and preferred if it supports.
   Result<CheckedSentence> check(std::string_view sentence);
 
+  // All sentences of the passages by how well each one alone carries `sentence`, best first.
+  struct Ranked {
+    size_t sentence = 0;  // place in Evidence::sentences()
+    double score = 0, words = 0, cosine = 0;
+  };
+  Result<std::vector<Ranked>> rank_sentences(std::string_view sentence) const;
+
   // How each hit supports the sentence, best first.
   Result<std::vector<Support>> judge(std::string_view sentence) const;
 

@@ -22,6 +22,16 @@ float dot(std::span<const float> a, std::span<const float> b) {
   return sum;
 }
 
+bool is_name(std::string_view written, bool is_first) {
+  constexpr size_t kMinLetters = 3;  // "kB" and "10" are units and amounts
+  const auto is_capital = [](char c) { return c >= 'A' && c <= 'Z'; };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (written.size() < kMinLetters || std::all_of(written.begin(), written.end(), is_digit)) return false;
+  // The first word of a question has a capital anyway; one further in ("SQLite") counts.
+  return std::any_of(written.begin() + (is_first ? 1 : 0), written.end(), is_capital) ||
+         std::any_of(written.begin(), written.end(), is_digit);
+}
+
 // Lines of code and tables are sentences too: split_sentences sees single line ends as spaces.
 std::vector<Span> statements(std::string_view text) {
   constexpr size_t kLongSentence = 400;
@@ -63,7 +73,8 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     PHIAL_TRY(const int64_t passages, store.count_passages_with(word.text));
     const auto total = static_cast<double>(totals.passages);
     const double weight = std::log(1 + (total + 1) / (static_cast<double>(passages) + 1));
-    evidence.question_words_.push_back({stem, weight, passages});
+    const std::string_view written = question.substr(word.span.start, word.span.size());
+    evidence.question_words_.push_back({stem, weight, passages, is_name(written, word.span.start == 0)});
   }
 
   std::vector<std::string> texts = {std::string(question)};

@@ -33,6 +33,7 @@ struct QuestionWord {
   std::string stem;
   double weight = 0;  // rarer in the library, larger
   int64_t passages = 0;
+  bool is_name = false;  // "PostgreSQL", "EAR99": a capital inside the question, or letters with digits
 };
 
 class Evidence {

@@ -1,0 +1,207 @@
+// Runs Phial's own retrieval and checks over judged sets, for bench/retrieval.py and bench/answers.py. One JSON object
+// a line on standard output.
+//
+//   rag_probe EMBEDDER LIBRARY index CORPUS.jsonl [whole]     fields _id, title, text; `whole`: one passage a document
+//   rag_probe EMBEDDER LIBRARY add READER FOLDER              as `phial add`
+//   rag_probe EMBEDDER LIBRARY search QUERIES.jsonl WEIGHT    {"_id", "documents": [[id, score], ...]}
+//   rag_probe EMBEDDER LIBRARY signs QUERIES.jsonl            what the judgment "is there an answer" sees
+//   rag_probe EMBEDDER LIBRARY evidence QUERIES.jsonl         sentences chosen for claims about known documents
+//   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/rag/answer.h"
+#include "phial/rag/ingest.h"
+#include "phial/rag/lexical.h"
+#include "phial/rag/quote.h"
+#include "phial/tokenizer/load.h"
+
+namespace {
+
+using namespace phial;
+
+template <class T>
+T need(Result<T> result) {
+  if (!result) {
+    std::fprintf(stderr, "rag_probe: %s\n", result.error().text().c_str());
+    std::exit(1);
+  }
+  return *std::move(result);
+}
+
+std::vector<Json> read_lines(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<Json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(need(parse_json(line)));
+  return lines;
+}
+
+std::string field(const Json& json, std::string_view key) {
+  const std::string* text = find_string(json, key);
+  return text == nullptr ? "" : *text;
+}
+
+std::string id_of(const Json& query) { return field(query, query.contains("_id") ? "_id" : "id"); }
+std::string question_of(const Json& query) {
+  return field(query, query.contains("text") && query.contains("_id") ? "text" : "question");
+}
+
+std::unique_ptr<rag::Embedder> open_embedder(const std::filesystem::path& folder, ThreadPool& pool) {
+  auto checkpoint = std::make_shared<const formats::Checkpoint>(need(formats::Checkpoint::open(folder)));
+  const auto side = [&](const char* name) { return need(parse_json(need(read_text_file(folder / name)))); };
+  const Json lengths = side("sentence_bert_config.json");
+  const Json pooling = side("1_Pooling/config.json");
+  const auto spec = need(spec::encoder_from_configs(checkpoint->metadata(), &lengths, &pooling));
+  auto encoder = need(model::TextEncoder::load(checkpoint, spec, model::Precision::kFast, pool));
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer = need(tokenizer::from_folder(folder));
+  return need(rag::EncoderEmbedder::make(std::move(encoder), tokenizer, folder.filename().string()));
+}
+
+void index_corpus(rag::Store& store, rag::Embedder& embedder, const std::string& corpus, bool whole) {
+  rag::ChunkOptions options;
+  options.max_tokens = embedder.max_tokens();
+  const rag::CountTokens count = [&](std::string_view text) { return embedder.count_tokens(text); };
+  struct Pending {
+    rag::FileRecord file;
+    formats::ExtractedDocument document;
+    std::vector<rag::Passage> passages;
+  };
+  std::vector<Pending> batch;
+  std::vector<std::string> texts;
+  const auto flush = [&] {
+    const auto vectors = need(embedder.embed(texts));
+    size_t at = 0;
+    for (const Pending& one : batch) {
+      const size_t floats = one.passages.size() * static_cast<size_t>(embedder.identity().dim);
+      need(store.put_document(one.file, one.document, one.passages, std::span(vectors).subspan(at, floats)));
+      at += floats;
+    }
+    batch.clear();
+    texts.clear();
+  };
+  for (const Json& line : read_lines(corpus)) {
+    Pending one;
+    one.file.path = id_of(line);
+    one.file.hash = "id:" + one.file.path;
+    if (need(store.find_content(one.file.hash)) != 0) continue;
+    one.document.title = field(line, "title");
+    one.document.text = field(line, "text");
+    // Cranfield's texts begin with their title.
+    if (one.document.text.starts_with(one.document.title)) one.document.title.clear();
+    if (whole) {
+      one.passages = {{0, one.document.text.size(), 0, "", one.document.title}};
+      texts.push_back((one.document.title.empty() ? "" : one.document.title + " ") + one.document.text);
+    } else {
+      one.passages = rag::chunk(one.document, options, count);
+      for (const auto& passage : one.passages) texts.push_back(rag::embedding_text(passage, one.document.text));
+    }
+    if (one.passages.empty()) continue;
+    batch.push_back(std::move(one));
+    if (texts.size() >= 64) flush();
+  }
+  if (!texts.empty()) flush();
+}
+
+void add_folder(rag::Store& store, rag::Embedder& embedder, const char* reader, const char* folder) {
+  rag::IngestOptions options;
+  options.reader.program = reader;
+  const std::filesystem::path path = folder;
+  const auto report = need(rag::ingest(store, embedder, std::span(&path, 1), options, nullptr));
+  for (const auto& problem : report.problems) std::fprintf(stderr, "%s\n", problem.message.c_str());
+}
+
+void search(rag::Store& store, rag::Embedder& embedder, const std::string& queries, float weight) {
+  rag::Retriever retriever(store, embedder);
+  rag::SearchOptions options{
+      .k = 300, .vector_weight = weight, .join_neighbours = false, .drop_duplicates = false, .filter = {}};
+  for (const Json& query : read_lines(queries)) {
+    const auto found = need(retriever.search(question_of(query), options));
+    Json documents = Json::array();
+    std::map<std::string, bool> seen;
+    for (const auto& hit : found.hits) {
+      if (seen.emplace(hit.path, true).second) documents.push_back({hit.path, hit.score});
+    }
+    std::puts(dump_json({{"_id", id_of(query)}, {"documents", documents}, {"ms", found.milliseconds}}).c_str());
+  }
+}
+
+void signs(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
+  rag::Retriever retriever(store, embedder);
+  for (const Json& query : read_lines(queries)) {
+    const std::string question = question_of(query);
+    const auto found = need(retriever.search(question, {}));
+    const auto evidence = need(rag::Evidence::make(question, found.hits, store, embedder, 5));
+    const auto seen = rag::signs_of(evidence, found.hits);
+    Json texts = Json::array();
+    for (const auto& hit : found.hits) texts.push_back({{"path", hit.path}, {"text", hit.passage.text}});
+    std::puts(dump_json({{"_id", id_of(query)},
+                         {"signs", rag::to_json(seen)},
+                         {"confidence", rag::confidence(seen)},
+                         {"hits", texts}})
+                  .c_str());
+  }
+}
+
+// For each claim and each document that was judged for it: which of the document's sentences the citation check names.
+void evidence(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
+  for (const Json& query : read_lines(queries)) {
+    const Json* judged = find_member(query, "evidence");
+    if (judged == nullptr) continue;
+    const std::string claim = question_of(query);
+    for (const auto& [document, unused] : judged->items()) {
+      const auto file = need(store.file(document));
+      if (!file) continue;
+      std::vector<rag::Hit> hits;
+      for (auto& passage : need(store.passages_of(file->content_id))) {
+        rag::Hit hit;
+        hit.passage = std::move(passage);
+        hit.path = document;
+        hits.push_back(std::move(hit));
+      }
+      const auto made = need(rag::Evidence::make(claim, hits, store, embedder, hits.size()));
+      const rag::CitationCheck check(made, embedder);
+      Json sentences = Json::array();
+      for (const auto& ranked : need(check.rank_sentences(claim))) {
+        const auto& sentence = made.sentences()[ranked.sentence];
+        const uint64_t base = hits[sentence.hit].passage.start;
+        sentences.push_back(
+            {base + sentence.span.start, base + sentence.span.end, ranked.score, ranked.words, ranked.cosine});
+      }
+      std::puts(dump_json({{"_id", id_of(query)}, {"document", document}, {"sentences", sentences}}).c_str());
+    }
+  }
+}
+
+void ask(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
+  rag::Answerer answerer(store, embedder, nullptr);
+  for (const Json& query : read_lines(queries)) {
+    Json json = rag::to_json(need(answerer.answer(question_of(query), {}, {}, nullptr)));
+    json["_id"] = id_of(query);
+    std::puts(dump_json(json).c_str());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 5) {
+    std::fprintf(stderr, "usage: rag_probe EMBEDDER LIBRARY index|add|search|signs|evidence|ask ARGUMENTS\n");
+    return 2;
+  }
+  const std::string command = argv[3];
+  ThreadPool pool(usable_cores());
+  const auto embedder = open_embedder(argv[1], pool);
+  const auto store = need(rag::Store::open(argv[2], embedder->identity()));
+  if (command == "index") index_corpus(*store, *embedder, argv[4], argc > 5);
+  if (command == "add" && argc > 5) add_folder(*store, *embedder, argv[4], argv[5]);
+  if (command == "search" && argc > 5) search(*store, *embedder, argv[4], std::strtof(argv[5], nullptr));
+  if (command == "signs") signs(*store, *embedder, argv[4]);
+  if (command == "evidence") evidence(*store, *embedder, argv[4]);
+  if (command == "ask") ask(*store, *embedder, argv[4]);
+  return 0;
+}

@@ -1,0 +1,159 @@
+#include "phial/rag/chunk.h"
+
+#include <gmock/gmock.h>
+
+#include "phial/base/random.h"
+#include "phial/base/utf8.h"
+#include "phial/rag/lexical.h"
+
+namespace phial::rag {
+namespace {
+
+using formats::BlockKind;
+using formats::ExtractedDocument;
+
+int count_words(std::string_view text) { return static_cast<int>(words_of(text).size()); }
+
+class Builder {
+ public:
+  Builder& add(BlockKind kind, const std::string& text, int level = 0, int page = 0) {
+    if (!document_.text.empty()) document_.text += "\n\n";
+    const uint64_t start = document_.text.size();
+    document_.text += text;
+    document_.blocks.push_back({kind, level, page, start, document_.text.size()});
+    return *this;
+  }
+  ExtractedDocument document_;
+};
+
+std::string text_of(const ExtractedDocument& document, const Passage& passage) {
+  return document.text.substr(passage.start, passage.end - passage.start);
+}
+
+// What holds for the passages of every document.
+void expect_sound(const ExtractedDocument& document, const std::vector<Passage>& passages,
+                  const ChunkOptions& options) {
+  uint64_t last = 0;
+  for (const Passage& passage : passages) {
+    ASSERT_LE(last, passage.start);
+    ASSERT_LT(passage.start, passage.end);
+    ASSERT_LE(passage.end, document.text.size());
+    // Between passages only white space is left out.
+    EXPECT_EQ(document.text.substr(last, passage.start - last).find_first_not_of(" \n\t"), std::string::npos);
+    const std::string text = text_of(document, passage);
+    EXPECT_EQ(is_valid_utf8(text), is_valid_utf8(document.text));
+    EXPECT_LE(count_words(embedding_text(passage, document.text)), options.max_tokens);
+    EXPECT_LE(text.size(), options.max_passage_bytes + 64);
+    last = passage.end;
+  }
+  EXPECT_EQ(document.text.substr(last).find_first_not_of(" \n\t"), std::string::npos);
+}
+
+TEST(Chunk, HeadingsArePathAndContext) {
+  Builder builder;
+  builder.add(BlockKind::kHeading, "Guide", 1)
+      .add(BlockKind::kHeading, "Install", 2)
+      .add(BlockKind::kParagraph, "Run the installer. Then restart.")
+      .add(BlockKind::kHeading, "Use", 2)
+      .add(BlockKind::kParagraph, "Press the button.");
+  const auto passages = chunk(builder.document_, {}, count_words);
+  ASSERT_EQ(passages.size(), 2U);
+  EXPECT_EQ(passages[0].heading, "Guide > Install");
+  EXPECT_EQ(text_of(builder.document_, passages[0]), "Guide\n\nInstall\n\nRun the installer. Then restart.");
+  EXPECT_EQ(passages[0].context, "");
+  EXPECT_EQ(passages[1].heading, "Guide > Use");
+  EXPECT_EQ(passages[1].context, "Guide");
+  expect_sound(builder.document_, passages, {});
+}
+
+TEST(Chunk, LongSectionIsCutBetweenSentencesIntoEvenParts) {
+  Builder builder;
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "This is sentence number " + std::to_string(i) + " of the text. ";
+  builder.add(BlockKind::kHeading, "Long", 1).add(BlockKind::kParagraph, text);
+  const ChunkOptions options{.max_tokens = 200, .max_context_tokens = 20, .max_passage_bytes = 4096};
+  const auto passages = chunk(builder.document_, options, count_words);
+  expect_sound(builder.document_, passages, options);
+  ASSERT_GE(passages.size(), 4U);
+  for (const Passage& passage : passages) {
+    EXPECT_TRUE(text_of(builder.document_, passage).ends_with("text."));
+    EXPECT_GT(count_words(text_of(builder.document_, passage)), 100);
+    EXPECT_EQ(passage.heading, "Long");
+  }
+  EXPECT_EQ(passages[1].context, "Long");
+}
+
+TEST(Chunk, TableRowsKeepTheirHeader) {
+  Builder builder;
+  std::string table = "Name\tColour\tWeight";
+  for (int i = 0; i < 200; ++i) table += "\nThing" + std::to_string(i) + "\tred\t" + std::to_string(i);
+  builder.add(BlockKind::kTable, table);
+  const ChunkOptions options{.max_tokens = 100, .max_context_tokens = 20, .max_passage_bytes = 4096};
+  const auto passages = chunk(builder.document_, options, count_words);
+  expect_sound(builder.document_, passages, options);
+  ASSERT_GT(passages.size(), 3U);
+  for (size_t i = 1; i < passages.size(); ++i) EXPECT_EQ(passages[i].context, "Name\tColour\tWeight");
+  for (const Passage& passage : passages)
+    EXPECT_EQ(text_of(builder.document_, passage).back(), text_of(builder.document_, passage).back());
+}
+
+TEST(Chunk, TextWithoutSpacesOrStructureIsCutAtCharacters) {
+  const ChunkOptions options{.max_tokens = 120, .max_context_tokens = 20, .max_passage_bytes = 2000};
+  std::string chinese;
+  for (int i = 0; i < 800; ++i) chinese += i % 40 == 39 ? "。" : "数据库文件";
+  std::string endless(100000, 'x');
+  std::string spaces(100000, ' ');
+  std::string japanese;
+  for (int i = 0; i < 3000; ++i) japanese += "データ";
+  for (const std::string& text :
+       {chinese, endless, spaces + "end", japanese, std::string("\xff\xfe\x80").append(5000, '\x80')}) {
+    ExtractedDocument document;
+    document.text = text;
+    const auto passages = chunk(document, options, count_words);
+    EXPECT_FALSE(passages.empty());
+    expect_sound(document, passages, options);
+  }
+}
+
+TEST(Chunk, EmptyDocumentsHaveNoPassages) {
+  EXPECT_TRUE(chunk({}, {}, count_words).empty());
+  ExtractedDocument blank;
+  blank.text = " \n\n\t ";
+  EXPECT_TRUE(chunk(blank, {}, count_words).empty());
+}
+
+TEST(Chunk, AnyDocumentIsCoveredExactly) {
+  Random random(3);
+  const std::string parts[] = {"word ",  "Sentence one. ",           "数据", "\n", "e.g. this ", "ÄÖÜ ",
+                               "1,024 ", "https://example.org/a/b ", "!? "};
+  const ChunkOptions options{.max_tokens = 80, .max_context_tokens = 16, .max_passage_bytes = 600};
+  for (int round = 0; round < 200; ++round) {
+    Builder builder;
+    const int blocks = 1 + static_cast<int>(random.below(12));
+    for (int b = 0; b < blocks; ++b) {
+      std::string text = "T";
+      for (uint64_t i = random.below(120); i > 0; --i) text += parts[random.below(std::size(parts))];
+      while (text.ends_with(' ') || text.ends_with('\n')) text.pop_back();
+      const auto kind = static_cast<BlockKind>(random.below(5));
+      if (kind == BlockKind::kHeading) text = text.substr(0, utf8_floor(text, std::min<size_t>(60, text.size())));
+      while (text.ends_with(' ') || text.ends_with('\n')) text.pop_back();
+      builder.add(kind, text, kind == BlockKind::kHeading ? 1 + static_cast<int>(random.below(6)) : 0);
+    }
+    expect_sound(builder.document_, chunk(builder.document_, options, count_words), options);
+  }
+}
+
+TEST(Sentences, EndAtStopsInAnyScriptButNotAfterAbbreviations) {
+  const auto texts = [](std::string_view text) {
+    std::vector<std::string> found;
+    for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
+    return found;
+  };
+  EXPECT_THAT(texts("One here. Two,\nwrapped. See Fig. 3 for it. Three!"),
+              testing::ElementsAre("One here.", "Two,\nwrapped.", "See Fig. 3 for it.", "Three!"));
+  EXPECT_THAT(texts("今日は雨です。明日は晴れます。"), testing::ElementsAre("今日は雨です。", "明日は晴れます。"));
+  EXPECT_THAT(texts("  "), testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace phial::rag

@@ -1,0 +1,266 @@
+#include "phial/rag/store.h"
+
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <thread>
+
+#include "phial/base/random.h"
+#include "phial/rag/lexical.h"
+#include "phial/rag/retrieve.h"
+#include "phial/rag/testing.h"
+
+namespace phial::rag {
+namespace {
+
+using testing::HasSubstr;
+
+formats::ExtractedDocument document_of(const std::string& text) {
+  formats::ExtractedDocument document;
+  document.format = "text";
+  document.text = text;
+  return document;
+}
+
+// One document of a few passages under `name`.
+Status put(Store& store, Embedder& embedder, const std::string& name, const std::string& text) {
+  const auto document = document_of(text);
+  const auto passages = chunk(document, {.max_tokens = 60, .max_context_tokens = 10, .max_passage_bytes = 400},
+                              [&](std::string_view part) { return embedder.count_tokens(part); });
+  std::vector<std::string> texts;
+  for (const Passage& passage : passages) texts.push_back(embedding_text(passage, document.text));
+  PHIAL_TRY(const auto vectors, embedder.embed(texts));
+  return store.put_document(
+      {.path = name, .size = 1, .mtime_ns = 1, .hash = "hash of " + text, .content_id = 0, .error = {}, .remedy = {}},
+      document, passages, vectors);
+}
+
+std::string long_text(int number) {
+  std::string text;
+  for (int i = 0; i < 30; ++i)
+    text += "Document " + std::to_string(number) + " has a sentence " + std::to_string(i) + ". ";
+  return text;
+}
+
+// Every document that is in the library is there with all its passages, words and vectors.
+void expect_whole(Store& store, FakeEmbedder& embedder) {
+  const auto files = store.files();
+  ASSERT_EQ(error_of(files), "");
+  for (const FileRecord& file : *files) {
+    const auto passages = store.passages_of(file.content_id);
+    ASSERT_EQ(error_of(passages), "");
+    std::string joined;
+    for (const StoredPassage& passage : *passages) joined += passage.text + passage.gap;
+    EXPECT_EQ("hash of " + joined + " ", file.hash);
+  }
+  VectorIndex index;
+  ASSERT_EQ(error_of(index.refresh(store)), "");
+  EXPECT_EQ(static_cast<int64_t>(index.size()), store.totals()->passages);
+  Retriever retriever(store, embedder);
+  EXPECT_EQ(error_of(retriever.search("document sentence", {})), "");
+}
+
+TEST(Store, KillDuringWritesLosesNothingThatWasDoneAndBreaksNothing) {
+  TempFolder folder;
+  FakeEmbedder embedder;
+  const auto path = folder / "library.db";
+  Random random(7);
+  int64_t before = 0;
+  for (int round = 0; round < 12; ++round) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      close(ends[0]);
+      FakeEmbedder own;
+      auto store = Store::open(path, own.identity());
+      for (int i = 0; store && i < 100000; ++i) {
+        if (!put(**store, own, std::to_string(round) + "/" + std::to_string(i), long_text(round * 100000 + i))) break;
+        // The parent knows that this one was promised.
+        if (write(ends[1], "x", 1) != 1) break;
+      }
+      _exit(1);
+    }
+    close(ends[1]);
+    usleep(static_cast<useconds_t>(20000 + random.below(60000)));
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    int64_t promised = 0;
+    for (char byte = 0; read(ends[0], &byte, 1) == 1;) ++promised;
+    close(ends[0]);
+    auto store = Store::open(path, embedder.identity());
+    ASSERT_EQ(error_of(store), "");
+    const int64_t now = (*store)->totals()->files;
+    EXPECT_GE(now, before + promised);
+    expect_whole(**store, embedder);
+    before = now;
+  }
+  EXPECT_GT(before, 0);
+}
+
+TEST(Store, TwoProcessesWriteAtOnceAndBothSucceed) {
+  TempFolder folder;
+  const auto path = folder / "library.db";
+  constexpr int kDocuments = 25;
+  std::vector<pid_t> children;
+  for (int process = 0; process < 3; ++process) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      FakeEmbedder own;
+      auto store = Store::open(path, own.identity());
+      bool good = store.has_value();
+      for (int i = 0; good && i < kDocuments; ++i) {
+        // Names differ, texts are the same: the second to come finds the document there.
+        good = put(**store, own, std::to_string(process) + "-" + std::to_string(i), long_text(i)).has_value();
+      }
+      _exit(good ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  FakeEmbedder embedder;
+  const auto store = Store::open(path, embedder.identity());
+  ASSERT_EQ(error_of(store), "");
+  EXPECT_EQ((*store)->totals()->files, 3 * kDocuments);
+  EXPECT_EQ((*store)->totals()->documents, kDocuments);
+  expect_whole(**store, embedder);
+}
+
+TEST(Store, FullDiskIsACleanErrorAndWhatWasThereStays) {
+  TempFolder folder;
+  const auto path = folder / "library.db";
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{.rlim_cur = 300 << 10, .rlim_max = 300 << 10};
+    setrlimit(RLIMIT_FSIZE, &small);
+    FakeEmbedder own;
+    auto store = Store::open(path, own.identity());
+    int put_count = 0;
+    Status status = ok();
+    for (; store && status && put_count < 5000; ++put_count)
+      status = put(**store, own, std::to_string(put_count), long_text(put_count));
+    const bool clean =
+        !status && status.error().code == Code::kIo && status.error().message.find("library.db") != std::string::npos;
+    _exit(clean && put_count > 1 ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  FakeEmbedder embedder;
+  auto store = Store::open(path, embedder.identity());
+  ASSERT_EQ(error_of(store), "");
+  EXPECT_GT((*store)->totals()->files, 0);
+  expect_whole(**store, embedder);
+  EXPECT_EQ(error_of(put(**store, embedder, "after", long_text(9999))), "");
+}
+
+TEST(Store, OtherEmbedderOtherSchemaAndForeignFilesAreRefusedWithTheRemedy) {
+  TempFolder folder;
+  FakeEmbedder embedder(64, "first");
+  ASSERT_TRUE(Store::open(folder / "library.db", embedder.identity()));
+  const auto other = Store::open(folder / "library.db", {"second", 64});
+  ASSERT_FALSE(other);
+  EXPECT_THAT(other.error().message, HasSubstr("first"));
+  EXPECT_FALSE(other.error().remedy.empty());
+
+  write_file(folder / "text.db", std::string(5000, 'x'));
+  const auto text = Store::open(folder / "text.db", embedder.identity());
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().code, Code::kCorrupt);
+  EXPECT_THAT(text.error().message, HasSubstr("text.db"));
+
+  const auto none = Store::open_existing(folder / "none.db");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, Code::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(folder / "none.db"));
+}
+
+TEST(Store, DamagedFileIsAnErrorThatNamesItNeverACrash) {
+  TempFolder folder;
+  FakeEmbedder embedder;
+  {
+    auto store = Store::open(folder / "library.db", embedder.identity());
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(put(**store, embedder, std::to_string(i), long_text(i)));
+  }
+  const auto size = std::filesystem::file_size(folder / "library.db");
+  Random random(11);
+  int refused = 0;
+  for (int round = 0; round < 30; ++round) {
+    std::filesystem::copy_file(folder / "library.db", folder / "broken.db",
+                               std::filesystem::copy_options::overwrite_existing);
+    {
+      std::fstream file(folder / "broken.db", std::ios::in | std::ios::out | std::ios::binary);
+      for (int i = 0; i < 40; ++i) {
+        file.seekp(static_cast<std::streamoff>(random.below(size)));
+        file.put(static_cast<char>(random.below(256)));
+      }
+    }
+    auto store = Store::open(folder / "broken.db", embedder.identity());
+    if (!store) {
+      ++refused;
+      continue;
+    }
+    Retriever retriever(**store, embedder);
+    const auto found = retriever.search("document sentence 7", {});
+    if (!found) {
+      ++refused;
+      EXPECT_THAT(found.error().message, HasSubstr("broken.db"));
+    }
+    static_cast<void>((*store)->files());
+  }
+  EXPECT_GT(refused, 0);
+}
+
+TEST(Store, QuestionsCannotReachSqlOrTheQueryLanguage) {
+  TempFolder folder;
+  FakeEmbedder embedder;
+  auto store = Store::open(folder / "library.db", embedder.identity());
+  ASSERT_TRUE(put(**store, embedder, "a", "The kettle boils water AND the oven bakes bread. "));
+  Retriever retriever(**store, embedder);
+  for (const std::string& question :
+       {std::string("\"; DROP TABLE files; --"), std::string("kettle\" OR \"x"), std::string("NEAR(kettle oven, 2)"),
+        std::string("context : kettle"), std::string("kettle*"), std::string("^kettle - {a b} : oven"),
+        std::string("'''\"\"\""), std::string("ke\0ttle", 7), std::string("\xff\xfe kettle \xc3"),
+        std::string(100000, 'a'), std::string(), std::string("()"), std::string("AND OR NOT"),
+        std::string("%_?1 @x :y $z")}) {
+    EXPECT_EQ(error_of(retriever.search(question, {})), "") << question.substr(0, 40);
+  }
+  EXPECT_EQ((*store)->totals()->files, 1);
+}
+
+TEST(Store, WordBoxesOfASpanComeBack) {
+  TempFolder folder;
+  FakeEmbedder embedder;
+  auto store = Store::open(folder / "library.db", embedder.identity());
+  auto document = document_of("one two three");
+  document.words = {{0, 3, 1, 10, 20, 30.5F, 40}, {4, 7, 1, 35, 20, 50, 40}, {8, 13, 2, 10, 20, 60, 40}};
+  const std::vector<Passage> passages = {{0, 13, 1, "", ""}};
+  const std::vector<float> vectors(64, 0.125F);
+  ASSERT_TRUE((*store)->put_document(
+      {.path = "p", .size = 1, .mtime_ns = 1, .hash = "h", .content_id = 0, .error = {}, .remedy = {}}, document,
+      passages, vectors));
+  const auto boxes = (*store)->boxes(1, 4, 9);
+  ASSERT_EQ(boxes->size(), 2U);
+  EXPECT_EQ((*boxes)[1].page, 2);
+  EXPECT_EQ((*boxes)[1].start, 8U);
+  EXPECT_FLOAT_EQ((*(*store)->boxes(1, 0, 1))[0].right, 30.5F);
+}
+
+TEST(Store, LibraryNamesAreWordsNotPaths) {
+  EXPECT_TRUE(library_path("/home", "my notes-2"));
+  for (const char* name : {"", "../x", "a/b", ".hidden", "-x", "a\nb"})
+    EXPECT_FALSE(library_path("/home", name)) << name;
+}
+
+}  // namespace
+}  // namespace phial::rag
