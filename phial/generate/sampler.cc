@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <string>
 
@@ -10,8 +11,12 @@ namespace {
 
 constexpr size_t kPenaltyWindow = 64;
 
+// What is no number (a damaged model's logits) is never likely.
+float comparable(float logit) { return std::isnan(logit) ? -std::numeric_limits<float>::infinity() : logit; }
+
 int32_t largest(std::span<const float> logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  const auto less = [](float a, float b) { return comparable(a) < comparable(b); };
+  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end(), less) - logits.begin());
 }
 
 Error out_of_place(const char* option, double found, const char* wanted) {
@@ -60,8 +65,10 @@ int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
 
   candidates_.clear();
   for (size_t id = 0; id < logits.size(); ++id) {
-    candidates_.push_back({static_cast<int32_t>(id), logits[id] / options_.temperature, 0});
+    const float logit = logits[id] / options_.temperature;
+    if (std::isfinite(logit)) candidates_.push_back({static_cast<int32_t>(id), logit, 0});
   }
+  if (candidates_.empty()) return largest(logits);
   keep_candidates();
   const double total = std::accumulate(candidates_.begin(), candidates_.end(), 0.0,
                                        [](double sum, const Candidate& c) { return sum + c.weight; });
@@ -111,7 +118,8 @@ TokenLogprob logprobs_of(std::span<const float> logits, int32_t id, int n_best) 
   const size_t kept = std::min(order.size(), static_cast<size_t>(std::max(n_best, 0)));
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
                     [&](int32_t a, int32_t b) {
-                      const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
+                      const float x = comparable(logits[static_cast<size_t>(a)]);
+                      const float y = comparable(logits[static_cast<size_t>(b)]);
                       return x != y ? x > y : a < b;
                     });
   for (size_t i = 0; i < kept; ++i) result.best.emplace_back(order[i], logprob(order[i]));

@@ -25,7 +25,7 @@ class Sampler {
   // Promise: validate(options) is ok.
   explicit Sampler(const SamplingOptions& options) : options_(options), random_(options.seed) {}
 
-  // logits: [V], at least one finite; `history`: all tokens so far, oldest first.
+  // logits: [V]; what is not finite is never drawn while something is. `history`: all tokens so far, oldest first.
   int32_t sample(std::span<const float> logits, std::span<const int32_t> history);
 
  private:

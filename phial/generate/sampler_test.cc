@@ -89,6 +89,20 @@ TEST(Sampler, OptionsThatMakeNoSenseAreNamed) {
   EXPECT_FALSE(validate({.repeat_penalty = 0}));
 }
 
+TEST(Sampler, WhatIsNoNumberIsNeverDrawn) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  std::vector<float> logits(100, nan);
+  logits[40] = 1;
+  logits[60] = 0.5F;
+  logits[70] = -infinity;
+  EXPECT_EQ(Sampler(SamplingOptions{}).sample(logits, {}), 40);
+  const auto share = shares({.temperature = 1, .top_k = 50, .top_p = 0.99F, .repeat_penalty = 1.1F, .seed = 2}, logits);
+  EXPECT_EQ(share.size(), 2U);
+  EXPECT_EQ(logprobs_of(logits, 40, 2).best[1].first, 60);
+  const std::vector<float> none(10, nan);
+  EXPECT_EQ(Sampler({.temperature = 1}).sample(none, {}), 0);
+}
+
 TEST(Logprobs, AreThoseOfTheSoftmax) {
   const std::vector<float> logits = {1000, 1001, 999};
   const TokenLogprob result = logprobs_of(logits, 0, 2);
