@@ -29,7 +29,7 @@ demo: setup models
 	@scripts/demo
 
 test: build models
-	@ctest --preset $(PRESET)
+	@ctest --preset $(PRESET) -j$$(nproc)
 
 bench: setup models
 	@scripts/build release phial phial-reader

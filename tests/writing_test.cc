@@ -149,7 +149,7 @@ TEST(Chat, AnswersLinesFromStandardInputAndKeepsTheConversation) {
   const Home home;
   if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
   const Finished finished =
-      home.run({"chat", "--json", "--greedy", "-n", "12", "--quiet"},
+      home.run({"chat", "--json", "--greedy", "--precision", "exact", "-n", "12", "--quiet"},
                {.input = "What is the capital of France?\nAnd of \\\nItaly?\n/quit\nnot asked\n"});
   ASSERT_EQ(finished.status, 0) << finished.err;
   EXPECT_EQ(std::ranges::count(finished.out, '\n'), 2);
@@ -163,7 +163,7 @@ TEST(Chat, AnswersLinesFromStandardInputAndKeepsTheConversation) {
 TEST(Chat, CommandsAreAnsweredAndUnknownOnesNamed) {
   const Home home;
   const auto file = (home.path() / "talk.txt").string();
-  const Finished finished = home.run({"chat", "--model", kModel, "-n", "2", "--context", "200"},
+  const Finished finished = home.run({"chat", "--model", kModel, "-n", "2", "--context", "128"},
                                      {.input = "/help\n/sistem x\n/undo\n/save " + file + "\n"});
   EXPECT_EQ(finished.status, 0) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("/new"));

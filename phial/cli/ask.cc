@@ -61,7 +61,7 @@ struct Ask : Command {
     }
     console.write("\n");
     if (!answer.citations.empty()) {
-      console.write((answer.answerable ? "\n" : "\nNearest passages:\n") + citations_text(answer));
+      console.write("\n" + citations_text(answer));
     }
     if (explained) console.note(dump_json(answer.explanation));
     console.log()(Severity::kDetail, std::string(answer.mode == rag::AnswerMode::kGenerated ? "generated" : "quoted") +

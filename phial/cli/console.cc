@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <utility>
 
 #include "phial/base/utf8.h"
 
@@ -117,6 +119,20 @@ std::string one_line(std::string_view text) {
   }
   while (!out.empty() && out.back() == ' ') out.pop_back();
   return out;
+}
+
+std::string shown_path(std::string_view path) {
+  std::error_code error;
+  const std::filesystem::path here = std::filesystem::current_path(error);
+  const char* home = std::getenv("HOME");
+  std::string shown(path);
+  for (const auto& [folder, instead] :
+       {std::pair<std::string, std::string>{error ? "" : here.string(), ""}, {home == nullptr ? "" : home, "~/"}}) {
+    if (folder.size() < 2 || !path.starts_with(folder + "/")) continue;
+    shown = instead + std::string(path.substr(folder.size() + 1));
+    break;
+  }
+  return one_line(shown);
 }
 
 }  // namespace phial::cli

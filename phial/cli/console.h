@@ -61,4 +61,7 @@ class Console {
 // `text` on one line and without control characters: nothing that a file's name or content can draw on a terminal.
 std::string one_line(std::string_view text);
 
+// A path as a person would type it here: relative below this folder, ~ below their home. On one line.
+std::string shown_path(std::string_view path);
+
 }  // namespace phial::cli

@@ -70,7 +70,7 @@ Result<Grounding> Grounding::open(const GroundingFlags& flags, const ComputeFlag
 std::string citations_text(const rag::Answer& answer) {
   std::string text;
   for (const rag::Citation& citation : answer.citations) {
-    text += "[" + std::to_string(citation.n) + "] " + one_line(citation.path);
+    text += "[" + std::to_string(citation.n) + "] " + shown_path(citation.path);
     if (citation.page > 0) text += ", page " + std::to_string(citation.page);
     if (!citation.heading.empty()) text += ", " + one_line(citation.heading);
     // The sentence that carries the answer, where the check named one; else the passage's beginning.

@@ -189,7 +189,7 @@ struct LibrarySearch : Command {
   static std::string hit_text(const rag::Hit& hit, size_t n) {
     char score[16];
     std::snprintf(score, sizeof score, "%.2f", hit.score);
-    std::string text = "[" + std::to_string(n) + "] " + one_line(hit.path);
+    std::string text = "[" + std::to_string(n) + "] " + shown_path(hit.path);
     if (hit.passage.page > 0) text += ", page " + std::to_string(hit.passage.page);
     if (!hit.passage.heading.empty()) text += ", " + one_line(hit.passage.heading);
     return text + "  (" + score + ")\n    " + one_line(hit.passage.text) + "\n";
