@@ -106,11 +106,14 @@ std::string bash_script(std::span<const Verb> table) {
          "}\ncomplete -o filenames -F _phial phial\n";
 }
 
+// zsh runs bash's function through its own compatibility layer: at once when the file is autoloaded as _phial, from
+// the next time on when it is sourced.
 std::string zsh_script(std::span<const Verb> table) {
-  // zsh runs bash's function through its own compatibility layer.
   return "#compdef phial\n# phial(1) completion for zsh; made by 'phial completions zsh'\n"
          "autoload -U +X bashcompinit && bashcompinit\n_phial_bash() {\n" +
-         bash_body(table) + "}\ncomplete -o filenames -F _phial_bash phial\n";
+         bash_body(table) +
+         "}\nif [ \"$funcstack[1]\" = _phial ]; then\n  _bash_complete -o filenames -F _phial_bash\nelse\n"
+         "  complete -o filenames -F _phial_bash phial\nfi\n";
 }
 
 std::string fish_script(std::span<const Verb> table) {

@@ -14,7 +14,8 @@ constexpr size_t kLinesAtOnce = 64;
 struct Embed : Command {
   std::optional<std::string> model, out;
   TextInput input;
-  ComputeFlags compute;
+  // Vectors that leave the program are compared with those of others: exact unless asked otherwise.
+  ComputeFlags compute{.precision = "exact"};
 
   void describe(Flags& flags) override {
     flags.add("-m,--model", &model, "M", "a Hugging Face folder of a BERT-like model, or a known name")

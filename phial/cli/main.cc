@@ -29,8 +29,16 @@ struct CompletionsCommand : Command {
 
 struct ManCommand : Command {
   std::vector<std::string> words;
-  void describe(Flags& flags) override { flags.argument("COMMAND", &words, "the command; none: phial itself"); }
+  bool list = false;
+  void describe(Flags& flags) override {
+    flags.argument("COMMAND", &words, "the command; none: phial itself");
+    flags.add("--list", list, "the commands that have a page, one a line");
+  }
   Status run(Console& console) override {
+    if (list) {
+      for (const auto& [name, verb] : runnable_verbs(table())) console.write(name + "\n");
+      return ok();
+    }
     std::string path;
     for (const std::string& word : words) path += (path.empty() ? "" : " ") + word;
     if (path.empty()) {
