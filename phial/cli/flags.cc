@@ -153,6 +153,25 @@ Flag& Flags::argument(std::string_view placeholder, FlagTarget into, std::string
   return add("", into, placeholder, help);
 }
 
+namespace {
+
+// "--docs A B 'a question' --json": an option that takes several words has swallowed the one that `positional` needs.
+// Moves the last of them over, unless an option's name stands right before it.
+void give_back_swallowed(const Flags& flags, size_t positional, std::span<const std::string> words,
+                         std::vector<std::vector<std::string>>& collected) {
+  for (size_t i = 0; i < flags.all().size(); ++i) {
+    const Flag& flag = flags.all()[i];
+    if (flag.is_positional() || !flag.is_repeated() || flag.takes_one || collected[i].size() < 2) continue;
+    const auto last = std::find(words.rbegin(), words.rend(), collected[i].back());
+    if (last == words.rend() || std::next(last) == words.rend() || std::next(last)->starts_with('-')) continue;
+    collected[positional].push_back(std::move(collected[i].back()));
+    collected[i].pop_back();
+    return;
+  }
+}
+
+}  // namespace
+
 Result<Parsed> parse(std::string_view command, const Flags& flags, std::span<const std::string> words) {
   Parsed parsed;
   CLI::App app("", std::string(command));
@@ -176,7 +195,6 @@ Result<Parsed> parse(std::string_view command, const Flags& flags, std::span<con
       option->allow_extra_args(flag.is_repeated() && !flag.takes_one);
       option->expected(1, flag.is_repeated() ? CLI::detail::expected_max_vector_size : 1);
       if (!flag.is_repeated()) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-      if (flag.is_positional() && flag.required) option->required();
     }
     options.push_back(option);
   }
@@ -189,15 +207,6 @@ Result<Parsed> parse(std::string_view command, const Flags& flags, std::span<con
       if (word == "--help" || word == "-h") return Parsed{true};
     }
     app.parse(std::move(reversed));
-  } catch (const CLI::RequiredError&) {
-    for (size_t i = 0; i < options.size(); ++i) {
-      const Flag& flag = flags.all()[i];
-      if (flag.is_positional() && flag.required && options[i]->count() == 0) {
-        return Error{Code::kInvalid, "'phial " + std::string(command) + "' needs " + flag.placeholder,
-                     "'phial " + std::string(command) + " --help' has an example"};
-      }
-    }
-    return Error{Code::kInvalid, "something is missing", "'phial " + std::string(command) + " --help' has an example"};
   } catch (const CLI::ParseError& error) {
     return usage_error(command, flags, error, {});
   }
@@ -209,7 +218,13 @@ Result<Parsed> parse(std::string_view command, const Flags& flags, std::span<con
 
   for (size_t i = 0; i < options.size(); ++i) {
     const Flag& flag = flags.all()[i];
-    if (options[i]->count() == 0) {
+    if (flag.is_positional() && flag.required && collected[i].empty()) {
+      give_back_swallowed(flags, i, words, collected);
+    }
+  }
+  for (size_t i = 0; i < options.size(); ++i) {
+    const Flag& flag = flags.all()[i];
+    if (options[i]->count() == 0 && collected[i].empty()) {
       if (flag.required) {
         return Error{Code::kInvalid, "'phial " + std::string(command) + "' needs " + flag.shown_name(),
                      "'phial " + std::string(command) + " --help' has an example"};

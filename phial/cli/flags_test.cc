@@ -115,6 +115,15 @@ TEST(Flags, AMisspeltFlagIsAnsweredWithTheNearestOne) {
   EXPECT_THAT(parsed.error().text(), HasSubstr("did you mean --greedy?"));
 }
 
+TEST(Flags, AnOptionOfSeveralWordsGivesTheQuestionBack) {
+  Asked asked;
+  ASSERT_TRUE(asked.parse({"--docs", "a", "b", "why?", "--greedy"}));
+  EXPECT_THAT(asked.docs, ElementsAre("a", "b"));
+  EXPECT_EQ(asked.question, "why?");
+  Asked without;
+  EXPECT_FALSE(without.parse({"--docs", "a", "--docs", "b", "--greedy"}));
+}
+
 TEST(Flags, WhatIsMissingIsNamed) {
   Asked asked;
   const auto parsed = asked.parse({"--greedy"});
