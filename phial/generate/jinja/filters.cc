@@ -186,7 +186,8 @@ Result<Value> map(Interpreter& interpreter, const Value& value, const Arguments&
     } else {
       Value result = field(item, attribute->text()->bytes);
       const Value* standard = arguments.find(1, "default");
-      mapped.push_back(result.is_undefined() && standard ? *standard : std::move(result));
+      if (result.is_undefined() && standard) result = *standard;
+      mapped.push_back(std::move(result));
     }
   }
   return make_list(std::move(mapped));

@@ -1,6 +1,7 @@
 // Values as JSON, the way Python's json.dumps() spaces and escapes it. What a message holds stays marked as such.
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "phial/base/utf8.h"
@@ -101,8 +102,10 @@ class Writer {
       members.emplace_back(std::move(name), &value);
     }
     if (style_.sort_keys) {
-      std::stable_sort(members.begin(), members.end(),
-                       [](const auto& a, const auto& b) { return a.first.bytes < b.first.bytes; });
+      // Equal names stay in the order of the dictionary, which the values' addresses have.
+      std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) {
+        return a.first.bytes != b.first.bytes ? a.first.bytes < b.first.bytes : std::less<>()(a.second, b.second);
+      });
     }
     return write_items("{", "}", members.size(), level, [&](size_t i) {
       write_string(members[i].first);

@@ -66,6 +66,7 @@ Result<Value> split_at_space(const Text& text, int64_t limit, bool from_right) {
   }
   if (from_right) std::reverse(parts.begin(), parts.end());
   std::vector<Value> items;
+  items.reserve(parts.size());
   for (const TextRange& part : parts) items.push_back(Value::of(text.part(part.start, part.end)));
   return make_list(std::move(items));
 }
