@@ -82,7 +82,7 @@ struct Chat : Command {
         if (const Status done = command(console, turn.text); !done) console.error(done.error());
         continue;
       }
-      const Status answered = answer(console, turn.text, engine, ground);
+      Status answered = answer(console, turn.text, engine, ground);
       if (!answered && !editor.is_interactive()) return answered;
       if (!answered) console.error(answered.error());
       if (console.stopped().stop_requested()) return ok();  // nobody takes the output any more

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 
@@ -42,7 +43,7 @@ std::optional<int64_t> day_start_ns(std::string_view text) {
 constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 
 std::string seconds_text(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const auto whole = std::llround(seconds);
   if (whole < 60) return std::to_string(whole) + " s";
   if (whole < 3600) return std::to_string(whole / 60) + " min " + std::to_string(whole % 60) + " s";
   return std::to_string(whole / 3600) + " h " + std::to_string(whole % 3600 / 60) + " min";
@@ -81,7 +82,7 @@ Result<rag::SearchFilter> FilterFlags::filter() const {
                    "write it as 2024-05-31"};
     }
     if (std::string_view(name) == "--since") {
-      filter.since_ns = *start;
+      filter.since_ns = start;
     } else {
       filter.until_ns = *start + kDayNs - 1;
     }

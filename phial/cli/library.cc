@@ -133,6 +133,7 @@ struct LibraryRemove : Command {
                      "'phial library show' lists its files"};
       }
       std::vector<std::string> gone;
+      gone.reserve(files.size());
       for (const rag::FileRecord& file : files) gone.push_back(file.path);
       if (is_root) PHIAL_CHECKED(store->remove_root(whole));
       PHIAL_CHECKED(store->remove_files(gone));

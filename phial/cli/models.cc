@@ -47,7 +47,9 @@ struct ModelsList : Command {
         std::string row = model.name;
         row.resize(width + 2, ' ');
         row += model.is_there ? bytes_text(model.bytes) : "its file is gone";
-        console.write(row + (use.empty() ? "" : "  default for " + use) + "\n");
+        if (!use.empty()) row.append("  default for ").append(use);
+        row += '\n';
+        console.write(row);
       }
     }
     return ok();
