@@ -53,9 +53,7 @@ struct Add : Command {
     return rag::watch(
         store, embedder, folders, options, [](const rag::IngestProgress&) {},
         [&](const rag::IngestReport& report) {
-          for (const auto& problem : report.problems) {
-            log(Severity::kWarning, "skipped " + problem.path + ": " + problem.message);
-          }
+          for (const auto& problem : report.problems) log(Severity::kWarning, problem_text(problem));
           tell(console, report);
         });
   }

@@ -1,4 +1,4 @@
-// Speed as the field measures it: `prompt` tokens fed at once, then single tokens, from a cache that already holds
+// Speed as the field measures it: single tokens, and `prompt` tokens fed at once, each from a cache that already holds
 // `depth` tokens. Sampling is not in it. Token ids are spread over the vocabulary; speed does not depend on them.
 #include <sys/resource.h>
 
@@ -84,8 +84,9 @@ struct Bench : Command {
     PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
     ThreadPool pool(compute.threads);
     PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(path));
-    const int total = depth + prompt + std::max(1, gen);
-    PHIAL_TRY(auto decoder, compute.load_decoder(path, total, pool, console.log()));
+    const int total = depth + std::max({prompt, gen, 1});
+    PHIAL_TRY(auto decoder,
+              compute.load_decoder(path, {.context_tokens = total, .beyond_context = true}, pool, console.log()));
     const Work work = work_of(checkpoint, decoder->spec());
     PHIAL_TRY(const Times times, measure(*decoder, total, console));
     const uint64_t peak_bytes = peak_memory_bytes();  // before the probes take memory of their own
@@ -95,7 +96,7 @@ struct Bench : Command {
 
     const double prefill_tps = times.prefill_ms > 0 ? prompt * 1000.0 / times.prefill_ms : 0;
     const double decode_tps = times.decode_ms > 0 ? gen * 1000.0 / times.decode_ms : 0;
-    const double kv_read = static_cast<double>(times.kv_bytes) * (depth + prompt + gen / 2.0) / std::max(1, total);
+    const double kv_read = static_cast<double>(times.kv_bytes) * (depth + gen / 2.0) / std::max(1, total);
     const double decode_gbps = decode_tps * (static_cast<double>(work.streamed_bytes) + kv_read) / 1e9;
     const double prefill_gops =
         times.prefill_ms > 0
@@ -144,32 +145,38 @@ struct Bench : Command {
 
     // Once through the code and the weights, so that neither is measured cold.
     PHIAL_CHECKED(decoder.forward(all.first(1), table, model::LogitsOf::kLast, cache, logits));
-    cache.truncate(0);
-    for (int at = 0; at < depth; at += kFillPiece) {
-      if (console.stopped().stop_requested()) return Error{Code::kCancelled, "stopped", ""};
-      console.progress("bench: filling the cache, " + std::to_string(at) + " of " + std::to_string(depth) + " tokens");
-      const auto count = static_cast<size_t>(std::min(kFillPiece, depth - at));
-      PHIAL_CHECKED(decoder.forward(all.first(count), table, model::LogitsOf::kNone, cache, logits));
-    }
-    console.clear_progress();
+    const auto hold_depth = [&]() -> Status {
+      if (cache.length() > depth) cache.truncate(depth);
+      while (cache.length() < depth) {
+        if (console.stopped().stop_requested()) return Error{Code::kCancelled, "stopped", ""};
+        console.progress("bench: filling the cache, " + std::to_string(cache.length()) + " of " +
+                         std::to_string(depth));
+        const auto count = static_cast<size_t>(std::min(kFillPiece, depth - cache.length()));
+        PHIAL_CHECKED(decoder.forward(all.first(count), table, model::LogitsOf::kNone, cache, logits));
+      }
+      console.clear_progress();
+      return ok();
+    };
 
     Times times;
     times.kv_bytes = cache.bytes();
-    if (prompt > 0) {
-      const auto start = Clock::now();
-      PHIAL_CHECKED(
-          decoder.forward(all.first(static_cast<size_t>(prompt)), table, model::LogitsOf::kLast, cache, logits));
-      times.prefill_ms = milliseconds_since(start);
-      times.first_token_ms = times.prefill_ms;
-    }
-    const auto start = Clock::now();
+    PHIAL_CHECKED(hold_depth());
+    auto start = Clock::now();
     for (int i = 0; i < gen; ++i) {
       if (console.stopped().stop_requested()) return Error{Code::kCancelled, "stopped", ""};
       PHIAL_CHECKED(decoder.forward(all.subspan(static_cast<size_t>(i) % all.size(), 1), table, model::LogitsOf::kLast,
                                     cache, logits));
-      if (i == 0 && prompt == 0) times.first_token_ms = milliseconds_since(start);
+      if (i == 0) times.first_token_ms = milliseconds_since(start);
     }
     times.decode_ms = milliseconds_since(start);
+    if (prompt == 0) return times;
+
+    PHIAL_CHECKED(hold_depth());
+    start = Clock::now();
+    PHIAL_CHECKED(
+        decoder.forward(all.first(static_cast<size_t>(prompt)), table, model::LogitsOf::kLast, cache, logits));
+    times.prefill_ms = milliseconds_since(start);
+    times.first_token_ms = times.prefill_ms;
     return times;
   }
 

@@ -21,26 +21,30 @@ model::Precision ComputeFlags::chosen_precision() const {
 LoadMode ComputeFlags::load_mode() const { return load == "map" ? LoadMode::kMap : LoadMode::kCopy; }
 
 Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::filesystem::path& path,
-                                                                   int context_tokens, ThreadPool& pool,
+                                                                   const LoadRequest& request, ThreadPool& pool,
                                                                    const Log& log) const {
   PHIAL_TRY(auto opened, formats::Checkpoint::open(path, load_mode()));
   const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
   PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint, window_extra));
-  if (context_tokens > spec.context) {
+  if (request.context_tokens > spec.context && !request.beyond_context) {
     return Error{Code::kOutOfRange,
-                 std::to_string(context_tokens) + " tokens exceed the context of " + std::to_string(spec.context) +
-                     " (" + path.string() + ")",
+                 std::to_string(request.context_tokens) + " tokens exceed the context of " +
+                     std::to_string(spec.context) + " (" + path.string() + ")",
                  "give fewer"};
   }
-  PHIAL_TRY(const model::MemoryPlan plan, model::Decoder::plan(*checkpoint, spec, chosen_precision(), context_tokens));
+  PHIAL_TRY(const model::MemoryPlan plan,
+            model::Decoder::plan(*checkpoint, spec, chosen_precision(), request.context_tokens));
   log(Severity::kDetail, "memory: weights " + bytes_text(plan.weights_bytes) + ", KV " + bytes_text(plan.kv_bytes) +
                              " for " + std::to_string(plan.context_tokens) + " tokens, scratch " +
                              bytes_text(plan.scratch_bytes) + "; free " + bytes_text(plan.available_bytes));
-  if (!plan.fits()) {
+  const uint64_t logits_bytes =
+      static_cast<uint64_t>(request.logits_rows) * static_cast<uint64_t>(spec.vocab_size) * sizeof(float);
+  if (plan.total_bytes() + logits_bytes > plan.available_bytes) {
     return Error{Code::kOutOfRange,
-                 bytes_text(plan.total_bytes()) + " are needed, " + bytes_text(plan.available_bytes) + " are free (" +
-                     path.string() + ")",
-                 plan.largest_context_that_fits > 0
+                 bytes_text(plan.total_bytes() + logits_bytes) + " are needed, " + bytes_text(plan.available_bytes) +
+                     " are free (" + path.string() + ")",
+                 request.logits_rows > 1 ? "give fewer tokens"
+                 : plan.largest_context_that_fits > 0
                      ? std::to_string(plan.largest_context_that_fits) + " tokens would fit"
                      : "a smaller or more strongly quantized model would fit"};
   }

@@ -12,6 +12,12 @@
 
 namespace phial::cli {
 
+struct LoadRequest {
+  int context_tokens = 0;
+  int logits_rows = 0;          // rows of logits that the caller will hold itself
+  bool beyond_context = false;  // speed may be measured where the model was never trained
+};
+
 struct ComputeFlags {
   std::string precision = "fast";
   int threads = usable_cores();
@@ -22,8 +28,8 @@ struct ComputeFlags {
   model::Precision chosen_precision() const;
   LoadMode load_mode() const;
 
-  // Opens, plans (told with --verbose; kOutOfRange if it cannot fit) and loads a decoder for `context_tokens`.
-  Result<std::unique_ptr<model::Decoder>> load_decoder(const std::filesystem::path& path, int context_tokens,
+  // Opens, plans (told with --verbose; kOutOfRange if it cannot fit) and loads a decoder.
+  Result<std::unique_ptr<model::Decoder>> load_decoder(const std::filesystem::path& path, const LoadRequest& request,
                                                        ThreadPool& pool, const Log& log) const;
 };
 

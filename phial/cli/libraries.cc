@@ -162,11 +162,14 @@ Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder&
   console.clear_progress();
   if (!report) return report;
   const Log log = console.log();
-  for (const rag::IngestProblem& problem : report->problems) {
-    log(Severity::kWarning,
-        "skipped " + problem.path + ": " + problem.message + (problem.remedy.empty() ? "" : ": " + problem.remedy));
-  }
+  for (const rag::IngestProblem& problem : report->problems) log(Severity::kWarning, problem_text(problem));
   return report;
+}
+
+std::string problem_text(const rag::IngestProblem& problem) {
+  const bool names_it = problem.message.find(problem.path) != std::string::npos;
+  return "skipped " + (names_it ? "" : problem.path + ": ") + problem.message +
+         (problem.remedy.empty() ? "" : ": " + problem.remedy);
 }
 
 std::string report_text(const rag::IngestReport& report) {

@@ -47,6 +47,8 @@ Result<std::unique_ptr<rag::Store>> make_library(const std::string& name, const 
 Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder& embedder,
                                                std::span<const std::string> paths, const rag::IngestOptions& options,
                                                Console& console);
+// "skipped notes.pdf: it is password-protected: ..."
+std::string problem_text(const rag::IngestProblem& problem);
 // "12 added, 1 changed, ..."
 std::string report_text(const rag::IngestReport& report);
 Json report_json(const rag::IngestReport& report);

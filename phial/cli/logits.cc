@@ -46,12 +46,15 @@ struct Logits : Command {
     PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
     PHIAL_TRY(const auto ids, tokens(path));
     ThreadPool pool(compute.threads);
-    PHIAL_TRY(const auto decoder, compute.load_decoder(path, static_cast<int>(ids.size()), pool, console.log()));
+    const int n_tokens = static_cast<int>(ids.size());
+    PHIAL_TRY(const auto decoder,
+              compute.load_decoder(path, {.context_tokens = n_tokens, .logits_rows = n_tokens}, pool, console.log()));
     const spec::DecoderSpec& spec = decoder->spec();
-    PHIAL_TRY(model::KvCache cache, decoder->make_cache(static_cast<int>(ids.size())));
-    const auto table = spec::choose_rope_table(spec, spec::RopePolicy::kDynamic, static_cast<int>(ids.size()));
+    PHIAL_TRY(model::KvCache cache, decoder->make_cache(n_tokens));
+    const auto table = spec::choose_rope_table(spec, spec::RopePolicy::kDynamic, n_tokens);
 
     std::vector<float> all, piece;
+    all.reserve(ids.size() * static_cast<size_t>(spec.vocab_size));
     for (size_t at = 0; at < ids.size(); at += kPieceTokens) {
       if (console.stopped().stop_requested()) return Error{Code::kCancelled, "stopped", ""};
       const size_t count = std::min(kPieceTokens, ids.size() - at);

@@ -106,8 +106,10 @@ int run_program(std::span<const Verb> table, std::span<const std::string> words,
     const auto found = std::ranges::find_if(verbs, [&](const Verb& verb) { return word == verb.name; });
     if (found == verbs.end()) {
       if (word.starts_with("-")) {
+        const auto meant = nearest(word, std::vector<std::string>{"--help", "--version"});
         return wrong(console, {Code::kInvalid, "'" + word + "' stands where a command is wanted",
-                               "'phial " + (path.empty() ? "" : path + " ") + "--help' lists them"});
+                               meant ? "did you mean " + *meant + "?"
+                                     : "'phial " + (path.empty() ? "" : path + " ") + "--help' lists them"});
       }
       return wrong(console, unknown_verb(path, word, verbs));
     }
