@@ -1,4 +1,4 @@
-// Runs Phial's own retrieval and checks over judged sets, for bench/retrieval.py and bench/answers.py. One JSON object
+// Runs Phial's own retrieval and checks over judged sets, for bench/retrieval.py. One JSON object
 // a line on standard output.
 //
 //   rag_probe EMBEDDER LIBRARY index CORPUS.jsonl [whole]     fields _id, title, text; `whole`: one passage a document

@@ -7,7 +7,7 @@
 `--data` holds scifact/ and cranfield/ (corpus.jsonl, queries*.jsonl, qrels*.tsv). A document's score is that of its best
 passage. `vectors_whole` embeds each text whole, cut at the embedder's length, as sentence-transformers does; with
 `--reference` that package is measured on the same files. `--tune` shows SciFact's train claims for several weights: the
-only data that the weight of the fusion and the citation check's shares were chosen on. Libraries are kept in `--work`,
+only data that the weight of the fusion was chosen on. Libraries are kept in `--work`,
 so a second run only searches.
 """
 

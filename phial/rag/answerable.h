@@ -2,8 +2,8 @@
 //
 // A logistic model over what retrieval knows: how near the best sentence is to the question, how much of the question's
 // weight stands in one passage, whether both meet in one place, and whether a name that the question is about is
-// absent. Its coefficients were fitted on one half of testdata/ask/questions.jsonl (bench/answers.py --fit). Threads:
-// any.
+// absent. Its coefficients are set by hand, not fitted; the last two signs are told by --explain and not weighed yet.
+// Threads: any.
 #pragma once
 
 #include <span>

@@ -10,8 +10,7 @@
 namespace phial::rag {
 namespace {
 
-// Chosen on SciFact's train claims (bench/retrieval.py --citations): enough shared words alone, or fewer with a near
-// sentence.
+// Set by hand, not fitted: enough shared words alone, or fewer with a near sentence.
 constexpr double kEnoughWords = 0.8;
 constexpr double kSomeWords = 0.5;
 constexpr double kNearCosine = 0.6;
