@@ -24,15 +24,20 @@ class MiniLm : public testing::Test {
 
   std::unique_ptr<TextEncoder> load(Precision precision) {
     const auto checkpoint = open_model(folder);
-    const auto pooling_text = read_text_file(folder / "1_Pooling/config.json");
-    const auto longest_text = read_text_file(folder / "sentence_bert_config.json");
-    const Json pooling = *parse_json(*pooling_text), longest = *parse_json(*longest_text);
+    const Json pooling = side_file("1_Pooling/config.json"), longest = side_file("sentence_bert_config.json");
     const auto spec = spec::encoder_from_configs(checkpoint->metadata(), &longest, &pooling);
     EXPECT_TRUE(spec) << (spec ? "" : spec.error().text());
     EXPECT_EQ(spec->max_tokens, 256);
     auto encoder = TextEncoder::load(checkpoint, *spec, precision, pool);
     EXPECT_TRUE(encoder) << (encoder ? "" : encoder.error().text());
     return *std::move(encoder);
+  }
+
+  // One that is not there is told by its name; the test goes on without it and fails on what it decides.
+  Json side_file(const char* name) const {
+    const auto text = read_text_file(folder / name);
+    EXPECT_TRUE(text) << (text ? "" : text.error().text()) << ": run scripts/models";
+    return text ? *parse_json(*text) : Json::object();
   }
 
   std::filesystem::path folder;
