@@ -96,6 +96,7 @@ Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint) {
   const Json& metadata = checkpoint.metadata();
   if (checkpoint.kind() == formats::CheckpointKind::kGguf) {
     if (const std::string* text = find_string(metadata, "tokenizer.chat_template")) facts.template_text = *text;
+    add_end_ids(metadata, "tokenizer.ggml.eos_token_id", facts.end_ids);
     return facts;
   }
   std::error_code ignored;

@@ -76,7 +76,8 @@ TEST_P(GoldenModel, GreedyIdsEqualTheReferencesAlsoWhenTheCacheIsReused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, GoldenModel,
-                         testing::Values("phi3-mini-like", "phi3-medium-like", "phi3-128k-like", "llama-like"),
+                         testing::Values("phi3-mini-like", "phi3-medium-like", "phi3-128k-like", "llama-like",
+                                         "llama-biased", "phi3-partial"),
                          [](const auto& fixture) {
                            std::string name = fixture.param;
                            std::replace(name.begin(), name.end(), '-', '_');

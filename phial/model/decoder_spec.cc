@@ -51,6 +51,9 @@ Result<spec::DecoderSpec> Decoder::read_spec(const formats::Checkpoint& checkpoi
     const uint64_t rows = embedding->shape.empty() ? 0 : embedding->shape.front();
     spec.vocab_size = rows <= INT32_MAX ? static_cast<int>(rows) : 0;
     spec.tied_output = checkpoint.find("output.weight") == nullptr;
+    // Only the tensors tell whether a Llama has biases; the converter writes them where the configuration had them.
+    spec.has_attention_bias = spec.has_attention_bias || checkpoint.find("blk.0.attn_q.bias") != nullptr;
+    spec.has_output_bias = checkpoint.find("blk.0.attn_output.bias") != nullptr;
   } else if (checkpoint.find("lm_head.weight") == nullptr && !find_bool(checkpoint.metadata(), "tie_word_embeddings")) {
     spec.tied_output = true;
   }

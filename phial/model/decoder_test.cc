@@ -91,7 +91,9 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                          testing::Values(Fixture{"phi3-mini-like", ""}, Fixture{"phi3-mini-like", "model.gguf"},
                                          Fixture{"phi3-medium-like", ""}, Fixture{"phi3-medium-like", "model.gguf"},
                                          Fixture{"phi3-128k-like", ""}, Fixture{"phi3-128k-like", "model.gguf"},
-                                         Fixture{"llama-like", ""}, Fixture{"llama-like", "model.gguf"}),
+                                         Fixture{"llama-like", ""}, Fixture{"llama-like", "model.gguf"},
+                                         Fixture{"llama-biased", ""}, Fixture{"llama-biased", "model.gguf"},
+                                         Fixture{"phi3-partial", ""}, Fixture{"phi3-partial", "model.gguf"}),
                          fixture_name);
 
 TEST(Decoder, WindowExtraShowsOneKeyMore) {

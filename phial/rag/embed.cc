@@ -4,6 +4,7 @@
 #include <array>
 #include <numeric>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace phial::rag {
@@ -31,6 +32,12 @@ Result<std::unique_ptr<EncoderEmbedder>> EncoderEmbedder::make(std::unique_ptr<m
   const auto end = first_known(*tokenizer, kEnd);
   if (!begin || !end) {
     return Error{Code::kInvalid, name + ": the vocabulary has no [CLS] and [SEP]", "name a BERT-like embedding model"};
+  }
+  if (encoder->spec().max_tokens < 3) {
+    return Error{
+        Code::kInvalid,
+        name + ": reads " + std::to_string(encoder->spec().max_tokens) + " tokens, which leaves no room for text",
+        "name an embedding model that reads at least 3"};
   }
   std::unique_ptr<EncoderEmbedder> embedder(new EncoderEmbedder);
   embedder->encoder_ = std::move(encoder);

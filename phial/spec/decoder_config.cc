@@ -85,8 +85,10 @@ Status read_sizes(const Fields& fields, DecoderSpec& spec) {
 // Layers must agree on whether they slide: "layer_types" names them one by one in newer files, Qwen2 counts the layers
 // from which on the window acts.
 Status read_window(const Fields& fields, const Json& config, DecoderSpec& spec) {
-  if (spec.architecture == "llama" || !fields.has("sliding_window")) return ok();
-  PHIAL_TRY(const int window, fields.count("sliding_window", 0, INT32_MAX - 1));
+  const bool states_none = find_member(config, "sliding_window") != nullptr && !fields.has("sliding_window");  // null
+  if (spec.architecture == "llama" || states_none) return ok();
+  const int unstated = spec.architecture == "mistral" ? 4096 : 0;  // the reference's defaults
+  PHIAL_TRY(const int window, fields.count_or("sliding_window", unstated, 0, INT32_MAX - 1));
   size_t sliding = static_cast<size_t>(spec.n_layers), layers = sliding;
   if (const Json* types = find_member(config, "layer_types"); types != nullptr && types->is_array()) {
     layers = types->size();

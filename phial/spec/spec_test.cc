@@ -47,6 +47,18 @@ TEST(Spec, ReadsPhi3FromItsConfig) {
   EXPECT_FALSE(spec->has_attention_bias);
 }
 
+TEST(Spec, AMistralThatDoesNotNameItsWindowHasTheReferencesDefault) {
+  Json config = tiny_config();
+  config["model_type"] = "mistral";
+  EXPECT_EQ(decoder_from_config(config)->sliding_window, 7);
+  config["sliding_window"] = nullptr;
+  EXPECT_EQ(decoder_from_config(config)->sliding_window, 0);
+  config.erase("sliding_window");
+  EXPECT_EQ(decoder_from_config(config)->sliding_window, 4096);
+  config["model_type"] = "phi3";
+  EXPECT_EQ(decoder_from_config(config)->sliding_window, 0);
+}
+
 TEST(Spec, LongRopeHasItsAttentionFactorFromTheTwoContexts) {
   for (const char* type : {"su", "longrope"}) {
     Json config = tiny_config();

@@ -19,6 +19,7 @@ namespace phial::tokenizer {
 
 // `metadata`: a GGUF's key-value pairs as one flat object, arrays included (formats::Checkpoint::metadata()).
 // tokenizer.ggml.model may be llama (SentencePiece), gpt2 (byte-level BPE), bert (WordPiece) or t5 (unigram).
+// kNotFound: the file has no tokenizer; it may still be run with ids.
 Result<std::unique_ptr<Tokenizer>> from_gguf(const Json& metadata);
 
 // A Hugging Face model folder: tokenizer.json, else tokenizer.model, else a .tiktoken file, else vocab.txt, with what

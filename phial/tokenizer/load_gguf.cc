@@ -298,7 +298,11 @@ Result<std::unique_ptr<Tokenizer>> wordpiece_of(const Json& metadata, Vocabulary
 
 Result<std::unique_ptr<Tokenizer>> from_gguf(const Json& metadata) {
   const std::string* model = find_string(metadata, "tokenizer.ggml.model");
-  if (model == nullptr) return missing("tokenizer.ggml.model", "text");
+  const bool has_tokens = find_member(metadata, "tokenizer.ggml.tokens") != nullptr;
+  if (model == nullptr && has_tokens) return missing("tokenizer.ggml.model", "text");
+  if (model == nullptr || *model == "none" || *model == "no_vocab") {  // as the converter says it, newly and of old
+    return Error{Code::kNotFound, "the GGUF file has no tokenizer", "get the model again with its tokenizer"};
+  }
   if (*model != "llama" && *model != "gpt2" && *model != "bert" && *model != "t5") {
     return Error{Code::kUnsupported,
                  "the tokenizer model '" + model->substr(0, 40) + "' is not known; known are llama, gpt2, bert and t5",
