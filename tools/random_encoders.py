@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 import sentence_transformers
+import sentence_transformers.models
 import tokenizers
 import torch
 import transformers

@@ -51,10 +51,11 @@ Result<std::unique_ptr<rag::Embedder>> load_embedder(const fs::path& model, cons
   }
   std::error_code error;
   const fs::path folder = fs::is_directory(model, error) ? model : model.parent_path();
-  PHIAL_TRY(const Json sentence_bert, read_side_file(folder / "sentence_bert_config.json"));
-  PHIAL_TRY(const Json pooling, read_side_file(folder / "1_Pooling/config.json"));
-  auto spec = spec::encoder_from_configs(checkpoint->metadata(), sentence_bert.is_null() ? nullptr : &sentence_bert,
-                                         pooling.is_null() ? nullptr : &pooling);
+  spec::EncoderSideFiles beside;
+  PHIAL_TRY(beside.sentence_bert, read_side_file(folder / "sentence_bert_config.json"));
+  PHIAL_TRY(beside.tokenizer_config, read_side_file(folder / "tokenizer_config.json"));
+  PHIAL_TRY(beside.pooling, read_side_file(folder / "1_Pooling/config.json"));
+  auto spec = spec::encoder_from_configs(checkpoint->metadata(), beside);
   if (!spec) return std::move(spec).error().in(model.string());
   PHIAL_TRY(auto encoder, model::TextEncoder::load(checkpoint, *spec, compute.chosen_precision(), pool));
   PHIAL_TRY(auto tokenizer, open_tokenizer(folder));

@@ -24,8 +24,10 @@ class MiniLm : public testing::Test {
 
   std::unique_ptr<TextEncoder> load(Precision precision) {
     const auto checkpoint = open_model(folder);
-    const Json pooling = side_file("1_Pooling/config.json"), longest = side_file("sentence_bert_config.json");
-    const auto spec = spec::encoder_from_configs(checkpoint->metadata(), &longest, &pooling);
+    const spec::EncoderSideFiles beside = {.sentence_bert = side_file("sentence_bert_config.json"),
+                                           .tokenizer_config = nullptr,
+                                           .pooling = side_file("1_Pooling/config.json")};
+    const auto spec = spec::encoder_from_configs(checkpoint->metadata(), beside);
     EXPECT_TRUE(spec) << (spec ? "" : spec.error().text());
     EXPECT_EQ(spec->max_tokens, 256);
     auto encoder = TextEncoder::load(checkpoint, *spec, precision, pool);

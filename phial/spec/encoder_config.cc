@@ -59,16 +59,18 @@ Result<EncoderSpec> read_encoder(const Json& config) {
 
 }  // namespace
 
-Result<EncoderSpec> encoder_from_config(const Json& config) { return encoder_from_configs(config, nullptr, nullptr); }
+Result<EncoderSpec> encoder_from_config(const Json& config) { return encoder_from_configs(config, {}); }
 
-Result<EncoderSpec> encoder_from_configs(const Json& config, const Json* sentence_bert, const Json* pooling) {
+Result<EncoderSpec> encoder_from_configs(const Json& config, const EncoderSideFiles& beside) {
   PHIAL_TRY(EncoderSpec spec, read_encoder(config));
-  if (sentence_bert != nullptr) {
-    const Fields fields(*sentence_bert, "", "sentence_bert_config.json");
-    PHIAL_TRY(const int longest, fields.count_or("max_seq_length", spec.max_tokens, 1, kMaxContext));
+  if (const Fields fields(beside.sentence_bert, "", "sentence_bert_config.json"); fields.has("max_seq_length")) {
+    PHIAL_TRY(const int longest, fields.count("max_seq_length", 1, kMaxContext));
     spec.max_tokens = std::min(longest, spec.max_tokens);
+  } else if (const auto most = find_number(beside.tokenizer_config, "model_max_length"); most && *most >= 1) {
+    // A tokenizer that knows no bound says 1e30.
+    if (*most < spec.max_tokens) spec.max_tokens = static_cast<int>(*most);
   }
-  if (pooling != nullptr) PHIAL_CHECKED(read_pooling(*pooling, spec));
+  if (!beside.pooling.is_null()) PHIAL_CHECKED(read_pooling(beside.pooling, spec));
   PHIAL_CHECKED(validate(spec));
   return spec;
 }

@@ -73,9 +73,13 @@ struct EncoderSpec {
 Result<DecoderSpec> decoder_from_gguf(const Json& metadata);
 Result<DecoderSpec> decoder_from_config(const Json& config);
 Result<EncoderSpec> encoder_from_config(const Json& config);
-// The same with what sentence-transformers keeps beside config.json: sentence_bert_config.json (max_seq_length) and
-// 1_Pooling/config.json. Null: there is none.
-Result<EncoderSpec> encoder_from_configs(const Json& config, const Json* sentence_bert, const Json* pooling);
+// What sentence-transformers keeps beside config.json; null: there is no such file.
+struct EncoderSideFiles {
+  Json sentence_bert = nullptr;     // sentence_bert_config.json: max_seq_length, in files before version 6
+  Json tokenizer_config = nullptr;  // tokenizer_config.json: model_max_length, which holds where the former is silent
+  Json pooling = nullptr;           // 1_Pooling/config.json
+};
+Result<EncoderSpec> encoder_from_configs(const Json& config, const EncoderSideFiles& beside);
 
 // In words what is wrong: "phi3: 32 heads cannot share 5 key-value heads evenly".
 Status validate(const DecoderSpec& spec);

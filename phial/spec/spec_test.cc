@@ -193,12 +193,17 @@ TEST(EncoderSpec, ReadsWhatSentenceTransformersKeepsBesideIt) {
   EXPECT_EQ(encoder_from_config(config)->max_tokens, 512);
   const Json longest = {{"max_seq_length", 256}};
   const Json cls = {{"pooling_mode_cls_token", true}, {"pooling_mode_mean_tokens", false}};
-  const auto spec = encoder_from_configs(config, &longest, &cls);
+  const auto spec = encoder_from_configs(config, {.sentence_bert = longest, .pooling = cls});
   ASSERT_TRUE(spec) << spec.error().text();
   EXPECT_EQ(spec->max_tokens, 256);
   EXPECT_EQ(spec->pooling, EncoderSpec::Pooling::kCls);
+  // Version 6 leaves the length to the tokenizer; where both speak, the former counts.
+  const Json words = {{"model_max_length", 64}}, boundless = {{"model_max_length", 1e30}};
+  EXPECT_EQ(encoder_from_configs(config, {.sentence_bert = Json::object(), .tokenizer_config = words})->max_tokens, 64);
+  EXPECT_EQ(encoder_from_configs(config, {.sentence_bert = longest, .tokenizer_config = words})->max_tokens, 256);
+  EXPECT_EQ(encoder_from_configs(config, {.tokenizer_config = boundless})->max_tokens, 512);
   const Json max = {{"pooling_mode_max_tokens", true}};
-  EXPECT_THAT(encoder_from_configs(config, nullptr, &max).error().message, HasSubstr("pooling_mode_max_tokens"));
+  EXPECT_THAT(encoder_from_configs(config, {.pooling = max}).error().message, HasSubstr("pooling_mode_max_tokens"));
 }
 
 }  // namespace
