@@ -3,6 +3,7 @@
 #include "phial/rag/ignore.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 namespace phial::rag {
@@ -15,6 +16,25 @@ struct Step {
   std::string set;  // pairs of first and last
 };
 
+using namespace std::string_view_literals;
+
+struct NamedSet {
+  std::string_view name;    // as in "[[:alpha:]]"
+  std::string_view ranges;  // pairs of first and last
+};
+constexpr std::array<NamedSet, 12> kNamedSets = {{{"[:alpha:]"sv, "azAZ"sv},
+                                                  {"[:digit:]"sv, "09"sv},
+                                                  {"[:alnum:]"sv, "azAZ09"sv},
+                                                  {"[:upper:]"sv, "AZ"sv},
+                                                  {"[:lower:]"sv, "az"sv},
+                                                  {"[:space:]"sv, "\t\r  "sv},
+                                                  {"[:blank:]"sv, "\t\t  "sv},
+                                                  {"[:punct:]"sv, "!/:@[`{~"sv},
+                                                  {"[:xdigit:]"sv, "09afAF"sv},
+                                                  {"[:graph:]"sv, "!~"sv},
+                                                  {"[:print:]"sv, " ~"sv},
+                                                  {"[:cntrl:]"sv, "\0\x1F\x7F\x7F"sv}}};
+
 // '[' at `at`: the set and where it ends, or nothing if it is not closed (then '[' is a character).
 size_t parse_set(std::string_view pattern, size_t at, Step& step) {
   size_t i = at + 1;
@@ -24,6 +44,14 @@ size_t parse_set(std::string_view pattern, size_t at, Step& step) {
     ++i;
   }
   for (bool first = true; i < pattern.size() && (first || pattern[i] != ']'); first = false) {
+    const auto* const named = std::find_if(kNamedSets.begin(), kNamedSets.end(), [&](const NamedSet& one) {
+      return pattern.substr(i).starts_with(one.name);
+    });
+    if (named != kNamedSets.end()) {
+      step.set += named->ranges;
+      i += named->name.size();
+      continue;
+    }
     if (pattern[i] == '\\' && i + 1 < pattern.size()) ++i;
     const char low = pattern[i++];
     char high = low;
@@ -37,20 +65,23 @@ size_t parse_set(std::string_view pattern, size_t at, Step& step) {
   return i < pattern.size() ? i + 1 : std::string_view::npos;
 }
 
+// '*' at `at`, alone or with more after it: what it stands for, and where it ends.
+size_t parse_stars(std::string_view pattern, size_t at, Step& step) {
+  const size_t end = std::min(pattern.find_first_not_of('*', at), pattern.size());
+  const bool is_folder = end - at > 1 && (at == 0 || pattern[at - 1] == '/');
+  step.kind = Step::kAnyRun;
+  if (is_folder && end == pattern.size()) step.kind = Step::kAnything;
+  if (!is_folder || end == pattern.size() || pattern[end] != '/') return end;
+  step.kind = Step::kAnyFolders;
+  return end + 1;
+}
+
 std::vector<Step> compile(std::string_view pattern) {
   std::vector<Step> steps;
   for (size_t i = 0; i < pattern.size();) {
     Step step;
-    const bool at_border = i == 0 || pattern[i - 1] == '/';
-    if (at_border && pattern.substr(i).starts_with("**/")) {
-      step.kind = Step::kAnyFolders;
-      i += 3;
-    } else if (at_border && pattern.substr(i) == "**") {
-      step.kind = Step::kAnything;
-      i += 2;
-    } else if (pattern[i] == '*') {
-      step.kind = Step::kAnyRun;
-      while (i < pattern.size() && pattern[i] == '*') ++i;
+    if (pattern[i] == '*') {
+      i = parse_stars(pattern, i, step);
     } else if (pattern[i] == '?') {
       step.kind = Step::kAnyOne;
       ++i;
@@ -65,6 +96,18 @@ std::vector<Step> compile(std::string_view pattern) {
     steps.push_back(std::move(step));
   }
   return steps;
+}
+
+// Git takes a set that is not closed, and a backslash with nothing after it, for what fits no name.
+bool is_broken(std::string_view pattern) {
+  for (size_t i = 0; i < pattern.size();) {
+    Step step;
+    const bool escapes = pattern[i] == '\\';
+    if (escapes && i + 1 == pattern.size()) return true;
+    i = pattern[i] == '[' ? parse_set(pattern, i, step) : i + (escapes ? 2 : 1);
+    if (i == std::string_view::npos) return true;
+  }
+  return false;
 }
 
 bool in_set(const Step& step, char c) {
@@ -131,6 +174,8 @@ bool filter_matches(std::string_view pattern, std::string_view path) {
 }
 
 IgnoreRules::IgnoreRules(std::string_view file_text) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (file_text.starts_with(kByteOrderMark)) file_text.remove_prefix(kByteOrderMark.size());
   for (size_t at = 0; at < file_text.size();) {
     const size_t end = std::min(file_text.find('\n', at), file_text.size());
     std::string_view line = file_text.substr(at, end - at);
@@ -148,7 +193,7 @@ IgnoreRules::IgnoreRules(std::string_view file_text) {
       rule.only_folders = true;
       line.remove_suffix(1);
     }
-    if (line.empty()) continue;
+    if (line.empty() || is_broken(line)) continue;
     const bool is_tied = line.find('/') != std::string_view::npos;
     if (line.front() == '/') line.remove_prefix(1);
     rule.glob = is_tied ? std::string(line) : "**/" + std::string(line);
