@@ -97,6 +97,8 @@ void ScanFlags::describe(Flags& flags) {
   flags.add("--hidden", scan.hidden, "hidden files too");
   flags.add("--no-ignore", no_ignore_files, "do not heed .gitignore and .phialignore");
   flags.add("--no-ocr", no_ocr, "leave pages without text alone, even if Tesseract is installed");
+  flags.add("--ocr-languages", &ocr_languages, "L",
+            "languages of text recognition, as eng+deu: those of 'tesseract --list-langs'");
   flags.add("--retry", retry, "try files again that could not be read before");
 }
 
@@ -105,6 +107,7 @@ rag::IngestOptions ScanFlags::options(std::stop_token cancel) const {
   options.scan = scan;
   options.scan.ignore_files = !no_ignore_files;
   options.reader.ocr = !no_ocr;
+  options.reader.languages = ocr_languages;
   options.retry_failed = retry;
   options.cancel = std::move(cancel);
   return options;

@@ -30,6 +30,7 @@ struct FilterFlags {
 struct ScanFlags {
   rag::ScanOptions scan;
   bool no_ignore_files = false, no_ocr = false, retry = false;
+  std::string ocr_languages = "eng";
 
   void describe(Flags& flags);
   rag::IngestOptions options(std::stop_token cancel) const;

@@ -59,6 +59,10 @@ int main(int argc, char** argv) {
       if (std::fputs("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", stdout) < 0) return 1;
     }
   }
+  if (asks("VANISH")) {
+    std::remove(path.c_str());
+    return fail(path + " cannot be opened");
+  }
   if (asks("REFUSE")) return fail(path + " is of a kind that is not read");
   std::puts(phial::dump_json(phial::formats::to_json(parse(*text))).c_str());
   return 0;

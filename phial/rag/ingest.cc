@@ -2,6 +2,7 @@
 // bounded queue. The calling thread takes from it, embeds in batches and writes.
 #include "phial/rag/ingest.h"
 
+#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -38,6 +39,8 @@ struct Outcome {
   FileRecord record;  // of the file as it is now
   bool was_known = false;
   bool is_same = false;  // the bytes are those that the library has for this path
+  bool is_gone = false;  // deleted since it was listed
+  bool fails_as_before = false;
   bool is_copy = false;  // another file of this run or of the library has the same bytes
   formats::ExtractedDocument document;
   std::vector<Passage> passages;
@@ -97,6 +100,10 @@ class Readers {
       const size_t index = next_.fetch_add(1);
       if (index >= jobs_.size() || stop_.stop_requested()) return;
       auto outcome = std::make_unique<Outcome>(read(jobs_[index]));
+      outcome->fails_as_before = !options_.retry_failed && !outcome->record.error.empty() &&
+                                 outcome->record.error == jobs_[index].known.error &&
+                                 outcome->record.hash == jobs_[index].known.hash;
+      outcome->is_gone = !outcome->record.error.empty() && access(outcome->record.path.c_str(), F_OK) != 0;
       std::unique_lock lock(mutex_);
       room_.wait(lock, [this] { return queue_.size() < capacity_ || stop_.stop_requested(); });
       if (stop_.stop_requested()) return;
@@ -185,21 +192,20 @@ class Ingest {
 
   Result<IngestReport> run(std::span<const std::filesystem::path> paths) {
     std::vector<Job> jobs;
-    std::vector<std::string> gone;
-    PHIAL_CHECKED(compare(paths, jobs, gone));
+    PHIAL_CHECKED(compare(paths, jobs));
     PHIAL_CHECKED(bring_in(std::move(jobs)));
     // Copies of a document that another process dropped meanwhile are read after all.
     if (!left_over_.empty()) PHIAL_CHECKED(bring_in(std::exchange(left_over_, {})));
     // Last, so that a file that moved finds its document still there.
-    PHIAL_CHECKED(store_.remove_files(gone));
+    PHIAL_CHECKED(store_.remove_files(gone_));
     PHIAL_CHECKED(store_.remove_orphans());
-    report_.removed = static_cast<int64_t>(gone.size());
+    report_.removed = static_cast<int64_t>(gone_.size());
     return std::move(report_);
   }
 
  private:
   // What is on the disk against what the library knows.
-  Status compare(std::span<const std::filesystem::path> paths, std::vector<Job>& jobs, std::vector<std::string>& gone) {
+  Status compare(std::span<const std::filesystem::path> paths, std::vector<Job>& jobs) {
     std::unordered_set<std::string> seen;
     size_t missing = 0;
     for (const auto& path : paths) {
@@ -228,7 +234,7 @@ class Ingest {
         }
       }
       for (const FileRecord& record : known_files) {
-        if (!seen.contains(record.path) && !is_under_problem(record.path, *found)) gone.push_back(record.path);
+        if (!seen.contains(record.path) && !is_under_problem(record.path, *found)) gone_.push_back(record.path);
       }
     }
     return ok();
@@ -277,6 +283,16 @@ class Ingest {
 
   // An outcome that needs no embedding.
   Status settle(std::unique_ptr<Outcome> outcome) {
+    if (outcome->is_gone) {
+      if (outcome->was_known) gone_.push_back(outcome->record.path);
+      tell(outcome->record);
+      return ok();
+    }
+    if (outcome->fails_as_before) {
+      ++report_.failed_before;
+      tell(outcome->record);
+      return ok();
+    }
     if (outcome->is_copy) {
       // What it is a copy of may still be on its way.
       copies_.push_back(std::move(outcome));
@@ -378,6 +394,7 @@ class Ingest {
   IngestReport report_;
   std::vector<std::unique_ptr<Outcome>> copies_;
   std::vector<Job> left_over_;
+  std::vector<std::string> gone_;                        // known files that are no longer there, or no longer wanted
   std::unordered_map<ContentHash, ptrdiff_t> failures_;  // place in report_.problems
 };
 

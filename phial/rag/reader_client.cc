@@ -178,7 +178,8 @@ Result<formats::ExtractedDocument> read_document(const std::filesystem::path& pa
   const std::filesystem::path program = options.program.empty() ? beside_this_program() : options.program;
   PHIAL_TRY(const auto child,
             Child::start({program.string(), "--memory-mb", std::to_string(options.memory_mb), "--seconds",
-                          std::to_string(options.seconds), "--ocr", options.ocr ? "auto" : "off", "--", path.string()},
+                          std::to_string(options.seconds), "--ocr", options.ocr ? "auto" : "off", "--languages",
+                          options.languages, "--", path.string()},
                          input.get()));
   input.close();
   PHIAL_TRY(const std::string text, collect(output.get(), path, options, cancel));

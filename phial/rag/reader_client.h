@@ -1,14 +1,15 @@
 // Has a foreign document read by the program phial-reader, in a process of its own under limits, and survives whatever
 // happens to it.
 //
-// Protocol: `phial-reader --memory-mb M --seconds S --ocr auto|off -- PATH` writes one JSON object on its standard
-// output, the document or {"error": {"message", "remedy"}}, and ends with 0 or 1.
-// Errors: kNotFound (no such program), kUnsupported (the reader's own word about the file), kCorrupt (it died, or wrote
-// what is no document), kOutOfRange (too long, too large), kCancelled. Threads: any; each call starts a process.
+// Protocol: `phial-reader --memory-mb M --seconds S --ocr auto|off --languages L -- PATH` writes one JSON object on its
+// standard output, the document or {"error": {"message", "remedy"}}, and ends with 0 or 1. Errors: kNotFound (no such
+// program), kUnsupported (the reader's own word about the file), kCorrupt (it died, or wrote what is no document),
+// kOutOfRange (too long, too large), kCancelled. Threads: any; each call starts a process.
 #pragma once
 
 #include <filesystem>
 #include <stop_token>
+#include <string>
 
 #include "phial/base/result.h"
 #include "phial/formats/extracted_document.h"
@@ -21,6 +22,7 @@ struct ReaderOptions {
   int seconds = 60;  // of processor time; the clock on the wall gets twice that and spare_seconds
   int spare_seconds = 5;
   bool ocr = true;
+  std::string languages = "eng";  // of text recognition: Tesseract's names, joined by '+'
   size_t max_output_bytes = size_t{512} << 20;
 };
 
