@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <ctime>
 #include <span>
 #include <utility>
 
@@ -27,12 +28,14 @@ struct Api {
   char* (*tsv)(TessBaseApi*, int page) = nullptr;
   void (*free_text)(const char*) = nullptr;
   void (*clear)(TessBaseApi*) = nullptr;
+  Pix* (*picture_of)(TessBaseApi*) = nullptr;
 
   Pix* (*read_picture)(const unsigned char*, size_t) = nullptr;
   int (*read_header)(const unsigned char*, size_t, int* format, int* width, int* height, int* bits, int* samples,
                      int* has_colors) = nullptr;
   void (*free_picture)(Pix**) = nullptr;
   int (*picture_resolution)(Pix*) = nullptr;
+  Pix* (*turn)(Pix*, int quarters) = nullptr;
   int (*set_messages)(int severity) = nullptr;
 };
 
@@ -67,7 +70,9 @@ bool load(Api* api) {
          find(tesseract, "TessBaseAPISetSourceResolution", &api->set_resolution) &&
          find(tesseract, "TessBaseAPIRecognize", &api->recognise) &&
          find(tesseract, "TessBaseAPIGetTsvText", &api->tsv) && find(tesseract, "TessDeleteText", &api->free_text) &&
-         find(tesseract, "TessBaseAPIClear", &api->clear) && find(leptonica, "pixReadMem", &api->read_picture) &&
+         find(tesseract, "TessBaseAPIClear", &api->clear) &&
+         find(tesseract, "TessBaseAPIGetInputImage", &api->picture_of) &&
+         find(leptonica, "pixRotateOrth", &api->turn) && find(leptonica, "pixReadMem", &api->read_picture) &&
          find(leptonica, "pixReadHeaderMem", &api->read_header) && find(leptonica, "pixDestroy", &api->free_picture) &&
          find(leptonica, "pixGetXRes", &api->picture_resolution) &&
          find(leptonica, "setMsgSeverity", &api->set_messages);
@@ -113,8 +118,7 @@ class Tesseract : public Ocr {
 
   Result<OcrPage> recognise(const Pixels& page, int dots_per_inch) override {
     api_.set_image(handle_, page.data, page.width, page.height, page.bytes_per_pixel, page.bytes_per_row);
-    api_.set_resolution(handle_, dots_per_inch);
-    return words();
+    return upright_words(dots_per_inch);
   }
 
   Result<OcrPage> recognise_file(std::string_view bytes) override {
@@ -133,8 +137,7 @@ class Tesseract : public Ocr {
     api_.set_pix(handle_, picture);
     const int resolution = api_.picture_resolution(picture);
     constexpr int kLikely = 150;  // of screenshots and photographs, whose files seldom tell
-    api_.set_resolution(handle_, resolution >= 70 ? resolution : kLikely);
-    auto page = words();
+    auto page = upright_words(resolution >= 70 ? resolution : kLikely);
     api_.free_picture(&picture);
     return page;
   }
@@ -142,6 +145,68 @@ class Tesseract : public Ocr {
  private:
   static Error unreadable() {
     return {Code::kCorrupt, "the picture cannot be decoded", "open it in an image viewer and save it again as PNG"};
+  }
+
+  // Characters, each as much as it is believed in.
+  static float certainty(const OcrPage& page) {
+    float sum = 0;
+    for (const OcrWord& word : page.words) sum += word.confidence * static_cast<float>(word.text.size());
+    return sum;
+  }
+
+  static bool is_doubtful(const OcrPage& page) {
+    constexpr float kBelieved = 60;
+    size_t characters = 0;
+    for (const OcrWord& word : page.words) characters += word.text.size();
+    return certainty(page) < kBelieved * static_cast<float>(characters) || page.words.size() < 3;
+  }
+
+  // The words of a picture that was turned clockwise `quarters` times, where they stand in it as it was. `width` and
+  // `height` are of that one.
+  static void turn_back(OcrPage& page, int quarters, int width, int height) {
+    for (OcrWord& word : page.words) {
+      const OcrWord was = word;
+      if (quarters == 1) {
+        word.left = was.top, word.right = was.bottom, word.top = height - was.right, word.bottom = height - was.left;
+      } else if (quarters == 2) {
+        word.left = width - was.right, word.right = width - was.left;
+        word.top = height - was.bottom, word.bottom = height - was.top;
+      } else {
+        word.left = width - was.bottom, word.right = width - was.top, word.top = was.left, word.bottom = was.right;
+      }
+      word.rotation = 4 - quarters;
+    }
+    page.width = width;
+    page.height = height;
+  }
+
+  // Of the picture that was set. One that gives little is tried in the other three positions, if that is quick.
+  Result<OcrPage> upright_words(int dots_per_inch) {
+    constexpr double kQuickSeconds = 4;
+    const std::clock_t begun = std::clock();
+    api_.set_resolution(handle_, dots_per_inch);
+    PHIAL_TRY(OcrPage best, words());
+    const bool quick = static_cast<double>(std::clock() - begun) < kQuickSeconds * CLOCKS_PER_SEC;
+    Pix* const picture = is_doubtful(best) && quick ? api_.picture_of(handle_) : nullptr;
+    const int width = best.width, height = best.height;
+    std::array<Pix*, 4> turned = {};
+    for (int quarters = 1; picture != nullptr && quarters < 4; ++quarters) {
+      turned[static_cast<size_t>(quarters)] = api_.turn(picture, quarters);  // before the picture is replaced
+    }
+    for (int quarters = 1; quarters < 4; ++quarters) {
+      Pix* position = turned[static_cast<size_t>(quarters)];
+      if (position == nullptr) continue;
+      api_.set_pix(handle_, position);
+      api_.set_resolution(handle_, dots_per_inch);
+      auto page = words();
+      if (page && certainty(*page) > certainty(best) && !is_doubtful(*page)) {
+        best = *std::move(page);
+        turn_back(best, quarters, width, height);
+      }
+      api_.free_picture(&position);
+    }
+    api_.clear(handle_);
+    return best;
   }
 
   Result<OcrPage> words() {
@@ -157,7 +222,6 @@ class Tesseract : public Ocr {
       left = end == std::string_view::npos ? std::string_view() : left.substr(end + 1);
     }
     api_.free_text(table);
-    api_.clear(handle_);
     return page;
   }
 

@@ -20,6 +20,7 @@ struct OcrWord {
   int block = 0, paragraph = 0, line = 0;        // counted by the recogniser, in reading order
   int left = 0, top = 0, right = 0, bottom = 0;  // pixels
   float confidence = 0;                          // 0 to 100
+  int rotation = 0;                              // quarter turns clockwise
 };
 
 struct OcrPage {
@@ -33,6 +34,7 @@ struct Pixels {
   int width = 0, height = 0, bytes_per_pixel = 0, bytes_per_row = 0;
 };
 
+// Text that lies on its side or head is found too, unless looking for it would take long.
 class Ocr {
  public:
   virtual ~Ocr() = default;

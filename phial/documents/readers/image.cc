@@ -2,11 +2,39 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <vector>
 
 #include "phial/documents/readers/readers.h"
 #include "phial/documents/readers/recognised.h"
 
 namespace phial::documents {
+
+namespace {
+
+using LineOfWords = std::tuple<int, int, int>;  // block, paragraph, line
+
+// How much a line falls for each pixel to the right: the middle of what the page's long lines say.
+double slope_of(const std::map<LineOfWords, std::vector<const OcrWord*>>& lines) {
+  constexpr size_t kEnoughWords = 4;
+  std::vector<double> slopes;
+  for (const auto& [line, words] : lines) {
+    if (words.size() < kEnoughWords) continue;
+    double x = 0, y = 0, xx = 0, xy = 0;
+    const auto n = static_cast<double>(words.size());
+    for (const OcrWord* word : words) {
+      const double at = (word->left + word->right) / 2.0, middle = (word->top + word->bottom) / 2.0;
+      x += at, y += middle, xx += at * at, xy += at * middle;
+    }
+    const double spread = n * xx - x * x;
+    if (spread > 0) slopes.push_back((n * xy - x * y) / spread);
+  }
+  if (slopes.empty()) return 0;
+  const auto middle = slopes.begin() + static_cast<ptrdiff_t>(slopes.size() / 2);
+  std::nth_element(slopes.begin(), middle, slopes.end());
+  return *middle;
+}
+
+}  // namespace
 
 PageOfWords page_of_recognised(const OcrPage& recognised, int number, double points_per_pixel) {
   constexpr float kLeastConfidence = 30, kLeastOnAverage = 55;  // photographs give a few doubtful scraps
@@ -21,11 +49,15 @@ PageOfWords page_of_recognised(const OcrPage& recognised, int number, double poi
   }
   if (confidence < kLeastOnAverage * characters) return page;
   // All words of a line have one size, since the height of a word tells whether it has a "g" and little else.
-  std::map<std::tuple<int, int, int>, float> heights;
+  std::map<LineOfWords, float> heights;
+  std::map<LineOfWords, std::vector<const OcrWord*>> lines;
   for (const OcrWord& word : recognised.words) {
+    const bool lies = word.rotation % 2 != 0;
     float& height = heights[{word.block, word.paragraph, word.line}];
-    height = std::max(height, static_cast<float>(word.bottom - word.top) * scale);
+    height = std::max(height, static_cast<float>(lies ? word.right - word.left : word.bottom - word.top) * scale);
+    if (word.rotation == 0) lines[{word.block, word.paragraph, word.line}].push_back(&word);
   }
+  const auto slope = static_cast<float>(slope_of(lines));
   for (const OcrWord& word : recognised.words) {
     if (word.confidence < kLeastConfidence) continue;
     PageWord placed{.text = clean_text(word.text, WhiteSpace::kCollapse)};
@@ -33,6 +65,10 @@ PageOfWords page_of_recognised(const OcrPage& recognised, int number, double poi
     placed.top = static_cast<float>(word.top) * scale;
     placed.right = static_cast<float>(word.right) * scale;
     placed.bottom = static_cast<float>(word.bottom) * scale;
+    placed.rotation = word.rotation;
+    if (word.rotation == 0) placed.drop = slope * ((placed.left + placed.right) / 2 - page.width / 2);
+    placed.top -= placed.drop;
+    placed.bottom -= placed.drop;
     placed.size = heights[{word.block, word.paragraph, word.line}];
     if (!placed.text.empty()) page.words.push_back(std::move(placed));
   }

@@ -7,11 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 #include <span>
 #include <utility>
 
-#include "phial/base/utf8.h"
+#include "phial/documents/readers/page_direction.h"
 
 namespace phial::documents {
 namespace {
@@ -281,19 +282,23 @@ PageLine line_of(const std::vector<PageWord>& words, const Row& row, bool table)
   line.top = row.top;
   line.bottom = row.bottom;
   line.bold = true;
+  std::vector<std::vector<PageWord>> cells(1);
   for (const Run& run : row.runs) {
     for (const size_t i : run.words) {
-      line.words.push_back(words[i]);
+      cells.back().push_back(words[i]);
       line.bold = line.bold && words[i].bold;
       sizes.emplace_back(words[i].size, words[i].text.size());
       right_to_left += is_right_to_left(words[i].text) ? 1 : 0;
       ++count;
     }
-    if (table) line.cells.push_back(run.words.size());
+    if (table && &run != &row.runs.back()) cells.emplace_back();
   }
-  if (right_to_left * 2 > count) {
-    std::reverse(line.words.begin(), line.words.end());
-    std::reverse(line.cells.begin(), line.cells.end());
+  line.right_to_left = right_to_left * 2 > count;
+  if (line.right_to_left) std::reverse(cells.begin(), cells.end());
+  for (auto& cell : cells) {
+    order_words(cell);
+    if (table) line.cells.push_back(cell.size());
+    std::move(cell.begin(), cell.end(), std::back_inserter(line.words));
   }
   std::sort(sizes.begin(), sizes.end());
   size_t total = 0, before = 0;
@@ -324,17 +329,17 @@ bool ends_sentence(const PageLine& line) {
   return last == '.' || last == '!' || last == '?' || last == ':';
 }
 
-// Whether `line` opens a new paragraph below `before`. `right`: where the column's longest lines end.
-bool opens_paragraph(const PageLine& before, const PageLine& line, float right, float usual_gap) {
+// Whether `line` opens a new paragraph below `before`, which leaves `short_by` free of its column's `width`.
+bool opens_paragraph(const PageLine& before, const PageLine& line, float short_by, float width, float usual_gap) {
   const float size = std::max({before.size, line.size, 1.0F});
   const float gap = line.top - before.bottom;
   if (std::fabs(before.size - line.size) > 0.08F * size || before.bold != line.bold) return true;
   if (gap > usual_gap + 0.35F * size || starts_item(line)) return true;
-  const bool indented = line.left > before.left + 0.7F * size && line.left < before.left + 5 * size;
+  const float indent = line.right_to_left ? before.right - line.right : line.left - before.left;
+  const bool indented = indent > 0.7F * size && indent < 5 * size;
   if (indented && ends_sentence(before)) return true;
   // A line that stops well short of the edge was the last of its paragraph, unless the whole column is that ragged.
-  const float width = right - before.left;
-  return before.right < right - 0.25F * width && ends_sentence(before);
+  return short_by > 0.25F * width && ends_sentence(before);
 }
 
 float usual_gap_of(const std::vector<PageLine>& lines) {
@@ -355,9 +360,14 @@ void add_column(std::vector<PageLine> lines, int page, std::vector<PageParagraph
     left = std::min(left, line.left);
     right = std::max(right, line.right);
   }
-  for (PageLine& line : lines) line.ends_early = line.right < right - 0.35F * (right - left);
+  const float width = right - left;
+  const auto short_by = [&](const PageLine& line) {
+    return line.right_to_left ? line.left - left : right - line.right;
+  };
+  for (PageLine& line : lines) line.ends_early = short_by(line) > 0.35F * width;
   for (size_t i = 0; i < lines.size(); ++i) {
-    if (i == 0 || opens_paragraph(to.back().lines.back(), lines[i], right, usual_gap)) {
+    const PageLine* before = i > 0 ? &to.back().lines.back() : nullptr;
+    if (before == nullptr || opens_paragraph(*before, lines[i], short_by(*before), width, usual_gap)) {
       to.push_back({starts_item(lines[i]) ? BlockKind::kListItem : BlockKind::kParagraph, 0, page, {}});
     }
     to.back().lines.push_back(std::move(lines[i]));
@@ -405,16 +415,6 @@ float overlap_share(float a0, float a1, float b0, float b1) {
   const float shorter = std::min(a1 - a0, b1 - b0);
   if (shorter <= 0) return common >= 0 ? 1 : 0;
   return common / shorter;
-}
-
-bool is_right_to_left(std::string_view word) {
-  for (size_t at = 0; at < word.size();) {
-    const DecodedChar c = decode_utf8(word, at);
-    const char32_t p = c.code_point;
-    if ((p >= 0x590 && p < 0x900) || (p >= 0xFB1D && p < 0xFE00) || (p >= 0xFE70 && p < 0xFEFF)) return true;
-    at += static_cast<size_t>(c.length);
-  }
-  return false;
 }
 
 std::vector<PageParagraph> lay_out(PageOfWords page) {

@@ -19,6 +19,7 @@ struct PageWord {
   int rotation = 0;  // quarter turns clockwise
   bool bold = false;
   bool space_after = true;  // before the next word of its line
+  float drop = 0;  // how much lower it stands on a page that was scanned askew; top and bottom are of a straight one
 };
 
 struct PageOfWords {
@@ -32,8 +33,9 @@ struct PageLine {
   std::vector<PageWord> words = {};
   std::vector<size_t> cells;
   float left = 0, top = 0, right = 0, bottom = 0;
-  float size = 0;           // of most of its characters
-  bool bold = false;        // all of it
+  float size = 0;     // of most of its characters
+  bool bold = false;  // all of it
+  bool right_to_left = false;
   bool ends_early = false;  // well before the edge of its column, so that the break after it means something
 };
 
@@ -64,8 +66,5 @@ void write_paragraphs(const std::vector<PageParagraph>& paragraphs, DocumentBuil
 
 // How much of two intervals is common, as a part of the shorter.
 float overlap_share(float a0, float a1, float b0, float b1);
-
-// Letters of scripts that run from right to left.
-bool is_right_to_left(std::string_view word);
 
 }  // namespace phial::documents

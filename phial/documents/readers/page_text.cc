@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "phial/base/utf8.h"
+#include "phial/documents/readers/page_direction.h"
 #include "phial/documents/readers/page_layout.h"
 
 namespace phial::documents {
@@ -231,6 +232,8 @@ class Writer {
     } else if (swapped) {
       box.left = word.top, box.right = word.bottom, box.top = -word.right, box.bottom = -word.left;
     }
+    box.top += word.drop;
+    box.bottom += word.drop;
     return box;
   }
 
@@ -259,7 +262,7 @@ class Writer {
   }
 
   static bool separated(const PageWord& word, const PageWord& next) {
-    const float gap = is_right_to_left(word.text) ? word.left - next.right : next.left - word.right;
+    const float gap = std::max(word.left - next.right, next.left - word.right);
     return word.space_after || gap > 0.25F * std::max(word.size, 1.0F);
   }
 

@@ -9,6 +9,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <cmath>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 #include <memory>
 
 #include "phial/base/utf8.h"
+#include "phial/documents/readers/page_direction.h"
 #include "phial/documents/readers/page_layout.h"
 #include "phial/documents/readers/readers.h"
 #include "phial/documents/readers/recognised.h"
@@ -55,7 +57,8 @@ std::string without_presentation_forms(const std::string& text) {
 }
 
 // poppler's strings are UTF-16; converted here because theirs asks the C library for a converter each time.
-std::string to_text(const poppler::ustring& wide) {
+template <class Utf16>
+std::string to_text(const Utf16& wide) {
   std::string text;
   for (size_t i = 0; i < wide.size(); ++i) {
     char32_t c = wide[i];
@@ -79,15 +82,31 @@ bool is_bold(const std::string& font) {
 // The dots between an entry of a table of contents and its page.
 bool is_leader(const std::string& word) { return word.size() >= 4 && word.find_first_not_of('.') == std::string::npos; }
 
+std::vector<Letter> letters_of(const poppler::text_box& word) {
+  const poppler::ustring text = word.text();
+  const bool upright = word.rotation() % 2 == 0;
+  std::vector<Letter> letters;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const poppler::rectf place = word.char_bbox(i);
+    letters.push_back({static_cast<char16_t>(text[i]), static_cast<float>(upright ? place.width() : place.height())});
+  }
+  return letters;
+}
+
 PageOfWords words_of(const poppler::page& page, int number) {
   const poppler::rectf box = page.page_rect();
   const bool turned = page.orientation() == poppler::page::landscape || page.orientation() == poppler::page::seascape;
   PageOfWords words{
       .number = number, .width = static_cast<float>(box.width()), .height = static_cast<float>(box.height())};
   if (turned) std::swap(words.width, words.height);
-  for (const poppler::text_box& found : page.text_list(poppler::page::text_list_include_font)) {
+  const std::vector<poppler::text_box> found_words = page.text_list(poppler::page::text_list_include_font);
+  LetterOrder order;
+  for (const poppler::text_box& found : found_words) {
+    order.learn(letters_of(found), static_cast<float>(found.get_font_size()));
+  }
+  for (const poppler::text_box& found : found_words) {
     const poppler::rectf place = found.bbox();
-    PageWord word{.text = to_text(found.text())};
+    PageWord word{.text = to_text(order.restore(letters_of(found), static_cast<float>(found.get_font_size())))};
     word.left = static_cast<float>(place.left());
     word.top = static_cast<float>(place.top());
     word.right = static_cast<float>(place.right());
@@ -145,6 +164,36 @@ Result<PageOfWords> recognise_page(const poppler::page& page, int number, Ocr& o
   return page_of_recognised(recognised, number, 72 / dots);
 }
 
+constexpr size_t kFewWords = 12;  // a stamp or a running line, not what a page says
+
+// Whether ink covers the page beyond its few words, as on a scan that was stamped or numbered.
+bool is_covered(const poppler::page& page, const PageOfWords& words) {
+  constexpr double kDotsPerInch = 36;
+  constexpr int kCells = 8, kDark = 160;
+  constexpr size_t kCovered = kCells * kCells / 3;
+  poppler::page_renderer renderer;
+  renderer.set_image_format(poppler::image::format_gray8);
+  const poppler::image picture = renderer.render_page(&page, kDotsPerInch, kDotsPerInch);
+  if (!picture.is_valid()) return false;
+  std::array<bool, static_cast<size_t>(kCells) * kCells> inked = {};
+  const auto is_word = [&](int x, int y) {
+    constexpr float kPoints = 72 / kDotsPerInch;
+    const auto px = static_cast<float>(x) * kPoints, py = static_cast<float>(y) * kPoints;
+    return std::any_of(words.words.begin(), words.words.end(), [&](const PageWord& word) {
+      return px >= word.left - kPoints && px <= word.right + kPoints && py >= word.top - kPoints &&
+             py <= word.bottom + kPoints;
+    });
+  };
+  for (int y = 0; y < picture.height(); ++y) {
+    const char* row = picture.const_data() + static_cast<ptrdiff_t>(y) * picture.bytes_per_row();
+    for (int x = 0; x < picture.width(); ++x) {
+      if (static_cast<unsigned char>(row[x]) >= kDark || is_word(x, y)) continue;
+      inked[static_cast<size_t>(y * kCells / picture.height() * kCells + x * kCells / picture.width())] = true;
+    }
+  }
+  return static_cast<size_t>(std::count(inked.begin(), inked.end(), true)) >= kCovered;
+}
+
 class PdfReader {
  public:
   PdfReader(ReaderJob& job, const poppler::document& document) : job_(job), document_(document) {}
@@ -181,7 +230,10 @@ class PdfReader {
         continue;
       }
       PageOfWords words = words_of(*page, number);
-      if (words.words.empty()) words = recognised(*page, number);
+      if (words.words.empty() || may_be_scan(*page, words)) {
+        PageOfWords found = recognised(*page, number, words.words.empty());
+        if (found.words.size() > 2 * words.words.size()) words = std::move(found);
+      }
       if (words.words.empty()) missing_.push_back(number);
       pages_.push_back(std::move(words));
     }
@@ -189,27 +241,38 @@ class PdfReader {
     if (!none) return ok();
     if (job_.options.ocr == nullptr) {
       job_.ocr_would_help = true;
-      return Error{Code::kUnsupported, "the PDF file has no text: its " + std::to_string(count) + " pages are pictures",
+      return Error{Code::kUnsupported,
+                   "the PDF file has no text: its " +
+                       (count == 1 ? std::string("page is a picture") : std::to_string(count) + " pages are pictures"),
                    "install Tesseract (apt install tesseract-ocr) and add it again"};
     }
     return Error{Code::kUnsupported, "the PDF file has no text, and none was recognised in its pictures",
                  "scan it again, larger and straighter"};
   }
 
-  PageOfWords recognised(const poppler::page& page, int number) {
+  static double seconds_spent() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+  // Looking costs a little time for each page of few words.
+  bool may_be_scan(const poppler::page& page, const PageOfWords& words) const {
+    const double limit = job_.options.ocr_seconds;
+    return words.words.size() < kFewWords && (limit <= 0 || seconds_spent() < limit / 2) && is_covered(page, words);
+  }
+
+  // `must`: the page has no other text.
+  PageOfWords recognised(const poppler::page& page, int number, bool must) {
     PageOfWords none{.number = number};
     if (job_.options.ocr == nullptr) {
       job_.ocr_would_help = true;
       return none;
     }
-    const double spent = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
-    if (job_.options.ocr_seconds > 0 && spent > job_.options.ocr_seconds) {
-      job_.builder.warn("time ran out before page " + std::to_string(number) + ": its text was not recognised");
+    if (job_.options.ocr_seconds > 0 && seconds_spent() > job_.options.ocr_seconds) {
+      if (must)
+        job_.builder.warn("time ran out before page " + std::to_string(number) + ": its text was not recognised");
       return none;
     }
     auto words = recognise_page(page, number, *job_.options.ocr);
     if (words) return *std::move(words);
-    job_.builder.warn(words.error().message);
+    if (must) job_.builder.warn(words.error().message);
     return none;
   }
 
