@@ -70,6 +70,15 @@ Archive::~Archive() {
 
 bool Archive::has(const std::string& name) const { return zip_name_locate(handle_, name.c_str(), 0) >= 0; }
 
+std::vector<std::string> Archive::names() const {
+  std::vector<std::string> names;
+  const zip_int64_t count = zip_get_num_entries(handle_, 0);
+  for (zip_int64_t i = 0; i < count; ++i) {
+    if (const char* name = zip_get_name(handle_, static_cast<zip_uint64_t>(i), 0)) names.emplace_back(name);
+  }
+  return names;
+}
+
 Result<std::string> Archive::read(const std::string& name) {
   const zip_int64_t index = zip_name_locate(handle_, name.c_str(), 0);
   zip_stat_t about;

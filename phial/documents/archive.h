@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "phial/base/result.h"
 
@@ -23,6 +24,7 @@ class Archive {
   ~Archive();
 
   bool has(const std::string& name) const;
+  std::vector<std::string> names() const;
   Result<std::string> read(const std::string& name);
 
  private:

@@ -39,6 +39,16 @@ bool is_hidden_run(const pugi::xml_node& properties) {
 
 using Notes = std::map<std::string, pugi::xml_node, std::less<>>;
 
+// Of what is there twice, for newer and older programs.
+pugi::xml_node chosen(const pugi::xml_node& alternatives) {
+  const pugi::xml_node choice = child_named(alternatives, "Choice");
+  return choice ? choice : child_named(alternatives, "Fallback");
+}
+
+bool is_raised(const pugi::xml_node& properties) {
+  return attribute_named(child_named(properties, "vertAlign"), "val") == "superscript";
+}
+
 class DocxReader {
  public:
   DocxReader(ReaderJob& job, Archive& archive, const std::string& folder)
@@ -59,7 +69,7 @@ class DocxReader {
       } else if (name == "del" || name == "moveFrom") {
         deleted_ = true;
       } else if (name == "AlternateContent") {
-        body(child_named(node, "Choice"), depth + 1);
+        body(chosen(node), depth + 1);
       } else if (name != "sectPr" && name != "pPr") {
         body(node, depth + 1);  // content controls, insertions and other wrappers
       }
@@ -88,6 +98,13 @@ class DocxReader {
     }
   }
 
+  struct Inline {
+    std::string& text;
+    std::vector<pugi::xml_node>& boxes;  // text boxes that hang on the paragraph
+    std::vector<pugi::xml_node>& notes;
+    bool hidden = false;  // by the paragraph's style
+  };
+
   void paragraph(const pugi::xml_node& node, int depth) {
     const pugi::xml_node properties = child_named(node, "pPr");
     ParagraphStyle style = styles_.style(attribute_named(child_named(properties, "pStyle"), "val"));
@@ -97,7 +114,7 @@ class DocxReader {
     }
     std::string text;
     std::vector<pugi::xml_node> boxes, notes;
-    Inline in{text, boxes, notes};
+    Inline in{text, boxes, notes, style.hidden};
     inline_content(node, depth, in);
     add(properties, style, text);
     for (const pugi::xml_node& box : boxes) body(box, depth + 1);
@@ -107,16 +124,17 @@ class DocxReader {
   void add(const pugi::xml_node& properties, const ParagraphStyle& style, const std::string& text) {
     if (text.find_first_not_of(" \t\n") == std::string::npos) return;
     if (style.title) builder_.set_title(text);
-    if (style.heading_level > 0) {
-      builder_.add({BlockKind::kHeading, style.heading_level}, text);
-      return;
-    }
     const pugi::xml_node own = child_named(properties, "numPr");
     const std::string_view numbering =
         own ? attribute_named(child_named(own, "numId"), "val") : std::string_view(style.numbering);
-    if (!numbering.empty() && numbering != "0") {
-      const int level = own ? number_of(attribute_named(child_named(own, "ilvl"), "val")) : 0;
-      builder_.add({BlockKind::kListItem}, styles_.next_marker(numbering, level) + text);
+    const pugi::xml_node own_depth = child_named(own, "ilvl");
+    const int numbering_depth = own_depth ? number_of(attribute_named(own_depth, "val")) : style.numbering_depth;
+    const bool numbered = !numbering.empty() && numbering != "0";
+    const std::string marker = numbered ? styles_.next_marker(numbering, numbering_depth) : "";
+    if (style.heading_level > 0) {
+      builder_.add({BlockKind::kHeading, style.heading_level}, (marker == "- " ? "" : marker) + text);
+    } else if (numbered) {
+      builder_.add({BlockKind::kListItem}, marker + text);
     } else if (style.code) {
       builder_.add({BlockKind::kCode}, text, WhiteSpace::kKeep);
     } else {
@@ -124,22 +142,28 @@ class DocxReader {
     }
   }
 
-  struct Inline {
-    std::string& text;
-    std::vector<pugi::xml_node>& boxes;  // text boxes that hang on the paragraph
-    std::vector<pugi::xml_node>& notes;
-  };
+  void run(const pugi::xml_node& node, int depth, Inline& in) {
+    const pugi::xml_node properties = child_named(node, "rPr");
+    const std::string_view style = attribute_named(child_named(properties, "rStyle"), "val");
+    if (in.hidden || is_hidden_run(properties) || (!style.empty() && styles_.style(style).hidden)) {
+      hidden_ = hidden_ || !std::string_view(child_named(node, "t").text().get()).empty();
+      return;
+    }
+    const size_t before = in.text.size();
+    inline_content(node, depth + 1, in);
+    if (!is_raised(properties) || before == 0 || in.text[before - 1] == ' ') return;
+    // 10 to the sixth is not 106.
+    const bool is_number =
+        in.text.size() > before && in.text.find_first_not_of("0123456789-+.,", before) == std::string::npos;
+    if (is_number) in.text.insert(before, "^");
+  }
 
   void inline_content(const pugi::xml_node& parent, int depth, Inline& in) {
     if (depth > kMostDepth) return;
     for (const pugi::xml_node& node : parent.children()) {
       const std::string_view name = local_name(node);
       if (name == "r") {
-        if (is_hidden_run(child_named(node, "rPr"))) {
-          hidden_ = hidden_ || !std::string_view(child_named(node, "t").text().get()).empty();
-        } else {
-          inline_content(node, depth + 1, in);
-        }
+        run(node, depth, in);
       } else if (name == "t") {
         in.text += node.text().get();
       } else if (name == "tab" || name == "ptab") {
@@ -155,7 +179,7 @@ class DocxReader {
       } else if (name == "footnoteReference" || name == "endnoteReference") {
         add_note(name.substr(0, name.find("Reference")), node, in);
       } else if (name == "AlternateContent") {
-        inline_content(child_named(node, "Choice"), depth + 1, in);
+        inline_content(chosen(node), depth + 1, in);
       } else if (name == "del" || name == "moveFrom") {
         deleted_ = true;
       } else if (name != "pPr" && name != "rPr" && name != "instrText" && name != "delText") {
@@ -201,11 +225,15 @@ class DocxReader {
   }
 
   // Rows and cells may stand in wrappers, as content controls.
-  static void gather_rows(const pugi::xml_node& parent, int depth, std::vector<std::vector<pugi::xml_node>>& rows) {
+  void gather_rows(const pugi::xml_node& parent, int depth, std::vector<std::vector<pugi::xml_node>>& rows) {
     if (depth > kMostDepth) return;
     for (const pugi::xml_node& node : parent.children()) {
       const std::string_view name = local_name(node);
       if (name == "tr") {
+        if (child_named(child_named(node, "trPr"), "del")) {
+          deleted_ = true;
+          continue;
+        }
         rows.emplace_back();
         gather_rows(node, depth + 1, rows);
       } else if (name == "tc") {

@@ -1,5 +1,6 @@
 // EPUB: a zip archive whose package file lists XHTML pages in reading order.
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "phial/documents/archive.h"
@@ -22,6 +23,11 @@ struct Package {
 };
 
 Result<std::string> package_path(Archive& archive) {
+  if (!archive.has("META-INF/container.xml")) {
+    for (const std::string& name : archive.names()) {
+      if (name.ends_with(".opf")) return name;
+    }
+  }
   PHIAL_TRY(const std::string container, archive.read("META-INF/container.xml"));
   PHIAL_TRY(const pugi::xml_document xml, parse_xml(container, "META-INF/container.xml"));
   const auto rootfiles = child_named(child_named(xml, "container"), "rootfiles");
@@ -38,17 +44,21 @@ Result<Package> read_package(Archive& archive) {
   Package package;
   package.title = child_named(child_named(root, "metadata"), "title").text().get();
   std::map<std::string, Page, std::less<>> manifest;
+  std::vector<Page> all;
   for (const pugi::xml_node& item : child_named(root, "manifest").children()) {
     const std::string_view type = attribute_named(item, "media-type");
-    if (type.find("html") == std::string_view::npos) continue;
+    if (type.find("html") == std::string_view::npos && type != "text/x-oeb1-document") continue;
     const bool contents = attribute_named(item, "properties").find("nav") != std::string_view::npos;
-    manifest[std::string(attribute_named(item, "id"))] = {resolve_reference(path, attribute_named(item, "href")),
-                                                          contents};
+    all.push_back({resolve_reference(path, attribute_named(item, "href")), contents});
+    manifest[std::string(attribute_named(item, "id"))] = all.back();
   }
   for (const pugi::xml_node& reference : child_named(root, "spine").children()) {
     const auto found = manifest.find(attribute_named(reference, "idref"));
-    if (found != manifest.end()) package.pages.push_back(found->second);
+    if (found == manifest.end()) continue;
+    package.pages.push_back(found->second);
+    manifest.erase(found);  // a page that is named twice is read once
   }
+  if (package.pages.empty()) package.pages = std::move(all);  // no order is told: that of the list, then
   if (package.pages.empty()) return Error{Code::kCorrupt, "the book lists no pages", "get it again"};
   return package;
 }

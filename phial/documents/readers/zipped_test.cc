@@ -89,6 +89,49 @@ TEST(Docx, DeletedHiddenAndCommentedTextIsLeftOutAndReported) {
                           "hidden text was left out"));
 }
 
+TEST(Docx, TextThatAStyleHidesAndDeletedRowsAreLeftOut) {
+  const auto document = read_well(
+      "a.docx",
+      docx("<w:p><w:pPr><w:pStyle w:val='Hid'/></w:pPr><w:r><w:t>PLANTED</w:t></w:r></w:p>"
+           "<w:p><w:r><w:rPr><w:rStyle w:val='Hid'/></w:rPr><w:t>PLANTED</w:t></w:r><w:r><w:t>10</w:t></w:r>"
+           "<w:r><w:rPr><w:vertAlign w:val='superscript'/></w:rPr><w:t>6</w:t></w:r></w:p>"
+           "<w:tbl><w:tr><w:trPr><w:del/></w:trPr><w:tc><w:p><w:r><w:t>PLANTED</w:t></w:r></w:p></w:tc></w:tr>"
+           "<w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p></w:tc>"
+           "</w:tr></w:tbl>",
+           {{"word/styles.xml",
+             "<w:styles xmlns:w='w'><w:style w:styleId='Hid'><w:rPr><w:vanish/></w:rPr></w:style></w:styles>"}}));
+  EXPECT_THAT(outline(document), ElementsAre("p:10^6", "table:a | b"));
+  EXPECT_THAT(document.warnings, testing::SizeIs(2));
+}
+
+TEST(Docx, NumbersAreThoseThatWordShows) {
+  const auto item = [](const std::string& text, const std::string& list, int depth) {
+    return "<w:p><w:pPr><w:numPr><w:ilvl w:val='" + std::to_string(depth) + "'/><w:numId w:val='" + list +
+           "'/></w:numPr></w:pPr><w:r><w:t>" + text + "</w:t></w:r></w:p>";
+  };
+  const auto level = [](int depth, const std::string& format, const std::string& text) {
+    return "<w:lvl w:ilvl='" + std::to_string(depth) + "'><w:start w:val='1'/><w:numFmt w:val='" + format +
+           "'/><w:lvlText w:val='" + text + "'/></w:lvl>";
+  };
+  const std::string numbering =
+      "<w:numbering xmlns:w='w'><w:abstractNum w:abstractNumId='0'>" + level(0, "decimal", "%1.") +
+      level(1, "decimal", "%1.%2") + level(2, "lowerLetter", "(%3)") + level(3, "upperRoman", "%4:") +
+      "</w:abstractNum><w:num w:numId='1'><w:abstractNumId w:val='0'/></w:num>"
+      "<w:num w:numId='2'><w:abstractNumId w:val='0'/></w:num>"
+      "<w:num w:numId='3'><w:abstractNumId w:val='0'/><w:lvlOverride w:ilvl='0'><w:startOverride w:val='7'/>"
+      "</w:lvlOverride></w:num></w:numbering>";
+  const std::string styles =
+      "<w:styles xmlns:w='w'><w:style w:styleId='H'><w:name w:val='heading 1'/><w:pPr><w:numPr><w:numId w:val='3'/>"
+      "</w:numPr></w:pPr></w:style></w:styles>";
+  const std::string heading = "<w:p><w:pPr><w:pStyle w:val='H'/></w:pPr><w:r><w:t>Costs</w:t></w:r></w:p>";
+  const auto document =
+      read_well("a.docx", docx(item("a", "1", 0) + item("b", "1", 1) + item("c", "1", 2) + item("d", "1", 2) +
+                                   item("e", "1", 3) + item("f", "2", 1) + item("g", "2", 0) + heading + heading,
+                               {{"word/numbering.xml", numbering}, {"word/styles.xml", styles}}));
+  EXPECT_THAT(outline(document), ElementsAre("li:1. a", "li:1.1 b", "li:(a) c", "li:(b) d", "li:I: e", "li:1.2 f",
+                                             "li:2. g", "h1:7. Costs", "h1:8. Costs"));
+}
+
 TEST(Docx, TablesAreRowsAndFramesAreTheirContent) {
   const std::string cell = "<w:tc><w:p><w:r><w:t>";
   const std::string end = "</w:t></w:r></w:p></w:tc>";
@@ -180,6 +223,22 @@ TEST(Epub, AMissingPageIsReportedAndTheRestIsRead) {
   const auto document = read_well("a.epub", zipped(members));
   EXPECT_THAT(outline(document), ElementsAre("p:one"));
   EXPECT_THAT(document.warnings, ElementsAre(HasSubstr("1 pages of the book")));
+}
+
+TEST(Epub, ABookWithoutOrderIsReadAsItsPagesAreListedAndNoPageTwice) {
+  const std::string page = "<html><body><p>one</p></body></html>", other = "<html><body><p>two</p></body></html>";
+  const auto book = [&](const std::string& spine) {
+    return zipped({{"mimetype", "application/epub+zip"},
+                   {"b.opf",
+                    "<package><manifest><item id='a' href='a.html' media-type='text/x-oeb1-document'/><item id='b' "
+                    "href='b.html' media-type='application/xhtml+xml'/></manifest><spine>" +
+                        spine + "</spine></package>"},
+                   {"a.html", page},
+                   {"b.html", other}});
+  };
+  EXPECT_THAT(outline(read_well("a.epub", book(""))), ElementsAre("p:one", "p:two"));
+  EXPECT_THAT(outline(read_well("a.epub", book("<itemref idref='b'/><itemref idref='a'/><itemref idref='b'/>"))),
+              ElementsAre("p:two", "p:one"));
 }
 
 TEST(Epub, ALockedBookIsRefused) {
