@@ -35,6 +35,14 @@ Class class_of(char32_t c) {
   return noncharacter ? Class::kNothing : Class::kText;
 }
 
+// How long the terminal's command (colours and the like) at raw[at] is; 0 if none starts there.
+size_t terminal_command(std::string_view raw, size_t at) {
+  if (!raw.substr(at).starts_with("\x1B[")) return 0;
+  const size_t end = raw.find_first_not_of("0123456789;?", at + 2);
+  const bool closed = end != std::string_view::npos && raw[end] >= '@' && raw[end] <= '~';
+  return closed ? end + 1 - at : 0;
+}
+
 void trim_blank_lines(std::string& text) {
   const size_t first = text.find_first_not_of(" \t\n");
   if (first == std::string::npos) {
@@ -53,6 +61,10 @@ std::string clean_text(std::string_view raw, WhiteSpace white_space) {
   clean.reserve(raw.size());
   char pending = 0;  // kCollapse: the separator owed before the next visible character
   for (size_t at = 0; at < raw.size();) {
+    if (const size_t command = terminal_command(raw, at); command > 0) {
+      at += command;
+      continue;
+    }
     const DecodedChar c = decode_utf8(raw, at);
     const std::string_view bytes = raw.substr(at, static_cast<size_t>(c.length));
     at += static_cast<size_t>(c.length);

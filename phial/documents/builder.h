@@ -23,8 +23,8 @@ enum class WhiteSpace {
 };
 
 // `raw` without what must not or cannot be seen: control characters, byte order marks, zero-width characters, direction
-// overrides, Unicode tags. Malformed UTF-8 becomes U+FFFD; every kind of line end becomes '\n'; at both ends white
-// space is cut off (for kKeep: blank lines).
+// overrides, Unicode tags, a terminal's colours. Malformed UTF-8 becomes U+FFFD; every kind of line end becomes '\n';
+// at both ends white space is cut off (for kKeep: blank lines).
 std::string clean_text(std::string_view raw, WhiteSpace white_space);
 
 struct BlockPlace {

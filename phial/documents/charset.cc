@@ -2,6 +2,7 @@
 
 #include <iconv.h>
 #include <uchardet/uchardet.h>
+#include <utf8proc.h>
 
 #include <algorithm>
 #include <array>
@@ -107,11 +108,47 @@ const char* unmarked_utf16(std::string_view sample) {
   return nullptr;
 }
 
+// How many of the sample's UTF-16 units are spaces or punctuation that text of any script has; 0 if the sample holds
+// what no text does: surrogates without partner, controls, unassigned and private characters.
+size_t marks_of_utf16(std::string_view sample, bool little) {
+  size_t marks = 0;
+  char32_t high = 0;
+  for (size_t i = 0; i + 1 < sample.size(); i += 2) {
+    const auto first = static_cast<unsigned char>(sample[i]), second = static_cast<unsigned char>(sample[i + 1]);
+    char32_t c = little ? first | (second << 8U) : second | (first << 8U);
+    const bool is_low = c >= 0xDC00 && c < 0xE000;
+    if (is_low != (high != 0)) return 0;
+    if (c >= 0xD800 && c < 0xDC00) {
+      high = c;
+      continue;
+    }
+    if (is_low) c = 0x10000 + ((high - 0xD800) << 10U) + (c - 0xDC00);
+    high = 0;
+    const bool is_space = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (is_space || c == 0x3001 || c == 0x3002) ++marks;
+    const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+    const bool unlikely =
+        category == UTF8PROC_CATEGORY_CN || category == UTF8PROC_CATEGORY_CO || category == UTF8PROC_CATEGORY_CC;
+    if (unlikely && !is_space) return 0;
+  }
+  return marks;
+}
+
+// UTF-16 without a mark in any other script: only one order of the bytes makes characters of it, with spaces between.
+const char* unmarked_utf16_of_any_script(std::string_view sample) {
+  constexpr size_t kCharactersPerMark = 200;
+  const std::string_view whole = sample.substr(0, sample.size() & ~size_t{1});
+  if (whole.size() < 16 || whole.find('\0') == std::string_view::npos) return nullptr;
+  const size_t little = marks_of_utf16(whole, true), big = marks_of_utf16(whole, false);
+  if (std::max(little, big) * 2 * kCharactersPerMark < whole.size()) return nullptr;
+  return little >= big ? "UTF-16LE" : "UTF-16BE";
+}
+
+// A few zero bytes are a log's damage, many are another format's.
 bool looks_binary(std::string_view sample) {
   size_t controls = 0;
   for (const char c : sample) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte == 0) return true;
     if (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r' && byte != '\f' && byte != 0x1B) ++controls;
   }
   return controls * 50 > sample.size();
@@ -124,6 +161,8 @@ Utf8Share measure_utf8(std::string_view text) {
   Utf8Share share;
   for (size_t at = 0; at < text.size();) {
     const DecodedChar c = decode_utf8(text, at);
+    const bool cut_off = !c.valid && text.size() - at < 4 && static_cast<unsigned char>(text[at]) >= 0xC2;
+    if (cut_off) break;  // the file ends within a character
     if (!c.valid) {
       ++share.bad;
     } else if (c.length > 1) {
@@ -156,16 +195,19 @@ Result<DecodedText> to_utf8(std::string_view bytes, std::string_view declared) {
   for (const Mark& mark : kMarks) {
     if (bytes.starts_with(mark.bytes)) return convert(bytes.substr(mark.bytes.size()), mark.charset, mark.unit);
   }
+  if (const char* wide = unmarked_utf16(bytes.substr(0, kSample))) return convert(bytes, wide, 2);
+  if (const char* wide = unmarked_utf16_of_any_script(bytes.substr(0, kSample))) return convert(bytes, wide, 2);
+  bytes = bytes.substr(0, bytes.find_last_not_of('\0') + 1);  // files cut off by a crash end in zeros
   const std::string_view sample = bytes.substr(0, kSample);
-  if (const char* wide = unmarked_utf16(sample)) return convert(bytes, wide, 2);
-  if (looks_binary(sample)) {
+  const Utf8Share utf8 = measure_utf8(bytes);
+  const bool has_zeros = sample.find('\0') != std::string_view::npos;
+  if (looks_binary(sample) || (has_zeros && utf8.bad > 0)) {
     return Error{Code::kUnsupported, "this is binary data, not text in any known encoding", "only documents are read"};
   }
   const bool shifts = sample.find("\x1B$") != std::string_view::npos && sample.find("\x1B(") != std::string_view::npos;
   if (shifts) return convert(bytes, "ISO-2022-JP", 1);
-  const Utf8Share utf8 = measure_utf8(bytes);
-  // One damaged byte does not make a long UTF-8 file Latin-1.
-  if (utf8.bad == 0 || utf8.good > 50 * utf8.bad) return DecodedText{repair_utf8(bytes), "UTF-8"};
+  // One damaged byte does not make a UTF-8 file Latin-1: text in other encodings has few sequences that are UTF-8.
+  if (utf8.bad == 0 || utf8.good > 8 * utf8.bad) return DecodedText{repair_utf8(bytes), "UTF-8"};
   if (!declared.empty()) {
     const std::string charset = canonical(declared);
     if (charset != "UTF-8" && !charset.starts_with("UTF-16") && Converter(charset).known()) {

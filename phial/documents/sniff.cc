@@ -40,7 +40,7 @@ constexpr std::array kRefused = {
     Signature{"GGUF"sv, "a model file", "add it with 'phial models add'"},
 };
 
-constexpr std::array kImages = {"\x89PNG\r\n\x1A\n"sv, "\xFF\xD8\xFF"sv, "II*\0"sv, "MM\0*"sv};
+constexpr std::array kImages = {"\x89PNG\r\n\x1A\n"sv, "\xFF\xD8\xFF"sv, "II*\0"sv, "MM\0*"sv, "GIF8"sv};
 
 constexpr std::array kMarkdownExtensions = {"md"sv, "markdown"sv, "mkd"sv, "mdown"sv, "mdx"sv, "rmd"sv, "qmd"sv};
 constexpr std::array kHtmlExtensions = {"html"sv, "htm"sv, "xhtml"sv, "shtml"sv};
@@ -69,6 +69,14 @@ std::string lower(std::string_view text) {
   std::transform(result.begin(), result.end(), result.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return result;
+}
+
+bool is_image(std::string_view bytes) {
+  constexpr size_t kHeader = 14;
+  if (bytes.starts_with("BM") && bytes.size() > kHeader && bytes.substr(6, 4) == "\0\0\0\0"sv) return true;
+  if (bytes.starts_with("RIFF") && bytes.substr(8).starts_with("WEBP")) return true;
+  return std::any_of(kImages.begin(), kImages.end(),
+                     [&](std::string_view signature) { return bytes.starts_with(signature); });
 }
 
 std::string base_name(std::string_view name) {
@@ -114,9 +122,7 @@ Result<std::string> sniff_format(std::string_view bytes, std::string_view name) 
   constexpr size_t kPdfHeaderWithin = 1024;  // as Acrobat does, junk before the header is forgiven
   if (bytes.substr(0, kPdfHeaderWithin).find("%PDF-") != std::string_view::npos) return std::string("pdf");
   if (bytes.starts_with("PK\x03\x04") || bytes.starts_with("PK\x05\x06")) return sniff_zip(bytes);
-  for (const std::string_view signature : kImages) {
-    if (bytes.starts_with(signature)) return std::string("image");
-  }
+  if (is_image(bytes)) return std::string("image");
   for (const Signature& refused : kRefused) {
     if (!bytes.starts_with(refused.bytes)) continue;
     return Error{Code::kUnsupported, "this is " + std::string(refused.name) + ", which is not read",

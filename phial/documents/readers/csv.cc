@@ -30,10 +30,16 @@ class Records {
     std::string field;
     while (true) {
       const bool more = take_field(field);
-      if (record.size() < kMostFields) record.push_back(field);
+      if (record.size() < kMostFields) {
+        record.push_back(field);
+      } else {
+        dropped_fields_ = true;
+      }
       if (!more) return true;
     }
   }
+
+  bool dropped_fields() const { return dropped_fields_; }
 
  private:
   // True if another field of this record follows.
@@ -72,25 +78,29 @@ class Records {
   std::string_view text_;
   char delimiter_;
   size_t at_ = 0;
+  bool dropped_fields_ = false;
+};
+
+struct Shape {
+  char delimiter = ',';
+  size_t fields = 1;  // of most of the first rows
 };
 
 // The delimiter that cuts the most of the first rows into the same number of fields.
-char find_delimiter(std::string_view text, std::string_view extension) {
-  if (extension == "tsv" || extension == "tab") return '\t';
-  char best = ',';
+Shape find_shape(std::string_view text, std::string_view extension) {
+  Shape best;
   size_t best_score = 0;
   for (const char delimiter : {',', ';', '\t', '|'}) {
+    if ((extension == "tsv" || extension == "tab") && delimiter != '\t') continue;
     Records records(text, delimiter);
     Record record;
     std::map<size_t, size_t> counts;
     for (size_t i = 0; i < kSampleRecords && records.next(record); ++i) ++counts[record.size()];
-    size_t score = 0;
     for (const auto& [fields, rows] : counts) {
-      if (fields > 1) score = std::max(score, rows * 100 + std::min<size_t>(fields, 99));
-    }
-    if (score > best_score) {
+      const size_t score = fields > 1 ? rows * 100 + std::min<size_t>(fields, 99) : 0;
+      if (score <= best_score) continue;
       best_score = score;
-      best = delimiter;
+      best = {delimiter, fields};
     }
   }
   return best;
@@ -107,13 +117,15 @@ bool is_number(std::string_view field) {
          field.find_first_not_of("0123456789.,+-%/: ") == std::string_view::npos;
 }
 
-// Names: all there, all different, none a number or long.
+// Names: all there, all different, none a number or long. Above an empty corner, names may be numbers, as years are.
 bool is_header(const Record& record) {
   constexpr size_t kLongestName = 80;
+  const bool has_corner = record.size() > 2 && one_line(record[0]).empty();
   std::set<std::string> names;
-  for (const std::string& field : record) {
-    const std::string name = one_line(field);
-    if (name.empty() || name.size() > kLongestName || is_number(name) || !names.insert(name).second) return false;
+  for (size_t i = has_corner ? 1 : 0; i < record.size(); ++i) {
+    const std::string name = one_line(record[i]);
+    if (name.empty() || name.size() > kLongestName || (is_number(name) && !has_corner)) return false;
+    if (!names.insert(name).second) return false;
   }
   return true;
 }
@@ -124,7 +136,7 @@ std::string row_text(const Record& header, const Record& record) {
     const std::string value = one_line(record[i]);
     if (value.empty()) continue;
     if (!text.empty()) text += "; ";
-    if (i < header.size()) text.append(header[i]).append(": ");
+    if (i < header.size() && !header[i].empty()) text.append(header[i]).append(": ");
     text += value;
   }
   return text;
@@ -134,23 +146,27 @@ std::string row_text(const Record& header, const Record& record) {
 
 Status read_csv(ReaderJob& job) {
   PHIAL_TRY(const DecodedText decoded, to_utf8(job.source.bytes));
-  Records records(decoded.text, find_delimiter(decoded.text, lower_extension(job.source.name)));
+  std::string_view text = decoded.text;
+  // A line for spreadsheet programs that names the delimiter.
+  if (text.starts_with("sep=")) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  const Shape shape = find_shape(text, lower_extension(job.source.name));
+  Records records(text, shape.delimiter);
   Record record;
+  bool more = records.next(record);
+  // What stands above the table: its title, and lines left empty.
+  for (; more && record.size() == 1 && shape.fields > 1; more = records.next(record)) {
+    job.builder.add({}, row_text({}, record));
+  }
   Record header;
-  bool only_header = false;
-  if (records.next(record)) {
-    only_header = is_header(record);
-    if (only_header) {
-      for (const std::string& field : record) header.push_back(one_line(field));
-    } else {
-      job.builder.add({}, row_text({}, record));
-    }
+  if (more && is_header(record)) {
+    for (const std::string& field : record) header.push_back(one_line(field));
+    more = records.next(record);
+    if (!more) job.builder.add({}, row_text({}, header));
   }
-  while (!job.builder.full() && records.next(record)) {
-    only_header = false;
-    job.builder.add({}, row_text(header, record));
+  for (; more && !job.builder.full(); more = records.next(record)) job.builder.add({}, row_text(header, record));
+  if (records.dropped_fields()) {
+    job.builder.warn("columns after the first " + std::to_string(kMostFields) + " were left out");
   }
-  if (only_header) job.builder.add({}, row_text({}, header));
   return ok();
 }
 

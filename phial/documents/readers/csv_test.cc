@@ -27,6 +27,22 @@ TEST(Csv, ATableWithoutNamesIsItsValues) {
   EXPECT_THAT(outline(read_well("a.csv", "Name,Age\n")), ElementsAre("p:Name; Age"));
 }
 
+TEST(Csv, YearsBesideAnEmptyCornerNameTheirColumns) {
+  EXPECT_THAT(outline(read_well("a.csv", ",2020,2021\nRevenue,10,20\n")), ElementsAre("p:Revenue; 2020: 10; 2021: 20"));
+}
+
+TEST(Csv, TitlesAboveATableAndTheLineForSpreadsheetsAreNotItsHeader) {
+  EXPECT_THAT(outline(read_well("a.csv", "Quarterly report\n\nName,Q1\nNorth,1\nSouth,3\n")),
+              ElementsAre("p:Quarterly report", "p:Name: North; Q1: 1", "p:Name: South; Q1: 3"));
+  EXPECT_THAT(outline(read_well("a.csv", "sep=;\nName;Sum\nAnna;1,5\n")), ElementsAre("p:Name: Anna; Sum: 1,5"));
+}
+
+TEST(Csv, ColumnsBeyondTheMostAreReported) {
+  std::string row = "0";
+  for (int i = 1; i < 2500; ++i) row += "," + std::to_string(i);
+  EXPECT_THAT(read_well("a.csv", row + "\n" + row + "\n").warnings, ElementsAre(HasSubstr("columns after")));
+}
+
 TEST(Csv, QuotesMayBeDoubledAndAreOrdinaryWhereNeverClosed) {
   EXPECT_THAT(outline(read_well("a.csv", "a,b\n\"say \"\"hi\"\"\",2\n")), ElementsAre("p:a: say \"hi\"; b: 2"));
   EXPECT_THAT(outline(read_well("a.csv", "a,b\n\"open,2\nx,y\n")), ElementsAre("p:a: \"open; b: 2", "p:a: x; b: y"));

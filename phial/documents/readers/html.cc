@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "phial/documents/charset.h"
@@ -31,6 +32,11 @@ class Arena {
  private:
   std::vector<std::unique_ptr<char[]>> blocks_;
 };
+
+std::string_view attribute_of(const GumboElement& element, const char* name) {
+  const GumboAttribute* found = gumbo_get_attribute(&element.attributes, name);
+  return found == nullptr ? std::string_view() : std::string_view(found->value);
+}
 
 class Walker {
  public:
@@ -85,7 +91,7 @@ class Walker {
 
   void element(const GumboNode& at, int depth) {
     const GumboElement& element = at.v.element;
-    if (!is_shown(element)) {
+    if (!is_shown(at)) {
       hidden_bytes_ += hidden_text_bytes(at, 0);
       return;
     }
@@ -96,6 +102,13 @@ class Walker {
       case GUMBO_TAG_BR:
         inline_.push_back('\n');
         return;
+      case GUMBO_TAG_INPUT:
+        if (attribute_of(element, "type") == "checkbox") {
+          inline_ += gumbo_get_attribute(&element.attributes, "checked") != nullptr ? "[x] " : "[ ] ";
+        }
+        return;
+      case GUMBO_TAG_SUP:
+        return raised(at, depth);
       case GUMBO_TAG_H1:
       case GUMBO_TAG_H2:
       case GUMBO_TAG_H3:
@@ -137,6 +150,15 @@ class Walker {
     place_ = outer;
   }
 
+  void raised(const GumboNode& at, int depth) {
+    const size_t before = inline_.size();
+    children_of(at, depth);
+    if (inline_.size() < before) return;  // a block within it was written
+    const std::string text = inline_.substr(before);
+    inline_.resize(before);
+    append_raised(inline_, text, is_linked(at));
+  }
+
   void list_item(const GumboNode& at, int depth) {
     flush();
     marker_ = "- ";
@@ -146,16 +168,23 @@ class Walker {
       const GumboVector& siblings = at.parent->v.element.children;
       for (size_t i = 0; i < std::min<size_t>(at.index_within_parent, siblings.length); ++i) {
         const auto& sibling = *static_cast<const GumboNode*>(siblings.data[i]);
-        number += is_element(sibling) && sibling.v.element.tag == GUMBO_TAG_LI ? 1 : 0;
+        if (!is_element(sibling) || sibling.v.element.tag != GUMBO_TAG_LI) continue;
+        number = own_number(sibling, number) + 1;
       }
+      number = own_number(at, number);
       marker_ = std::to_string(number) + ". ";
     }
     block(at, depth, {BlockKind::kListItem});
     marker_.clear();
   }
 
+  static int own_number(const GumboNode& item, int otherwise) {
+    const GumboAttribute* value = gumbo_get_attribute(&item.v.element.attributes, "value");
+    return value != nullptr ? std::atoi(value->value) : otherwise;
+  }
+
   void table(const GumboNode& at, int depth) {
-    const std::string rows = table_text(at, [this](const GumboNode& node) { return is_shown(node.v.element); });
+    const std::string rows = table_text(at, [this](const GumboNode& node) { return is_shown(node); });
     if (rows.empty()) return block(at, depth, place_);
     flush();
     builder_.add({BlockKind::kTable}, rows, WhiteSpace::kKeep);
@@ -179,16 +208,30 @@ class Walker {
     inline_.clear();
   }
 
-  bool is_shown(const GumboElement& element) const {
+  bool is_shown(const GumboNode& node) const {
+    const GumboElement& element = node.v.element;
     if (never_shown(element.tag)) return false;
-    const auto attribute = [&](const char* name) -> std::string_view {
-      const GumboAttribute* found = gumbo_get_attribute(&element.attributes, name);
-      return found == nullptr ? std::string_view() : std::string_view(found->value);
+    const auto has = [&](const char* name) { return gumbo_get_attribute(&element.attributes, name) != nullptr; };
+    if (has("hidden") || attribute_of(element, "aria-hidden") == "true") return false;
+    if (gumbo_normalized_tagname(element.tag) == std::string_view("dialog") && !has("open")) return false;
+    // The arrow behind a footnote that leads back.
+    if (attribute_of(element, "role") == "doc-backlink" ||
+        attribute_of(element, "class").starts_with("footnote-back")) {
+      return false;
+    }
+    const GumboNode* at = &node;
+    size_t above = 0;  // how far `at` is above `node`: asked for in order, so no walk begins anew
+    const auto ancestor = [&](size_t up) -> std::optional<HidingRules::Element> {
+      if (up < above) {
+        at = &node;
+        above = 0;
+      }
+      for (; above < up && at != nullptr; ++above) at = at->parent;
+      if (at == nullptr || !is_element(*at)) return std::nullopt;
+      return HidingRules::Element{gumbo_normalized_tagname(at->v.element.tag), attribute_of(at->v.element, "id"),
+                                  attribute_of(at->v.element, "class")};
     };
-    if (gumbo_get_attribute(&element.attributes, "hidden") != nullptr) return false;
-    if (attribute("aria-hidden") == "true") return false;
-    if (const std::string_view style = attribute("style"); !style.empty() && declares_hidden(style)) return false;
-    return !rules_.hides(gumbo_normalized_tagname(element.tag), attribute("id"), attribute("class"));
+    return !rules_.hides(ancestor, attribute_of(element, "style"));
   }
 
   // Of what was meant to be text: code of scripts and styles does not count.

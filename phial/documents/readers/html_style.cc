@@ -25,31 +25,85 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// White in whatever spelling: a colour whose parts are all close to their most.
 bool is_white(std::string_view color) {
-  return color == "white" || color == "#fff" || color == "#ffffff" || color == "rgb(255,255,255)";
+  if (color == "white" || color == "snow" || color == "ivory") return true;
+  if (color.starts_with('#')) {
+    const std::string_view digits = color.substr(1, color.size() == 9 ? 6 : color.size() - 1);
+    const bool is_short = digits.size() == 3;
+    for (size_t i = 0; i < digits.size(); ++i) {
+      if ((is_short || i % 2 == 0) && digits[i] != 'f') return false;
+    }
+    return is_short || digits.size() == 6;
+  }
+  return color.starts_with("rgb(255,255,255") || color.starts_with("rgba(255,255,255");
 }
 
-// One declaration, without white space, in lower case.
+bool is_transparent(std::string_view color) {
+  const bool has_alpha = color.starts_with("rgba(") || color.starts_with("hsla(");
+  return color == "transparent" || (has_alpha && (color.ends_with(",0)") || color.ends_with(",0.0)")));
+}
+
+// One declaration, without white space, in lower case; of properties that do not take turns with others.
 bool hides(std::string_view property, const std::string& value) {
   const double number = std::strtod(value.c_str(), nullptr);
   const bool numeric = !value.empty() && (value[0] == '.' || value[0] == '-' || (value[0] >= '0' && value[0] <= '9'));
-  if (property == "display") return value == "none";
-  if (property == "visibility") return value == "hidden" || value == "collapse";
   if (property == "opacity") return numeric && number < 0.05;
+  if (property == "filter") return value.starts_with("opacity(0)") || value.starts_with("opacity(0%)");
   if (property == "font-size") {
     const bool relative = value.ends_with("em") || value.ends_with("%");
     return numeric && (relative ? number < (value.ends_with("%") ? 10 : 0.1) : number < 2);
   }
-  if (property == "color") return value == "transparent";
-  if (property == "text-indent" || property == "left" || property == "top") return numeric && number <= -900;
-  if (property == "clip") return value.starts_with("rect(0") && value.find_first_of("123456789") == std::string::npos;
+  if (property == "font") return value.starts_with("0/") || value.starts_with("0px");
+  if (property == "color" || property == "-webkit-text-fill-color") return is_transparent(value);
+  if (property == "text-indent" || property == "left" || property == "top" || property == "margin-left" ||
+      property == "margin-top") {
+    return numeric && number <= -900;
+  }
+  if (property == "transform") return value.starts_with("scale(0)") || value.starts_with("translatex(-9999");
+  if (property == "clip") return value.starts_with("rect(0") && value.find_first_of("23456789") == std::string::npos;
+  if (property == "clip-path") {
+    return value.starts_with("inset(50%") || value.starts_with("inset(100%") || value.starts_with("circle(0");
+  }
+  return property == "content-visibility" && value == "hidden";
+}
+
+std::string without_comments(std::string_view css) {
+  std::string plain;
+  for (size_t at = 0; at < css.size();) {
+    const size_t comment = std::min(css.find("/*", at), css.size());
+    plain.append(css.substr(at, comment - at));
+    const size_t end = css.find("*/", std::min(comment + 2, css.size()));
+    at = end == std::string_view::npos ? css.size() : end + 2;
+  }
+  return plain;
+}
+
+// Whether what stands after "@media" lets its rules count whatever the window's size.
+bool is_for_screen(std::string_view query) {
+  const std::string plain = squeezed(query);
+  for (size_t at = 0; at <= plain.size();) {
+    const size_t end = std::min(plain.find(',', at), plain.size());
+    const std::string_view one = std::string_view(plain).substr(at, end - at);
+    if (one == "screen" || one == "all" || one == "onlyscreen") return true;
+    at = end + 1;
+  }
   return false;
+}
+
+// Where the block opened by the '{' at `open` ends: past its '}'.
+size_t past_block(std::string_view css, size_t open) {
+  int depth = 1;
+  size_t at = open + 1;
+  for (; at < css.size() && depth > 0; ++at) depth += css[at] == '{' ? 1 : css[at] == '}' ? -1 : 0;
+  return at;
 }
 
 }  // namespace
 
-bool declares_hidden(std::string_view declarations) {
-  const std::string all = squeezed(declarations);
+Hiding read_declarations(std::string_view declarations) {
+  const std::string all = squeezed(without_comments(declarations));
+  Hiding hiding;
   std::string color, background;
   bool flat = false, clipped = false;
   for (size_t at = 0; at < all.size();) {
@@ -61,84 +115,133 @@ bool declares_hidden(std::string_view declarations) {
     const std::string property = one.substr(0, colon);
     std::string value = one.substr(colon + 1);
     if (const size_t important = value.find('!'); important != std::string::npos) value.resize(important);
-    if (hides(property, value)) return true;
+    if (property == "display") hiding.display = value == "none";
+    if (property == "visibility") hiding.visibility = value == "hidden" || value == "collapse";
+    hiding.otherwise = hiding.otherwise || hides(property, value);
     if (property == "color") color = value;
     if (property == "background" || property == "background-color") background = value;
-    flat =
-        flat || ((property == "height" || property == "max-height" || property == "width" || property == "max-width") &&
-                 (value == "0" || value == "0px"));
+    const bool is_extent =
+        property == "height" || property == "max-height" || property == "width" || property == "max-width";
+    flat = flat || (is_extent && (value == "0" || value == "0px" || value == "1px"));
     clipped = clipped || (property == "overflow" && value == "hidden");
   }
   const bool same_color = !color.empty() && (color == background || (is_white(color) && is_white(background)));
-  return same_color || (flat && clipped);
+  hiding.otherwise = hiding.otherwise || same_color || (flat && clipped);
+  return hiding;
 }
 
-void HidingRules::add_sheet(std::string_view css) {
-  css = css.substr(0, kMaxSheetBytes);
-  std::string plain;
-  for (size_t at = 0; at < css.size();) {
-    const size_t comment = std::min(css.find("/*", at), css.size());
-    plain.append(css.substr(at, comment - at));
-    const size_t end = css.find("*/", std::min(comment + 2, css.size()));
-    at = end == std::string_view::npos ? css.size() : end + 2;
-  }
+void HidingRules::add_sheet(std::string_view css) { add_rules(without_comments(css.substr(0, kMaxSheetBytes)), 0); }
+
+void HidingRules::add_rules(std::string_view plain, int depth) {
+  constexpr int kDeepest = 4;  // of @media within each other
   for (size_t at = 0; at < plain.size();) {
     const size_t open = plain.find('{', at);
-    if (open == std::string::npos) return;
-    int depth = 1;
-    size_t close = open + 1;
-    for (; close < plain.size() && depth > 0; ++close) depth += plain[close] == '{' ? 1 : plain[close] == '}' ? -1 : 0;
-    const std::string_view selectors = trimmed(std::string_view(plain).substr(at, open - at));
-    const std::string_view body = std::string_view(plain).substr(open + 1, close - open - (depth == 0 ? 2 : 1));
+    if (open == std::string_view::npos) return;
+    const size_t close = past_block(plain, open);
+    const std::string_view selectors = trimmed(plain.substr(at, open - at));
+    const bool closed = plain[close - 1] == '}' && close > open + 1;
+    const std::string_view body = plain.substr(open + 1, close - open - (closed ? 2 : 1));
     at = close;
     const size_t statement = selectors.rfind(';');  // "@import ...;" may stand before the selector
     const std::string_view list =
         trimmed(statement == std::string_view::npos ? selectors : selectors.substr(statement + 1));
-    if (list.starts_with("@")) continue;
-    const bool hidden = declares_hidden(body);
+    if (list.starts_with("@")) {
+      constexpr std::string_view kMedia = "@media";
+      const bool counts = list.starts_with(kMedia) && is_for_screen(list.substr(kMedia.size()));
+      if (counts && depth < kDeepest) add_rules(body, depth + 1);
+      continue;
+    }
+    const Hiding hiding = read_declarations(body);
+    if (!hiding.display && !hiding.visibility && !hiding.otherwise) continue;
     for (size_t from = 0; from < list.size();) {
       const size_t comma = std::min(list.find(',', from), list.size());
-      Selector selector;
-      if (parse(trimmed(list.substr(from, comma - from)), &selector)) {
-        std::erase(hidden_, selector);  // the later rule counts
-        if (hidden && hidden_.size() < kMaxRules) hidden_.push_back(selector);
+      Rule rule{.selector = {}, .specificity = 0, .hiding = hiding};
+      if (rules_.size() < kMaxRules && parse(trimmed(list.substr(from, comma - from)), &rule)) {
+        rules_.push_back(std::move(rule));
       }
       from = comma + 1;
     }
   }
 }
 
-bool HidingRules::parse(std::string_view text, Selector* selector) {
+bool HidingRules::parse(std::string_view text, Rule* rule) {
+  bool directly = false;
   for (size_t at = 0; at < text.size();) {
-    const char kind = text[at] == '.' || text[at] == '#' ? text[at++] : ' ';
-    const size_t end = std::min(text.find_first_of(".#", at), text.size());
-    const std::string_view name = text.substr(at, end - at);
-    if (name.empty() || name.find_first_of(" \t\n\r>+~:[*()\\") != std::string_view::npos) return false;
-    if (kind == '.') {
-      selector->classes.emplace_back(name);
-    } else if (kind == '#') {
-      selector->id = name;
-    } else {
-      selector->tag = squeezed(name);
+    if (is_space(text[at]) || text[at] == '>') {
+      directly = directly || text[at] == '>';
+      ++at;
+      continue;
     }
-    at = end;
+    Compound compound{.tag = {}, .id = {}, .classes = {}, .directly = directly};
+    directly = false;
+    while (at < text.size() && !is_space(text[at]) && text[at] != '>') {
+      const char kind = text[at] == '.' || text[at] == '#' ? text[at++] : ' ';
+      const size_t end = std::min(text.find_first_of(".# \t\n\r\f>", at), text.size());
+      const std::string_view name = text.substr(at, end - at);
+      if (name.empty() || name.find_first_of("+~:[*()\\") != std::string_view::npos) return false;
+      if (kind == '.') {
+        compound.classes.emplace_back(name);
+        rule->specificity += 100;
+      } else if (kind == '#') {
+        compound.id = name;
+        rule->specificity += 10'000;
+      } else {
+        compound.tag = squeezed(name);
+        rule->specificity += 1;
+      }
+      at = end;
+    }
+    rule->selector.push_back(std::move(compound));
   }
-  return !(selector->tag.empty() && selector->id.empty() && selector->classes.empty());
+  return !rule->selector.empty();
 }
 
-bool HidingRules::hides(std::string_view tag, std::string_view id, std::string_view classes) const {
+bool HidingRules::fits(const Compound& compound, const Element& element) {
   const auto has_class = [&](const std::string& wanted) {
-    for (size_t at = 0; (at = classes.find(wanted, at)) != std::string_view::npos; at += wanted.size()) {
+    for (size_t at = 0; (at = element.classes.find(wanted, at)) != std::string_view::npos; at += wanted.size()) {
       const size_t end = at + wanted.size();
-      const bool starts = at == 0 || is_space(classes[at - 1]);
-      if (starts && (end == classes.size() || is_space(classes[end]))) return true;
+      const bool starts = at == 0 || is_space(element.classes[at - 1]);
+      if (starts && (end == element.classes.size() || is_space(element.classes[end]))) return true;
     }
     return false;
   };
-  return std::any_of(hidden_.begin(), hidden_.end(), [&](const Selector& rule) {
-    return (rule.tag.empty() || rule.tag == tag) && (rule.id.empty() || rule.id == id) &&
-           std::all_of(rule.classes.begin(), rule.classes.end(), has_class);
-  });
+  return (compound.tag.empty() || compound.tag == element.tag) && (compound.id.empty() || compound.id == element.id) &&
+         std::all_of(compound.classes.begin(), compound.classes.end(), has_class);
+}
+
+// The nearest fitting ancestor is taken for each part, without going back: enough for what pages say.
+bool HidingRules::fits(const Rule& rule, const Ancestors& ancestor) {
+  size_t up = 0;
+  for (size_t part = rule.selector.size(); part-- > 0; ++up) {
+    const bool here = part + 1 == rule.selector.size() || rule.selector[part + 1].directly;
+    for (;; ++up) {
+      const auto element = ancestor(up);
+      if (!element) return false;
+      if (fits(rule.selector[part], *element)) break;
+      if (here) return false;
+    }
+  }
+  return true;
+}
+
+bool HidingRules::hides(const Ancestors& ancestor, std::string_view inline_style) const {
+  Hiding sum;
+  int display = 0, visibility = 0;  // the specificity of what counts so far
+  for (const Rule& rule : rules_) {
+    if (!fits(rule, ancestor)) continue;
+    if (rule.hiding.display && rule.specificity >= display) {
+      sum.display = rule.hiding.display;
+      display = rule.specificity;
+    }
+    if (rule.hiding.visibility && rule.specificity >= visibility) {
+      sum.visibility = rule.hiding.visibility;
+      visibility = rule.specificity;
+    }
+    sum.otherwise = sum.otherwise || rule.hiding.otherwise;
+  }
+  const Hiding own = read_declarations(inline_style);
+  return own.display.value_or(sum.display.value_or(false)) || own.visibility.value_or(sum.visibility.value_or(false)) ||
+         own.otherwise || sum.otherwise;
 }
 
 }  // namespace phial::documents

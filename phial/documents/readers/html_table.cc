@@ -83,11 +83,21 @@ class TableText {
     if (!is_element(at) || depth > kMaxTreeDepth || !is_shown_(at)) return;
     const GumboElement& element = at.v.element;
     lays_out_ = lays_out_ || lays_out(element.tag);
+    if (element.tag == GUMBO_TAG_SUP) {
+      std::string raised;
+      children_of(element, depth, raised);
+      append_raised(text, raised, is_linked(at));
+      return;
+    }
     if (element.tag == GUMBO_TAG_BR || starts_block(element.tag)) text.push_back(' ');
+    children_of(element, depth, text);
+    if (starts_block(element.tag)) text.push_back(' ');
+  }
+
+  void children_of(const GumboElement& element, int depth, std::string& text) {
     for (unsigned i = 0; i < element.children.length && !lays_out_; ++i) {
       gather(*static_cast<const GumboNode*>(element.children.data[i]), depth + 1, text);
     }
-    if (starts_block(element.tag)) text.push_back(' ');
   }
 
   const std::function<bool(const GumboNode&)>& is_shown_;
@@ -96,7 +106,35 @@ class TableText {
   bool lays_out_ = false;
 };
 
+bool holds_link(const GumboNode& at, int depth) {
+  if (!is_element(at) || depth > kMaxTreeDepth) return false;
+  if (at.v.element.tag == GUMBO_TAG_A) return true;
+  const GumboVector& children = at.v.element.children;
+  for (unsigned i = 0; i < children.length; ++i) {
+    if (holds_link(*static_cast<const GumboNode*>(children.data[i]), depth + 1)) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+void append_raised(std::string& text, std::string_view raised, bool is_reference) {
+  const bool is_number = !raised.empty() && raised.find_first_not_of("0123456789-+.,") == std::string_view::npos;
+  const bool after_sign = !text.empty() && text.back() != ' ' && text.back() != '\n';
+  if (!is_number || !after_sign) {
+    text += raised;
+  } else if (is_reference) {
+    text.append("[").append(raised).append("]");
+  } else {
+    text.append("^").append(raised);
+  }
+}
+
+bool is_linked(const GumboNode& element) {
+  const bool within =
+      element.parent != nullptr && is_element(*element.parent) && element.parent->v.element.tag == GUMBO_TAG_A;
+  return within || holds_link(element, 0);
+}
 
 bool is_element(const GumboNode& node) { return node.type == GUMBO_NODE_ELEMENT; }
 

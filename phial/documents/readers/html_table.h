@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 namespace phial::documents {
 
@@ -12,6 +13,11 @@ bool is_element(const GumboNode& node);
 bool is_text(const GumboNode& node);
 bool never_shown(GumboTag tag);
 bool starts_block(GumboTag tag);
+
+// Adds what is set above the line: "10^6" is not 106, nor is the sign of a footnote part of the word before it.
+void append_raised(std::string& text, std::string_view raised, bool is_reference);
+// Whether the element is, or holds, or stands in a link.
+bool is_linked(const GumboNode& element);
 
 // All text beneath `node`, one line.
 std::string plain_text(const GumboNode& node);

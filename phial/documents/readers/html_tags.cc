@@ -78,7 +78,8 @@ Tag read_tag(std::string_view html, size_t at) {
 // Comments and declarations may hold anything that looks like a tag.
 size_t past_comment(std::string_view html, size_t at) {
   if (!html.substr(at).starts_with("<!--")) return at;
-  const size_t end = html.find("-->", at + 2);
+  const size_t end = html.find("-->", at + 2), other = html.find("--!>", at + 2);
+  if (other < end) return other + 4;
   return end == std::string_view::npos ? html.size() : end + 3;
 }
 

@@ -50,6 +50,16 @@ TEST(Html, WhatIsNotShownIsLeftOutAndReported) {
       "<style>.x{display:none}</style><p class='y x'>PLANTED</p>",
       "<style>/* a */ p.x, #z { visibility : hidden }</style><p id=z>PLANTED</p>",
       "<div style='display:none'><p>deep <b>PLANTED</b></p></div>",
+      "<style>@media screen{.m{display:none}}</style><p class=m>PLANTED</p>",
+      "<style>#box div.x > p{display:none}</style><div id=box><div class='x y'><p>PLANTED</p></div></div>",
+      "<style>.a .b{display:none}</style><div class=a><div><i class=b>PLANTED</i></div></div>",
+      "<span style='display:/**/none'>PLANTED</span>",
+      "<span style='clip-path:inset(50%)'>PLANTED</span>",
+      "<span style='transform:scale(0)'>PLANTED</span>",
+      "<span style='color:rgba(0,0,0,0)'>PLANTED</span>",
+      "<span style='color:#fffffe;background-color:#ffffff'>PLANTED</span>",
+      "<span style='position:absolute;width:1px;height:1px;overflow:hidden'>PLANTED</span>",
+      "<dialog>PLANTED</dialog>",
   };
   for (const char* hidden : kHidden) {
     const auto document = read_well("a.html", std::string("<p>seen</p>") + hidden + "<p>too</p>");
@@ -66,6 +76,28 @@ TEST(Html, WhatIsNotShownIsLeftOutAndReported) {
 TEST(Html, ALaterRuleMayShowWhatAnEarlierOneHid) {
   EXPECT_EQ(read_well("a.html", "<style>.x{display:none}.x{display:block}</style><p class=x>seen").text, "seen");
   EXPECT_EQ(read_well("a.html", "<style>@media print{.x{display:none}}</style><p class=x>seen").text, "seen");
+}
+
+TEST(Html, TheMoreSpecificRuleCountsAndTheElementsOwnStyleMost) {
+  const std::string sheet = "<style>.tab.on{display:block} .tab{display:none} @media print{.p{display:none}}</style>";
+  const auto document = read_well("a.html", sheet +
+                                                "<p class='tab on'>one<p class=tab>two<p class=tab "
+                                                "style='display:block'>three<p class=p>four");
+  EXPECT_THAT(outline(document), ElementsAre("p:one", "p:three", "p:four"));
+}
+
+TEST(Html, PowersAndSignsOfNotesStayApartFromWhatTheyFollow) {
+  const auto document = read_well("a.html",
+                                  "<p>10<sup>6</sup> m<sup>2</sup>, costs 25<sup><a href=#n>1</a></sup>, the 1"
+                                  "<sup>st</sup><table><tr><td>2<sup>8</sup><td>256</table>");
+  EXPECT_THAT(outline(document), ElementsAre("p:10^6 m^2, costs 25[1], the 1st", "table:2^8 | 256"));
+}
+
+TEST(Html, ItemsMayNameTheirNumberAndCommentsMayEndBadly) {
+  EXPECT_THAT(outline(read_well("a.html", "<ol><li>a<li value=7>b<li>c</ol>")),
+              ElementsAre("li:1. a", "li:7. b", "li:8. c"));
+  EXPECT_THAT(outline(read_well("a.html", "<p>a</p><!-- x --!><p>b</p><!-- y --><p>c</p>")),
+              ElementsAre("p:a", "p:b", "p:c"));
 }
 
 TEST(Html, InvisibleCharactersAreDropped) {
@@ -115,6 +147,17 @@ TEST(Markdown, HeadingsListsTablesAndCodeAreKept) {
 TEST(Markdown, WithoutFrontMatterTheFirstHeadingIsTheTitle) {
   EXPECT_EQ(read_well("a.md", "intro\n\nHead\n====\n").title, "Head");
   EXPECT_EQ(read_well("a.md", "---\n\nonly a rule\n").title, "");
+}
+
+TEST(Markdown, LinesDrawnAcrossThePageAreNoFrontMatter) {
+  EXPECT_EQ(read_well("a.md", "---\n\nText here.\n\n---\n\nMore\n").text, "Text here.\n\nMore");
+  EXPECT_EQ(read_well("a.md", "---\nJust a sentence\n---\nMore\n").text, "Just a sentence\n\nMore");
+  EXPECT_EQ(read_well("a.md", "---\ntitle: T\ntags:\n- a\n---\nMore\n").text, "More");
+}
+
+TEST(Markdown, TasksShowWhetherTheyAreDoneAndNotesTheirSign) {
+  EXPECT_THAT(outline(read_well("a.md", "- [x] done\n- [ ] open\n\nIn 2020[^1] it fell.\n\n[^1]: A note.\n")),
+              ElementsAre("li:- [x] done", "li:- [ ] open", "p:In 2020[1] it fell.", "li:1. A note."));
 }
 
 TEST(Markdown, HiddenHtmlIsLeftOutHereToo) {

@@ -20,6 +20,14 @@ std::string_view trimmed(std::string_view line) {
   return line.substr(first, line.find_last_not_of(" \t\r\"'") - first + 1);
 }
 
+// A line of YAML or TOML: a key, or what belongs to the one above.
+bool is_metadata(std::string_view line) {
+  constexpr std::string_view kMore = " \t#-[]}";
+  if (trimmed(line).empty() || kMore.find(line.front()) != std::string_view::npos) return true;
+  const size_t separator = line.find_first_of(":=");
+  return separator != std::string_view::npos && separator > 0 && separator < 60;
+}
+
 // The text after a "---" ... "---" block at its very start (YAML) or "+++" (TOML); the whole text if there is none.
 std::string_view skip_front_matter(std::string_view text, DocumentBuilder& builder) {
   const std::string_view fence = text.substr(0, 3);
@@ -35,6 +43,8 @@ std::string_view skip_front_matter(std::string_view text, DocumentBuilder& build
       builder.set_title(title);
       return at == std::string_view::npos ? std::string_view() : text.substr(at + 1);
     }
+    const bool is_first = text.find('\n') + 1 == start;
+    if ((is_first && trimmed(line).empty()) || !is_metadata(line)) return text;  // a line drawn across the page, then
     const size_t separator = line.find_first_of(":=");
     if (separator != std::string_view::npos && trimmed(line.substr(0, separator)) == "title") {
       title = trimmed(line.substr(separator + 1));

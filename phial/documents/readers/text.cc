@@ -106,6 +106,11 @@ Status read_text(ReaderJob& job) {
   for (size_t at = 0; at <= text.size() && !job.builder.full();) {
     const size_t end = std::min(text.find('\n', at), text.size());
     const std::string_view line = trimmed(text.substr(at, end - at));
+    // A form feed begins a page, and with it a block.
+    if (!lines.empty() && at < text.size() && text[at] == '\f') {
+      add_block(job.builder, text.substr(block, at - block), lines);
+      lines.clear();
+    }
     if (!line.empty()) {
       if (lines.empty()) block = at;
       lines.push_back(line);

@@ -47,6 +47,50 @@ TEST(Text, EncodingsAreToldFromMarksAndBytes) {
             "Er sagte „grüß Gott“ – und ging über die Straße.");
 }
 
+// Little-endian.
+std::string wide(std::u16string_view text) {
+  std::string bytes;
+  for (const char16_t c : text) {
+    bytes.push_back(static_cast<char>(c & 0xFF));
+    bytes.push_back(static_cast<char>(c >> 8));
+  }
+  return bytes;
+}
+
+std::string swapped(std::string bytes) {
+  for (size_t i = 0; i + 1 < bytes.size(); i += 2) std::swap(bytes[i], bytes[i + 1]);
+  return bytes;
+}
+
+TEST(Text, Utf16WithoutAMarkIsToldInScriptsThatHaveNoZeroBytes) {
+  const std::string russian = wide(u"Встреча состоялась в Москве.\nВторой абзац.");
+  EXPECT_EQ(read_well("a.txt", russian).text, "Встреча состоялась в Москве.\nВторой абзац.");
+  EXPECT_EQ(read_well("a.txt", swapped(russian)).text, "Встреча состоялась в Москве.\nВторой абзац.");
+  const std::string japanese = wide(u"これは日本語の文章です。\n会議は三月十日に東京で開かれました。");
+  EXPECT_THAT(read_well("a.txt", japanese).text, HasSubstr("会議は三月十日"));
+  EXPECT_THAT(read_well("a.txt", swapped(japanese)).text, HasSubstr("会議は三月十日"));
+}
+
+TEST(Text, AFewZeroBytesAreDamageAndManyAnotherFormat) {
+  std::string log;
+  for (int i = 0; i < 40; ++i) log += "a line of the log, long enough\n";
+  EXPECT_THAT(read_well("a.log", log + "cut\0 here\n"s + log).text, HasSubstr("cut here"));
+  EXPECT_THAT(read_well("a.log", log + "end" + std::string(4096, '\0')).text, HasSubstr("\nend"));
+  EXPECT_THAT(error_of("a.txt", "ab\0cd\0ef\0gh\0\1"s), HasSubstr("binary data"));
+}
+
+TEST(Text, AFileCutWithinACharacterKeepsItsEncoding) {
+  EXPECT_EQ(read_well("a.txt", "Gr\u00FC\u00DFe aus K\u00F6ln\xC3").text, "Grüße aus Köln\uFFFD");
+}
+
+TEST(Text, ColoursOfATerminalAreNotText) {
+  EXPECT_EQ(read_well("a.log", "\x1B[1;31mERROR\x1B[0m disk full [0m").text, "ERROR disk full [0m");
+}
+
+TEST(Text, AFormFeedBeginsABlock) {
+  EXPECT_THAT(outline(read_well("a.txt", "one\ntwo\n\fthree\nfour\n")), ElementsAre("p:one\ntwo", "p:three\nfour"));
+}
+
 TEST(Text, OneDamagedByteDoesNotChangeTheEncoding) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "grüße ";
