@@ -100,7 +100,7 @@ class Readers {
       const size_t index = next_.fetch_add(1);
       if (index >= jobs_.size() || stop_.stop_requested()) return;
       auto outcome = std::make_unique<Outcome>(read(jobs_[index]));
-      outcome->fails_as_before = !options_.retry_failed && !outcome->record.error.empty() &&
+      outcome->fails_as_before = !outcome->is_same && !options_.retry_failed && !outcome->record.error.empty() &&
                                  outcome->record.error == jobs_[index].known.error &&
                                  outcome->record.hash == jobs_[index].known.hash;
       outcome->is_gone = !outcome->record.error.empty() && access(outcome->record.path.c_str(), F_OK) != 0;
