@@ -1,5 +1,6 @@
 // Pictures: whatever text is recognised in them.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <tuple>
 #include <vector>
@@ -34,6 +35,20 @@ double slope_of(const std::map<LineOfWords, std::vector<const OcrWord*>>& lines)
   return *middle;
 }
 
+// Lines of about the usual height are set in one type: how high their letters are measured differs by what they say.
+void even_out(std::map<LineOfWords, float>& heights) {
+  constexpr float kAbout = 0.2F;
+  if (heights.empty()) return;
+  std::vector<float> sorted;
+  for (const auto& [line, height] : heights) sorted.push_back(height);
+  const auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  const float usual = *middle;
+  for (auto& [line, height] : heights) {
+    if (std::fabs(height - usual) <= kAbout * usual) height = usual;
+  }
+}
+
 }  // namespace
 
 PageOfWords page_of_recognised(const OcrPage& recognised, int number, double points_per_pixel) {
@@ -57,6 +72,7 @@ PageOfWords page_of_recognised(const OcrPage& recognised, int number, double poi
     height = std::max(height, static_cast<float>(lies ? word.right - word.left : word.bottom - word.top) * scale);
     if (word.rotation == 0) lines[{word.block, word.paragraph, word.line}].push_back(&word);
   }
+  even_out(heights);
   const auto slope = static_cast<float>(slope_of(lines));
   for (const OcrWord& word : recognised.words) {
     if (word.confidence < kLeastConfidence) continue;

@@ -262,7 +262,7 @@ class Writer {
   }
 
   static bool separated(const PageWord& word, const PageWord& next) {
-    const float gap = std::max(word.left - next.right, next.left - word.right);
+    const float gap = is_right_to_left(word.text) ? word.left - next.right : next.left - word.right;
     return word.space_after || gap > 0.25F * std::max(word.size, 1.0F);
   }
 
