@@ -38,6 +38,19 @@ std::string_view attribute_of(const GumboElement& element, const char* name) {
   return found == nullptr ? std::string_view() : std::string_view(found->value);
 }
 
+// Also of elements that Gumbo does not know, as they are written.
+std::string_view tag_name(const GumboElement& element) {
+  if (element.tag != GUMBO_TAG_UNKNOWN) return gumbo_normalized_tagname(element.tag);
+  GumboStringPiece name = element.original_tag;
+  gumbo_tag_from_original_text(&name);
+  return {name.data, name.length};
+}
+
+// The arrow behind a footnote that leads back.
+bool leads_back(const GumboElement& element) {
+  return attribute_of(element, "role") == "doc-backlink" || attribute_of(element, "class").starts_with("footnote-back");
+}
+
 class Walker {
  public:
   Walker(const HtmlOptions& options, DocumentBuilder& builder) : options_(options), builder_(builder) {}
@@ -91,6 +104,7 @@ class Walker {
 
   void element(const GumboNode& at, int depth) {
     const GumboElement& element = at.v.element;
+    if (leads_back(element)) return;
     if (!is_shown(at)) {
       hidden_bytes_ += hidden_text_bytes(at, 0);
       return;
@@ -213,12 +227,7 @@ class Walker {
     if (never_shown(element.tag)) return false;
     const auto has = [&](const char* name) { return gumbo_get_attribute(&element.attributes, name) != nullptr; };
     if (has("hidden") || attribute_of(element, "aria-hidden") == "true") return false;
-    if (gumbo_normalized_tagname(element.tag) == std::string_view("dialog") && !has("open")) return false;
-    // The arrow behind a footnote that leads back.
-    if (attribute_of(element, "role") == "doc-backlink" ||
-        attribute_of(element, "class").starts_with("footnote-back")) {
-      return false;
-    }
+    if (tag_name(element) == "dialog" && !has("open")) return false;
     const GumboNode* at = &node;
     size_t above = 0;  // how far `at` is above `node`: asked for in order, so no walk begins anew
     const auto ancestor = [&](size_t up) -> std::optional<HidingRules::Element> {
@@ -228,7 +237,7 @@ class Walker {
       }
       for (; above < up && at != nullptr; ++above) at = at->parent;
       if (at == nullptr || !is_element(*at)) return std::nullopt;
-      return HidingRules::Element{gumbo_normalized_tagname(at->v.element.tag), attribute_of(at->v.element, "id"),
+      return HidingRules::Element{tag_name(at->v.element), attribute_of(at->v.element, "id"),
                                   attribute_of(at->v.element, "class")};
     };
     return !rules_.hides(ancestor, attribute_of(element, "style"));
