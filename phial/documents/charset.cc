@@ -154,6 +154,13 @@ bool looks_binary(std::string_view sample) {
   return controls * 50 > sample.size();
 }
 
+// Whether the rest of a file is the beginning of one UTF-8 character.
+bool is_cut_off(std::string_view rest) {
+  const auto goes_on = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80; };
+  return rest.size() < 4 && static_cast<unsigned char>(rest[0]) >= 0xC2 &&
+         std::all_of(rest.begin() + 1, rest.end(), goes_on);
+}
+
 struct Utf8Share {
   size_t good = 0, bad = 0;  // characters beyond ASCII that are, and are not, well-formed
 };
@@ -161,8 +168,7 @@ Utf8Share measure_utf8(std::string_view text) {
   Utf8Share share;
   for (size_t at = 0; at < text.size();) {
     const DecodedChar c = decode_utf8(text, at);
-    const bool cut_off = !c.valid && text.size() - at < 4 && static_cast<unsigned char>(text[at]) >= 0xC2;
-    if (cut_off) break;  // the file ends within a character
+    if (!c.valid && share.good > 0 && is_cut_off(text.substr(at))) break;
     if (!c.valid) {
       ++share.bad;
     } else if (c.length > 1) {
