@@ -14,7 +14,9 @@
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
+#include <deque>
 #include <memory>
+#include <unordered_map>
 
 #include "phial/base/utf8.h"
 #include "phial/documents/readers/page_direction.h"
@@ -93,6 +95,27 @@ std::vector<Letter> letters_of(const poppler::text_box& word) {
   return letters;
 }
 
+// Words that are drawn twice in one place, for a shadow or in bolder type, count once.
+class Doubles {
+ public:
+  bool is_new(const PageWord& word) {
+    auto& same = seen_[word.text];
+    const bool found = std::any_of(same.rbegin(), same.rend(), [&](const PageWord& other) {
+      constexpr float kInOnePlace = 0.7F;
+      return overlap_share(word.left, word.right, other.left, other.right) >= kInOnePlace &&
+             overlap_share(word.top, word.bottom, other.top, other.bottom) >= kInOnePlace;
+    });
+    if (found) return false;
+    same.push_back(word);
+    if (same.size() > kRemembered) same.pop_front();
+    return true;
+  }
+
+ private:
+  static constexpr size_t kRemembered = 32;  // of each text: the other one is drawn soon after
+  std::unordered_map<std::string, std::deque<PageWord>> seen_;
+};
+
 PageOfWords words_of(const poppler::page& page, int number) {
   const poppler::rectf box = page.page_rect();
   const bool turned = page.orientation() == poppler::page::landscape || page.orientation() == poppler::page::seascape;
@@ -101,6 +124,7 @@ PageOfWords words_of(const poppler::page& page, int number) {
   if (turned) std::swap(words.width, words.height);
   const std::vector<poppler::text_box> found_words = page.text_list(poppler::page::text_list_include_font);
   LetterOrder order;
+  Doubles doubles;
   for (const poppler::text_box& found : found_words) {
     order.learn(letters_of(found), static_cast<float>(found.get_font_size()));
   }
@@ -118,7 +142,8 @@ PageOfWords words_of(const poppler::page& page, int number) {
     const bool on_page = word.right > 0 && word.bottom > 0 && word.left < words.width && word.top < words.height;
     const bool finite = std::isfinite(word.left + word.right + word.top + word.bottom + word.size);
     const bool visible = finite && on_page && word.size >= kSmallestVisible;
-    if (visible && !word.text.empty() && !is_leader(word.text)) words.words.push_back(std::move(word));
+    const bool wanted = visible && !word.text.empty() && !is_leader(word.text);
+    if (wanted && doubles.is_new(word)) words.words.push_back(std::move(word));
   }
   return words;
 }
