@@ -205,15 +205,30 @@ void trim_to_both_sides(const Rows& rows, Gutter& gutter, bool table) {
   while (gutter.first + 1 < gutter.last && one_sided_and_apart(gutter.last - 1, gutter.last - 2)) --gutter.last;
 }
 
-bool is_table(std::span<const Row> rows) {
-  std::vector<size_t> shorter;
-  for (const Row& row : rows) {
-    if (row.runs.size() < 2) continue;
-    size_t least = row.runs[0].characters;
-    for (const Run& run : row.runs) least = std::min(least, run.characters);
-    shorter.push_back(least);
+// The characters of the shortest cell of a row; 0 if it has one cell only. Gaps that the rows do not share are the
+// spaces of justified text.
+size_t shortest_cell(const Row& row, std::span<const Row> rows) {
+  const auto is_shared = [&](float x) {
+    const auto crossing = std::count_if(rows.begin(), rows.end(), [x](const Row& other) { return crosses(other, x); });
+    return static_cast<size_t>(crossing) * 5 <= rows.size() * 2;
+  };
+  std::vector<size_t> cells;
+  for (size_t i = 0; i < row.runs.size(); ++i) {
+    const bool begins = i == 0 || is_shared((row.runs[i - 1].right + row.runs[i].left) / 2);
+    if (begins) cells.push_back(0);
+    cells.back() += row.runs[i].characters;
   }
-  if (shorter.size() < 2 || shorter.size() * 2 < rows.size()) return false;
+  return cells.size() < 2 ? 0 : *std::min_element(cells.begin(), cells.end());
+}
+
+bool is_table(std::span<const Row> rows) {
+  constexpr size_t kMostCompared = 100;  // rows; each is held against each
+  const std::span<const Row> compared = rows.first(std::min(rows.size(), kMostCompared));
+  std::vector<size_t> shorter;
+  for (const Row& row : compared) {
+    if (const size_t least = shortest_cell(row, compared); least > 0) shorter.push_back(least);
+  }
+  if (shorter.size() < 2 || shorter.size() * 2 < compared.size()) return false;
   std::nth_element(shorter.begin(), shorter.begin() + static_cast<ptrdiff_t>(shorter.size() / 2), shorter.end());
   return shorter[shorter.size() / 2] <= kShortCell;
 }

@@ -71,6 +71,30 @@ TEST(PageLayout, TwoColumnsAreReadOneAfterTheOtherBelowTheirTitle) {
   EXPECT_LT(document.text.find("left text number 7"), document.text.find("right text number 0"));
 }
 
+TEST(PageLayout, ThreeNarrowJustifiedColumnsAreNoTable) {
+  Page page;
+  const std::vector<std::string> words = {"price", "our", "general", "licences", "of", "practice", "are", "the"};
+  for (int row = 0; row < 12; ++row) {
+    for (int column = 0; column < 3; ++column) {
+      // Four words of different lengths, spread over 150 points: the gaps stand elsewhere in each row.
+      float x = 40.0F + 180.0F * static_cast<float>(column);
+      const float right = x + 150;
+      std::vector<std::string> chosen;
+      float letters = 0;
+      for (int i = 0; i < 4; ++i) {
+        chosen.push_back(words[static_cast<size_t>(row * 3 + column * 5 + i * (row % 3 + 1)) % words.size()]);
+        letters += 5.0F * static_cast<float>(chosen.back().size());
+      }
+      const float gap = (right - x - letters) / 3;
+      for (const std::string& word : chosen) {
+        page.line(x, 100.0F + 12.0F * static_cast<float>(row), word);
+        x += 5.0F * static_cast<float>(word.size()) + gap;
+      }
+    }
+  }
+  for (const PageParagraph& paragraph : lay_out(page)) EXPECT_NE(paragraph.kind, BlockKind::kTable);
+}
+
 TEST(PageLayout, ShortCellsInLineAreRowsOfATable) {
   Page page;
   page.line(50, 40, "This paragraph above the table runs over the whole width of the page, as text does.");
