@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
 #include "tests/process.h"
 
 namespace phial::tests {
@@ -61,11 +63,30 @@ TEST(CommandLine, MistakesAreStatusTwoInOneLine) {
            {"logits", "--ids", "1", "-p", "a", "--out", "x.npy"},
            {"logits", "--ids", "1", "--out", "x.npy", "--threads", "0"},
            {"logits", "--ids", "1", "--out", "x.npy", "--precision", "rough"},
+           {"generate", "--ids", "1,x"},
+           {"generate", "--ids", ""},
+           {"generate", "-p"},
+           {"logits", "--ids", "-1", "--out", "x.npy"},
+           {"library", "search", " "},
+           {"add", ""},
            {"models", "add"},
            {"completions", "tcsh"},
        }) {
     expect_one_line_error(home.run(words), 2);
   }
+}
+
+TEST(CommandLine, HelpForAVerbIsThatVerbsHelp) {
+  const Home home;
+  EXPECT_EQ(home.run({"help", "models", "add"}).out, home.run({"models", "add", "--help"}).out);
+  expect_one_line_error(home.run({"help", "nothing"}), 2);
+}
+
+TEST(CommandLine, ABadValueIsToldWithWhatIsWanted) {
+  const Home home;
+  EXPECT_EQ(home.run({"generate", "-p"}).err, "phial: error: no value was given for --prompt: write --prompt TEXT\n");
+  EXPECT_EQ(home.run({"generate", "-p", "a", "-n", "many"}).err,
+            "phial: error: 'many' is no value for --max-tokens: give a whole number from 1 to 1048576\n");
 }
 
 TEST(CommandLine, AMisspeltVerbIsAnsweredWithTheNearest) {
@@ -128,6 +149,52 @@ TEST(Models, AreAddedListedShownAndRemoved) {
   expect_one_line_error(home.run({"models", "add", kModel, "--name", "tiny"}), 1);
   EXPECT_EQ(home.run({"models", "remove", "tiny"}).status, 0);
   EXPECT_THAT(home.run({"tokenize", "--model", "tiny", "-p", "a"}).err, HasSubstr("no model is called 'tiny'"));
+}
+
+TEST(Models, AFolderThatIsGoneIsStillListedAndCanBeRemoved) {
+  const Home home;
+  const auto folder = home.path() / "files/gone";
+  std::filesystem::create_directories(folder);
+  std::filesystem::create_directories(home.path() / "models");
+  std::filesystem::create_directory_symlink(folder, home.path() / "models/gone");
+  std::filesystem::remove(folder);
+  EXPECT_THAT(home.run({"models", "list"}).out, HasSubstr("its file is gone"));
+  EXPECT_THAT(home.run({"generate", "--model", "gone", "-p", "a"}).err, HasSubstr("models remove gone"));
+  EXPECT_EQ(home.run({"models", "remove", "gone"}).status, 0);
+  EXPECT_FALSE(std::filesystem::is_symlink(home.path() / "models/gone"));
+}
+
+TEST(Models, OnlyTheOneThatIsNamedIsRemoved) {
+  const Home home;
+  const std::string folder = testdata("golden/phi3-mini-like");
+  for (const char* name : {"Phi-3.5", "Phi-3.gguf"}) {
+    ASSERT_EQ(home.run({"models", "add", std::string(name).ends_with("gguf") ? kModel : folder, "--name", name}).status,
+              0);
+  }
+  EXPECT_EQ(home.run({"models", "remove", "Phi-3"}).status, 0);
+  EXPECT_EQ(home.run({"models", "remove", "Phi-3"}).status, 1);
+  EXPECT_THAT(home.run({"models", "list", "--names"}).out, HasSubstr("Phi-3.5\n"));
+}
+
+TEST(Models, OneSafetensorsFileIsNoWholeModel) {
+  const Home home;
+  const Finished finished = home.run({"models", "add", testdata("golden/phi3-mini-like/model.safetensors")});
+  expect_one_line_error(finished, 1);
+  EXPECT_THAT(finished.err, HasSubstr("name its folder"));
+}
+
+TEST(Models, WeightsThatAreNoNumbersAreRefused) {
+  const Home home;
+  std::string bytes = *read_text_file(kModel);
+  const uint32_t nan = 0x7FC00000;
+  std::memcpy(bytes.data() + bytes.size() - 400, &nan, sizeof nan);  // in the last tensor, a layer's matrix
+  const auto file = home.write("nan.gguf", bytes);
+  for (const char* precision : {"fast", "exact"}) {
+    const Finished finished =
+        home.run({"generate", "--model", file.string(), "--ids", "1,2,3", "-n", "2", "--precision", precision});
+    expect_one_line_error(finished, 1);
+    EXPECT_THAT(finished.err, HasSubstr("not finite numbers"));
+  }
 }
 
 TEST(Models, ATruncatedFileIsRefusedByName) {

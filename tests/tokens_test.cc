@@ -35,6 +35,9 @@ TEST(Tokenize, PrintsIdsOnOneLineAndTurnsThemBack) {
   EXPECT_EQ(std::ranges::count(ids.out, '\n'), 1);
   const Finished back = home.run({"tokenize", "--model", kModel, "--decode", "-"}, {.input = ids.out});
   EXPECT_EQ(back.out, text);
+  std::string word = ids.out;
+  std::ranges::replace(word, ' ', ',');
+  EXPECT_EQ(home.run({"tokenize", "--model", kModel, "--decode", word}).out, text);
 }
 
 TEST(Tokenize, SpecialTextIsOrdinaryUnlessAskedFor) {

@@ -62,7 +62,7 @@ TEST(Generate, NeedsOnePromptAndOnlyOne) {
   const Home home;
   EXPECT_EQ(home.run({"generate", "--model", kModel}).status, 2);
   EXPECT_EQ(home.run({"generate", "--model", kModel, "-p", "a", "--ids", "1"}).status, 2);
-  EXPECT_EQ(home.run({"generate", "--model", kModel, "--ids", "1,x"}).status, 1);
+  EXPECT_EQ(home.run({"generate", "--model", kModel, "--ids", "1,x"}).status, 2);
 }
 
 TEST(Generate, APromptLongerThanTheContextIsAnErrorWithTheNumbers) {
@@ -73,6 +73,27 @@ TEST(Generate, APromptLongerThanTheContextIsAnErrorWithTheNumbers) {
   EXPECT_THAT(finished.err, HasSubstr("16"));
   EXPECT_THAT(finished.err, HasSubstr("12"));
   EXPECT_EQ(finished.out, "");
+}
+
+TEST(Generate, WithoutANumberItWritesWhatTheContextHolds) {
+  const Home home;
+  const Finished finished = home.run({"generate", "--model", kModel, "--ids", "1,2,3", "--ignore-end", "--json"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ((*parse_json(finished.out))["ids"].size(), 125U);  // 128 less the prompt
+  EXPECT_EQ(home.run({"generate", "--model", kModel, "--ids", "1,2,3", "-n", "126"}).status, 1);
+}
+
+TEST(Generate, ReadsItsPromptFromAPipeThatIsNamed) {
+  const Home home;
+  const RunOptions options{.input = "1 2 3\n"};
+  const auto ids = [&](const char* list) {
+    const Finished finished =
+        home.run({"generate", "--model", kModel, "--ids", list, "-n", "4", "--greedy", "--json"}, options);
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return (*parse_json(finished.out))["ids"];
+  };
+  EXPECT_EQ(ids("@/dev/stdin"), ids("1,2,3"));
+  EXPECT_EQ(home.run({"perplexity", "--model", kModel, "/dev/stdin"}, {.input = "some text of many words"}).status, 0);
 }
 
 TEST(Generate, TakesInvalidUtf8AndAnswersInValidUtf8) {
@@ -158,6 +179,25 @@ TEST(Chat, AnswersLinesFromStandardInputAndKeepsTheConversation) {
   ASSERT_TRUE(first && second);
   EXPECT_THAT((*first)["text"].get<std::string>(), HasSubstr("Paris"));
   EXPECT_GT((*second)["reused_tokens"].get<int>(), 0);
+}
+
+TEST(Embed, JsonIsOneObjectALine) {
+  const Home home;
+  if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
+  const auto row = parse_json(home.run({"embed", "--json"}, {.input = "a cat\n"}).out);
+  ASSERT_TRUE(row);
+  EXPECT_EQ((*row)["text"], "a cat");
+  EXPECT_EQ((*row)["embedding"].size(), 384U);
+}
+
+TEST(Chat, AModelWithoutATokenizerIsRefusedAtOnce) {
+  const Home home;
+  for (const char* name : {"config.json", "model.safetensors"}) {
+    home.write(std::string("bare/") + name, *read_text_file(kFolder + "/" + name));
+  }
+  const Finished finished = home.run({"chat", "--model", (home.path() / "files/bare").string()});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("has no tokenizer"));
 }
 
 TEST(Chat, CommandsAreAnsweredAndUnknownOnesNamed) {

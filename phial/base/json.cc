@@ -81,7 +81,8 @@ class RepeatedKeyFinder {
 
 Result<Json> parse_json(std::string_view text, RepeatedKeys repeated) {
   if (nests_too_deep(text)) {
-    return Error{Code::kCorrupt, "JSON nests deeper than " + std::to_string(kMaxDepth) + " levels", ""};
+    return Error{Code::kCorrupt, "JSON nests deeper than " + std::to_string(kMaxDepth) + " levels",
+                 "the file is damaged: get it again"};
   }
   Json value;
   if (repeated == RepeatedKeys::kRefused) {
@@ -98,7 +99,8 @@ Result<Json> parse_json(std::string_view text, RepeatedKeys repeated) {
   if (value.is_discarded()) {
     FirstError handler;
     Json::sax_parse(text.begin(), text.end(), &handler);
-    return Error{Code::kCorrupt, "malformed JSON at byte " + std::to_string(handler.position), ""};
+    return Error{Code::kCorrupt, "malformed JSON at byte " + std::to_string(handler.position),
+                 "the file is damaged: get it again"};
   }
   return value;
 }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace phial {
@@ -31,7 +32,7 @@ class Descriptor {
 Error system_error(const std::filesystem::path& path, const char* act) {
   const int reason = errno;
   return Error{reason == ENOENT ? Code::kNotFound : Code::kIo,
-               path.string() + ": cannot " + act + ": " + std::strerror(reason),
+               std::string("cannot ") + act + ": " + std::strerror(reason) + " (" + path.string() + ")",
                reason == ENOENT   ? "check the path"
                : reason == ENOSPC ? "free some space on that disk and try again"
                                   : ""};
@@ -46,7 +47,8 @@ class RegularFile {
     if (file.get() < 0) return system_error(path, "open");
     struct stat info{};
     if (::fstat(file.get(), &info) != 0) return system_error(path, "look at");
-    if (!S_ISREG(info.st_mode)) return Error{Code::kInvalid, path.string() + " is not a regular file", "name a file"};
+    if (!S_ISREG(info.st_mode))
+      return Error{Code::kInvalid, "it is not a regular file (" + path.string() + ")", "name a file"};
     return RegularFile(std::move(file), static_cast<size_t>(info.st_size));
   }
   int descriptor() const { return file_.get(); }
@@ -72,18 +74,21 @@ Status read_exactly(const std::filesystem::path& path, int fd, std::byte* to, si
   return ok();
 }
 
-Status write_and_sync(const std::filesystem::path& path, std::initializer_list<std::span<const std::byte>> parts) {
+// `named` is what messages call `path`.
+Status write_whole(const std::filesystem::path& path, const std::filesystem::path& named,
+                   std::initializer_list<std::span<const std::byte>> parts) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.get() < 0) return system_error(path, "create");
+  if (file.get() < 0) return system_error(named, "create");
   for (std::span<const std::byte> left : parts) {
     while (!left.empty()) {
       const ssize_t n = ::write(file.get(), left.data(), left.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return system_error(path, "write");
+      if (n < 0) return system_error(named, "write");
       left = left.subspan(static_cast<size_t>(n));
     }
   }
-  if (::fsync(file.get()) != 0) return system_error(path, "write");
+  // EINVAL: a pipe or a terminal has nothing to sync.
+  if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) return system_error(named, "write");
   return ok();
 }
 
@@ -156,10 +161,19 @@ Status write_file_atomically(const std::filesystem::path& path, std::span<const 
 
 Status write_file_atomically(const std::filesystem::path& path,
                              std::initializer_list<std::span<const std::byte>> parts) {
-  std::filesystem::path beside = path;
+  struct stat info{};
+  const bool exists = ::stat(path.c_str(), &info) == 0;
+  if (exists && S_ISDIR(info.st_mode))
+    return Error{Code::kInvalid, "it is a folder (" + path.string() + ")", "name a file"};
+  if (exists && !S_ISREG(info.st_mode)) return write_whole(path, path, parts);  // a pipe or device is never replaced
+  // A link stays, and what it points to is replaced.
+  std::error_code error;
+  const std::filesystem::path real = exists ? std::filesystem::canonical(path, error) : path;
+  const std::filesystem::path& target = error ? path : real;
+  std::filesystem::path beside = target;
   beside += ".part-" + std::to_string(::getpid());
-  Status written = write_and_sync(beside, parts);
-  if (written && ::rename(beside.c_str(), path.c_str()) != 0) written = system_error(path, "replace");
+  Status written = write_whole(beside, path, parts);
+  if (written && ::rename(beside.c_str(), target.c_str()) != 0) written = system_error(path, "replace");
   if (!written) ::unlink(beside.c_str());
   return written;
 }

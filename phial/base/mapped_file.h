@@ -48,6 +48,7 @@ class MappedFile {
 Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes = size_t{256} << 20);
 
 // Writes beside `path` and renames over it, so that a reader or a crash sees the old file or the new one, never half.
+// A pipe or device is written to as it is; a symbolic link stays one.
 Status write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 // The same for a file in several parts, written one after the other.
 Status write_file_atomically(const std::filesystem::path& path,

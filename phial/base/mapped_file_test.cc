@@ -1,8 +1,10 @@
 #include "phial/base/mapped_file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -116,11 +118,35 @@ TEST_F(Files, AFileIsReplacedWholeAndNothingIsLeftBeside) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
 }
 
+TEST_F(Files, ALinkStaysAndWhatItPointsToIsReplaced) {
+  const fs::path path = write("a", "old");
+  fs::create_symlink("a", folder_ / "link");
+  const std::string text = "new";
+  ASSERT_TRUE(write_file_atomically(folder_ / "link", std::as_bytes(std::span(text))));
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+  EXPECT_EQ(*read_text_file(path), "new");
+}
+
+TEST_F(Files, APipeIsWrittenToAndNotReplaced) {
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  const std::string text = "text";
+  EXPECT_TRUE(write_file_atomically(pipe, std::as_bytes(std::span(text))));
+  char got[8] = {};
+  EXPECT_EQ(::read(reader, got, sizeof got), 4);
+  EXPECT_STREQ(got, "text");
+  ::close(reader);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
 TEST_F(Files, WhereNothingCanBeWrittenTheReasonIsToldAndNothingIsLeft) {
   const std::string text = "text";
   const auto missing = write_file_atomically(folder_ / "no" / "a", std::as_bytes(std::span(text)));
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, Code::kNotFound);
+  EXPECT_THAT(missing.error().message, testing::EndsWith("no/a)")) << "the file that was named, not one beside it";
 
   fs::create_directory(folder_ / "taken");
   EXPECT_FALSE(write_file_atomically(folder_ / "taken", std::as_bytes(std::span(text))));

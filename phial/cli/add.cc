@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "phial/cli/embedder.h"
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
@@ -23,6 +25,11 @@ struct Add : Command {
     flags.add("--json", json, "one JSON object: what was done");
     scan.describe(flags);
     compute.describe(flags);
+  }
+
+  Status check() override {
+    if (std::ranges::find(paths, "") == paths.end()) return ok();
+    return Error{Code::kInvalid, "a path is empty", "name files and folders"};
   }
 
   Status run(Console& console) override {

@@ -51,6 +51,7 @@ struct Chat : Command {
       PHIAL_TRY(ground, Grounding::open(grounding, model.compute, pool, console));
     }
     PHIAL_TRY(const auto engine, model.open(pool, console));
+    PHIAL_CHECKED(engine->tokenizer());
     begin();
     LineEditor editor(home / "history");
     if (editor.is_interactive() && !json) console.note("/help tells what can be typed here; Ctrl-D leaves");
@@ -115,7 +116,10 @@ struct Chat : Command {
     return turn;
   }
 
-  static bool is_quit(const std::string& text) { return text == "/quit" || text == "/exit" || text == "/bye"; }
+  static bool is_quit(const std::string& text) {
+    const std::string name = text.substr(0, text.find_first_of(" \t"));
+    return name == "/quit" || name == "/exit" || name == "/bye";
+  }
 
   Status command(Console& console, const std::string& text) {
     const size_t space = std::min(text.find(' '), text.size());

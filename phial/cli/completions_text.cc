@@ -60,7 +60,8 @@ std::string verbs_in(std::span<const Verb> verbs) {
 
 std::string bash_body(std::span<const Verb> table) {
   std::string out =
-      "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} flags=\n"
+      "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} flags= "
+      "arguments=(-f)\n"
       "  COMPREPLY=()\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
       "    COMPREPLY=($(compgen -W \"" +
@@ -79,9 +80,14 @@ std::string bash_body(std::span<const Verb> table) {
   out += "  case \"$verb\" in\n";
   for (const Completion& one : completions_of(table)) {
     out += "  " + quoted(one.path) + ")\n    case \"$before\" in\n";
-    std::string all;
+    std::string all, arguments = "-f";  // what compgen is told for a word that is no flag
     for (const Flag& flag : one.flags) {
-      if (flag.is_positional()) continue;
+      if (flag.is_positional()) {
+        if (const std::string words = offer(flag); !words.empty()) {
+          arguments = std::string(flag.choices.empty() ? "-f " : "") + "-W '" + words + "'";
+        }
+        continue;
+      }
       all += names_of(flag, ' ') + " ";
       if (flag.is_switch()) continue;
       const std::string words = offer(flag);
@@ -90,13 +96,13 @@ std::string bash_body(std::span<const Verb> table) {
       if (words.empty() || flag.completes == Completes::kModel) out += "COMPREPLY+=($(compgen -f -- \"$word\")); ";
       out += "return ;;\n";
     }
-    out += "    esac\n    flags=\"" + all + "--help\" ;;\n";
+    out += "    esac\n    flags=\"" + all + "--help\" arguments=(" + arguments + ") ;;\n";
   }
   out +=
       "  esac\n"
       "  case \"$word\" in\n"
       "  -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
-      "  *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
+      "  *) COMPREPLY=($(compgen \"${arguments[@]}\" -- \"$word\")) ;;\n"
       "  esac\n";
   return out;
 }
@@ -138,14 +144,16 @@ std::string fish_script(std::span<const Verb> table) {
       word.clear();
     }
     for (const Flag& flag : one.flags) {
-      if (flag.is_positional()) continue;
+      const std::string offered = offer(flag);
+      if (flag.is_positional() && offered.empty()) continue;
       out += "complete -c phial -n " + quoted(condition);
       for (const std::string& name : flag.names) {
         out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
       }
       if (!flag.is_switch()) {
-        const std::string words = offer(flag);
-        out += words.empty() ? " -r" : " -x -a " + quoted(words.starts_with("$") ? words.substr(1) : words);
+        out += offered.empty() ? " -r"
+                               : (flag.is_positional() ? " -f -a " : " -x -a ") +
+                                     quoted(offered.starts_with("$") ? offered.substr(1) : offered);
       }
       out += " -d " + quoted(flag.help) + "\n";
     }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "phial/base/utf8.h"
 #include "phial/cli/embedder.h"
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
@@ -14,6 +15,7 @@ constexpr size_t kLinesAtOnce = 64;
 struct Embed : Command {
   std::optional<std::string> model, out;
   TextInput input;
+  bool json = false;
   // Vectors that leave the program are compared with those of others: exact unless asked otherwise.
   ComputeFlags compute{.precision = "exact"};
 
@@ -23,9 +25,13 @@ struct Embed : Command {
     input.describe(flags, "the texts, one a line", false);
     flags.add("--out", &out, "FILE", "an .npy file, float32 [lines, dim]; else one JSON array a line")
         .offers(Completes::kPath);
+    flags.add("--json", json, "one JSON object a line: text and embedding");
     compute.describe(flags);
   }
-  Status check() override { return input.check(false); }
+  Status check() override {
+    if (!json || !out) return input.check(false);
+    return Error{Code::kInvalid, "both --json and --out were given", "give one of them"};
+  }
 
   Status run(Console& console) override {
     PHIAL_TRY(const auto path, find_model(model, ModelUse::kSearch));
@@ -46,7 +52,10 @@ struct Embed : Command {
       } else {
         for (size_t row = 0; row < count; ++row) {
           const auto values = std::span(some).subspan(row * dim, dim);
-          console.write(dump_json(Json(std::vector<float>(values.begin(), values.end()))) + "\n");
+          const Json vector(std::vector<float>(values.begin(), values.end()));
+          console.write(
+              (json ? dump_json({{"text", repair_utf8(lines[at + row])}, {"embedding", vector}}) : dump_json(vector)) +
+              "\n");
         }
       }
     }

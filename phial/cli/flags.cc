@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
-#include <sstream>
 
 namespace phial::cli {
 namespace {
@@ -18,9 +18,9 @@ bool read_number(std::string_view word, T& into) {
 }
 
 std::string number_text(double value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
+  char text[32];
+  std::snprintf(text, sizeof text, "%.10g", value);
+  return text;
 }
 
 std::string wanted_text(const Flag& flag, std::string_view kind) {
@@ -34,7 +34,7 @@ std::string wanted_text(const Flag& flag, std::string_view kind) {
 }
 
 Error bad_value(const Flag& flag, std::string_view word, const std::string& wanted) {
-  return Error{Code::kInvalid, flag.shown_name() + " is '" + std::string(word) + "', wanted is " + wanted, ""};
+  return Error{Code::kInvalid, "'" + std::string(word) + "' is no value for " + flag.shown_name(), "give " + wanted};
 }
 
 template <class T>
@@ -125,7 +125,12 @@ Error usage_error(std::string_view command, const Flags& flags, const CLI::Parse
   }
   std::string message = error.what();
   std::ranges::replace(message, '\n', ' ');
-  return Error{Code::kInvalid, message, help};
+  // The one sentence of CLI11's that a person can still meet: "--model: 1 required TEXT missing".
+  const std::string name = message.substr(0, message.find(':'));
+  const auto named = std::ranges::find_if(
+      flags.all(), [&](const Flag& flag) { return std::ranges::find(flag.names, name) != flag.names.end(); });
+  if (named == flags.all().end()) return Error{Code::kInvalid, message, help};
+  return Error{Code::kInvalid, "no value was given for " + name, "write " + name + " " + named->placeholder};
 }
 
 }  // namespace

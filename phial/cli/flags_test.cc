@@ -93,7 +93,8 @@ TEST(Flags, ABadNumberNamesTheFlagAndTheRange) {
     Asked asked;
     const auto parsed = asked.parse({"--count", bad, "q"});
     ASSERT_FALSE(parsed) << bad;
-    EXPECT_EQ(parsed.error().message, "--count is '" + std::string(bad) + "', wanted is a whole number from 1 to 10");
+    EXPECT_EQ(parsed.error().message, "'" + std::string(bad) + "' is no value for --count");
+    EXPECT_EQ(parsed.error().remedy, "give a whole number from 1 to 10");
   }
   for (const char* bad : {"nan", "inf", "-0.5", "1e999"}) {
     Asked asked;
@@ -105,7 +106,8 @@ TEST(Flags, AChoiceOutsideTheListNamesTheList) {
   Asked asked;
   const auto parsed = asked.parse({"--precision", "rough", "q"});
   ASSERT_FALSE(parsed);
-  EXPECT_EQ(parsed.error().message, "--precision is 'rough', wanted is one of exact, fast");
+  EXPECT_EQ(parsed.error().message, "'rough' is no value for --precision");
+  EXPECT_EQ(parsed.error().remedy, "give one of exact, fast");
 }
 
 TEST(Flags, AMisspeltFlagIsAnsweredWithTheNearestOne) {

@@ -39,6 +39,7 @@ struct Generate : Command {
     model.describe_running(flags);
   }
   Status check() override {
+    PHIAL_CHECKED(check_ids(ids_list));
     if (!ids_list) return input.check(true);
     if (input.given()) return Error{Code::kInvalid, "a text and --ids were given", "give one of them"};
     return ok();
@@ -52,6 +53,7 @@ struct Generate : Command {
       PHIAL_TRY(request.prompt, input.read());
     }
     request.max_tokens = sampling.chosen_max_tokens();
+    request.within_context = !sampling.max_tokens;  // nobody asked for the default number
     request.sampling = sampling.chosen();
     request.stop = sampling.stop;
     request.ignore_end = ignore_end;

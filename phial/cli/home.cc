@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <span>
 #include <system_error>
 
 #include "phial/cli/flags.h"
@@ -29,11 +30,21 @@ std::string without_ending(const std::string& name) {
   return name;
 }
 
+Error unknown_model(const std::string& name, std::span<const KnownModel> models) {
+  std::vector<std::string> names;
+  for (const KnownModel& model : models) names.push_back(model.name);
+  const auto meant = nearest(name, names);
+  return Error{Code::kNotFound, "no model is called '" + name + "'",
+               meant ? "did you mean '" + *meant + "'?" : "'phial models list' shows those on this machine"};
+}
+
 bool looks_like_model(const fs::directory_entry& entry) {
   const std::string name = entry.path().filename().string();
   if (name.starts_with(".")) return false;
   std::error_code error;
-  return entry.is_directory(error) || name.ends_with(".gguf") || name.ends_with(".safetensors");
+  // A link whose folder is gone has no ending to know it by.
+  return entry.is_symlink(error) || entry.is_directory(error) || name.ends_with(".gguf") ||
+         name.ends_with(".safetensors");
 }
 
 uint64_t bytes_under(const fs::path& path) {
@@ -91,6 +102,19 @@ Result<std::vector<KnownModel>> known_models() {
   return models;
 }
 
+Result<KnownModel> known_model(const std::string& name) {
+  PHIAL_TRY(const auto models, known_models());
+  const std::string word = lower(name);
+  // The whole name first: "a" must not be "a.gguf" where both are there.
+  for (const KnownModel& model : models) {
+    if (model.name == name) return model;
+  }
+  for (const KnownModel& model : models) {
+    if (lower(model.name) == word || lower(without_ending(model.name)) == word) return model;
+  }
+  return unknown_model(name, models);
+}
+
 Result<fs::path> find_model(const std::optional<std::string>& named, ModelUse use) {
   const char* wanted_default = use == ModelUse::kAnswers ? kDefaultModel : kDefaultEmbedder;
   if (!named) {
@@ -103,22 +127,15 @@ Result<fs::path> find_model(const std::optional<std::string>& named, ModelUse us
   }
   std::error_code error;
   if (fs::exists(*named, error)) return fs::path(*named);
-  PHIAL_TRY(const auto models, known_models());
-  std::vector<std::string> names;
-  for (const KnownModel& model : models) {
-    const std::string word = lower(*named);
-    if (lower(model.name) == word || lower(without_ending(model.name)) == word) {
-      if (model.is_there) return model.path;
-      return Error{Code::kNotFound, "the file of the model '" + model.name + "' is gone (" + model.path.string() + ")",
-                   "put it back, or 'phial models remove " + model.name + "'"};
-    }
-    names.push_back(model.name);
+  auto model = known_model(*named);
+  if (model && model->is_there) return model->path;
+  if (model) {
+    return Error{Code::kNotFound, "the file of the model '" + model->name + "' is gone (" + model->path.string() + ")",
+                 "put it back, or 'phial models remove " + model->name + "'"};
   }
   const bool is_path = named->find('/') != std::string::npos || named->ends_with(".gguf");
-  const auto meant = nearest(*named, names);
-  return Error{Code::kNotFound,
-               is_path ? "no such file or folder (" + *named + ")" : "no model is called '" + *named + "'",
-               meant ? "did you mean '" + *meant + "'?" : "'phial models list' shows those on this machine"};
+  if (is_path) model.error().message = "no such file or folder (" + *named + ")";
+  return std::move(model).error();
 }
 
 }  // namespace phial::cli

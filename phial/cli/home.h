@@ -29,6 +29,9 @@ struct KnownModel {
 // What `phial models list` shows, by name. An empty home has none.
 Result<std::vector<KnownModel>> known_models();
 
+// By the name that the list shows, or that name without its ending, in any case. kNotFound says what there is.
+Result<KnownModel> known_model(const std::string& name);
+
 inline constexpr const char* kDefaultModel = "SmolLM2-135M-Instruct.Q4_1.gguf";
 inline constexpr const char* kDefaultEmbedder = "all-MiniLM-L6-v2";
 

@@ -1,10 +1,13 @@
 #include "phial/cli/input.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "phial/base/mapped_file.h"
 
@@ -13,30 +16,55 @@ namespace {
 
 constexpr size_t kMaxBytes = size_t{1} << 30;
 
-Result<std::string> read_standard_input() {
+Result<std::string> read_stream(int descriptor, const std::string& name) {
   std::string text;
   char buffer[1 << 16];
   for (;;) {
-    const ssize_t got = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    const ssize_t got = ::read(descriptor, buffer, sizeof buffer);
     if (got == 0) return text;
     if (got < 0) {
-      if (errno == EINTR) return Error{Code::kCancelled, "stopped while reading standard input", ""};
-      return Error{Code::kIo, std::string("cannot read: ") + std::strerror(errno) + " (standard input)", ""};
+      if (errno == EINTR) return Error{Code::kCancelled, "stopped while reading (" + name + ")", ""};
+      return Error{Code::kIo, std::string("cannot read: ") + std::strerror(errno) + " (" + name + ")",
+                   "give a text that can be read"};
     }
     text.append(buffer, static_cast<size_t>(got));
     if (text.size() > kMaxBytes) {
-      return Error{Code::kOutOfRange, "more than 1073741824 bytes came in (standard input)", "give less text at once"};
+      return Error{Code::kOutOfRange, "more than 1073741824 bytes came in (" + name + ")", "give less text at once"};
     }
   }
 }
 
+Result<std::string> read_standard_input() { return read_stream(STDIN_FILENO, "standard input"); }
+
 }  // namespace
+
+Result<std::string> read_input_file(const std::string& path) {
+  std::error_code error;
+  const auto kind = std::filesystem::status(path, error).type();
+  // What a shell's <(...) and /dev/stdin are.
+  if (kind != std::filesystem::file_type::fifo && kind != std::filesystem::file_type::character) {
+    return read_text_file(path, kMaxBytes);
+  }
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    return Error{Code::kIo, std::string("cannot open: ") + std::strerror(errno) + " (" + path + ")", "check the path"};
+  }
+  auto text = read_stream(descriptor, path);
+  ::close(descriptor);
+  return text;
+}
 
 void TextInput::describe(Flags& flags, std::string_view what, bool with_text_flag) {
   const std::string name(what);
   if (with_text_flag) flags.add("-p,--prompt", &text_, "TEXT", name);
   flags.add("-f,--file", &file_, "FILE", "a file that holds " + name).offers(Completes::kPath);
   flags.argument("-", &dash_, "a dash: read " + name + " from standard input");
+}
+
+void TextInput::take_word_as_text() {
+  if (dash_.empty() || dash_ == "-" || text_) return;
+  text_ = std::move(dash_);
+  dash_.clear();
 }
 
 Status TextInput::check(bool needed) const {
@@ -55,7 +83,7 @@ Status TextInput::check(bool needed) const {
 
 Result<std::string> TextInput::read() const {
   if (text_) return *text_;
-  if (file_ && *file_ != "-") return read_text_file(*file_, kMaxBytes);
+  if (file_ && *file_ != "-") return read_input_file(*file_);
   return read_standard_input();
 }
 
@@ -83,8 +111,14 @@ Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view w
 
 Result<std::vector<int32_t>> read_ids(const std::string& list) {
   if (!list.starts_with("@")) return parse_ids(list, "--ids");
-  PHIAL_TRY(const std::string text, read_text_file(list.substr(1), kMaxBytes));
+  PHIAL_TRY(const std::string text, read_input_file(list.substr(1)));
   return parse_ids(text, list.substr(1));
+}
+
+Status check_ids(const std::optional<std::string>& list) {
+  if (!list || list->starts_with("@")) return ok();
+  PHIAL_TRY(const auto ids, parse_ids(*list, "--ids"));
+  return ok();
 }
 
 std::vector<std::string> split_lines(std::string_view text) {

@@ -12,10 +12,15 @@
 
 namespace phial::cli {
 
+// A file that a person names, whole; a pipe or a device too. kIo, kNotFound; kOutOfRange beyond 1 GiB.
+Result<std::string> read_input_file(const std::string& path);
+
 class TextInput {
  public:
   // `what`: "the prompt", for the help.
   void describe(Flags& flags, std::string_view what, bool with_text_flag = true);
+  // A word that is not the dash is the text itself: `--decode 1,2,3`.
+  void take_word_as_text();
   // At most one source. `needed`: standard input must be asked for with "-".
   Status check(bool needed) const;
   bool given() const { return text_ || file_ || !dash_.empty(); }
@@ -29,6 +34,8 @@ class TextInput {
 
 // "1,2,3", with spaces or brackets too, or "@FILE" that holds such a list. At least one id, none negative.
 Result<std::vector<int32_t>> read_ids(const std::string& list);
+// The list that stands on the command line is in order: a mistake there is the command line's.
+Status check_ids(const std::optional<std::string>& list);
 // The same for a text that is the list itself.
 Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view where);
 

@@ -78,8 +78,7 @@ Result<rag::SearchFilter> FilterFlags::filter() const {
     if (!text) continue;
     const auto start = day_start_ns(*text);
     if (!start) {
-      return Error{Code::kInvalid, std::string(name) + " is '" + *text + "', wanted is a day",
-                   "write it as 2024-05-31"};
+      return Error{Code::kInvalid, "'" + *text + "' is no value for " + name, "give a day, written as 2024-05-31"};
     }
     if (std::string_view(name) == "--since") {
       filter.since_ns = start;

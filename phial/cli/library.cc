@@ -163,6 +163,9 @@ struct LibrarySearch : Command {
     compute.describe(flags);
   }
   Status check() override {
+    if (query.find_first_not_of(" \t\r\n") == std::string::npos) {
+      return Error{Code::kInvalid, "the query is empty", "phial library search \"notice period\""};
+    }
     PHIAL_TRY(const auto good, filter.filter());
     return ok();
   }

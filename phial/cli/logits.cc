@@ -33,13 +33,15 @@ struct Logits : Command {
       return Error{Code::kInvalid, text ? "both --ids and -p were given" : "no tokens were given",
                    "give one of --ids LIST and -p TEXT"};
     }
-    return ok();
+    return check_ids(ids_list);
   }
 
   Result<std::vector<int32_t>> tokens(const std::filesystem::path& path) const {
     if (ids_list) return read_ids(*ids_list);
     PHIAL_TRY(const auto tokenizer, open_tokenizer(path));
-    return tokenizer->encode(*text, {.parse_special = true, .add_bos = tokenizer->adds_bos()});
+    auto ids = tokenizer->encode(*text, {.parse_special = true, .add_bos = tokenizer->adds_bos()});
+    if (ids.empty()) return Error{Code::kInvalid, "the text has no tokens (--prompt)", "give a longer one"};
+    return ids;
   }
 
   Status run(Console& console) override {

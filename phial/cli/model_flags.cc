@@ -35,7 +35,7 @@ void ModelFlags::describe_running(Flags& flags) {
   flags
       .add("--context", &context, "N",
            "tokens that prompt and answer may have together; the default is the model's own, at most 4096")
-      .at_least(1)
+      .between(1, 1 << 26)
       .default_is("");
   flags.add("--kv", &kv, "TYPE", "the cache's numbers in fast precision; exact keeps f32").one_of({"f16"});
   flags.add("--draft", &draft, "M", "a draft model for speculation; this version has none").one_of({"off"});

@@ -115,6 +115,11 @@ struct ModelsAdd : Command {
     PHIAL_TRY(const auto checkpoint,
               formats::Checkpoint::open(source));  // refused now rather than at the first question
 
+    if (checkpoint.kind() == formats::CheckpointKind::kHuggingFace && !fs::is_directory(source, error)) {
+      return Error{Code::kInvalid, "one safetensors file is no whole model (" + path + ")",
+                   "name its folder, which holds config.json and the tokenizer too"};
+    }
+
     std::string called = name.value_or(source.filename().string());
     if (!fs::is_directory(source, error) && fs::path(called).extension() != source.extension()) {
       called += source.extension().string();
@@ -219,20 +224,15 @@ struct ModelsRemove : Command {
     flags.argument("NAME", &name, "as 'phial models list' shows it").offers(Completes::kModel).must();
   }
   Status run(Console& console) override {
-    PHIAL_TRY(const auto models, known_models());
-    std::vector<std::string> names;
-    for (const KnownModel& model : models) {
-      names.push_back(model.name);
-      if (model.name != name && fs::path(model.name).stem() != name) continue;
-      std::error_code error;
-      fs::remove_all(model.path, error);  // of a link: the link
-      if (error) return Error{Code::kIo, "cannot remove: " + error.message() + " (" + model.path.string() + ")", ""};
-      console.note("removed '" + model.name + "'");
-      return ok();
+    PHIAL_TRY(const KnownModel model, known_model(name));
+    std::error_code error;
+    fs::remove_all(model.path, error);  // of a link: the link
+    if (error) {
+      return Error{Code::kIo, "cannot remove: " + error.message() + " (" + model.path.string() + ")",
+                   "is PHIAL_HOME yours to write?"};
     }
-    const auto meant = nearest(name, names);
-    return Error{Code::kNotFound, "no model is called '" + name + "'",
-                 meant ? "did you mean '" + *meant + "'?" : "'phial models list' shows them"};
+    console.note("removed '" + model.name + "'");
+    return ok();
   }
 };
 

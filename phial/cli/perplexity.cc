@@ -1,18 +1,18 @@
 #include "phial/generate/perplexity.h"
 
-#include "phial/base/mapped_file.h"
+#include "phial/cli/input.h"
 #include "phial/cli/model_flags.h"
 #include "phial/cli/verbs.h"
 
 namespace phial::cli {
 namespace {
 
-constexpr size_t kMaxTextBytes = size_t{1} << 30;
+constexpr int kContext = 512;
 
 struct PerplexityCommand : Command {
   std::optional<std::string> model;
   std::string file;
-  int context = 512;
+  std::optional<int> asked_context;
   bool json = false;
   ComputeFlags compute{.precision = "exact"};
 
@@ -20,18 +20,21 @@ struct PerplexityCommand : Command {
     flags.add("-m,--model", &model, "M", "a GGUF file, a Hugging Face folder, or a known name")
         .offers(Completes::kModel);
     flags.argument("FILE", &file, "a text").offers(Completes::kPath).must();
-    flags.add("--context", &context, "N", "tokens a window").between(2, 1 << 20);
+    flags.add("--context", &asked_context, "N", "tokens a window")
+        .between(2, 1 << 20)
+        .default_is(std::to_string(kContext) + ", or the model's own");
     flags.add("--json", json, "one JSON object: perplexity, nll_sum, scored, tokens, context");
     compute.describe(flags);
   }
 
   Status run(Console& console) override {
-    PHIAL_TRY(const std::string text, read_text_file(file, kMaxTextBytes));
-    ModelFlags flags{.model = model, .context = context, .compute = compute};
+    PHIAL_TRY(const std::string text, read_input_file(file));
+    ModelFlags flags{.model = model, .context = asked_context.value_or(0), .compute = compute};
     ThreadPool pool(compute.threads);
     PHIAL_TRY(const auto engine, flags.open(pool, console));
     PHIAL_TRY(const auto* tokenizer, engine->tokenizer());
     const auto ids = tokenizer->encode(text);
+    const int context = asked_context.value_or(std::min(kContext, engine->context_tokens()));
     PHIAL_TRY(const auto found,
               generate::perplexity(*engine, ids, context, console.stopped(), [&](size_t done, size_t total) {
                 console.progress("perplexity: window " + std::to_string(done) + " of " + std::to_string(total));

@@ -101,6 +101,11 @@ int run_program(std::span<const Verb> table, std::span<const std::string> words,
       return kWrongCommandLine;
     }
     const std::string& word = words.front();
+    if (word == "help" && path.empty() && words.size() > 1) {  // "phial help models add": "phial models add --help"
+      std::vector<std::string> about(words.begin() + 1, words.end());
+      about.emplace_back("--help");
+      return run_program(table, about, console);
+    }
     if (word == "--help" || word == "-h" || word == "help") return show(console, overview(path, group, verbs));
     if (group == nullptr && (word == "--version" || word == "-V")) return show(console, version_text());
     const auto found = std::ranges::find_if(verbs, [&](const Verb& verb) { return word == verb.name; });

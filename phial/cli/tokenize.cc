@@ -21,7 +21,10 @@ struct Tokenize : Command {
     flags.add("--decode", decode, "turn ids into text");
     flags.add("--json", json, "one JSON object: ids and tokens, or text");
   }
-  Status check() override { return input.check(false); }
+  Status check() override {
+    if (decode) input.take_word_as_text();
+    return input.check(false);
+  }
 
   Status run(Console& console) override {
     PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));

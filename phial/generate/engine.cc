@@ -189,7 +189,11 @@ Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids, size_t f
 Result<Generation> Engine::generate(const GenerateRequest& request, const OnText& on_text) {
   PHIAL_CHECKED(validate(request.sampling));
   PHIAL_TRY(std::vector<int32_t> sequence, prompt_ids(request));
-  PHIAL_CHECKED(check_length(sequence.size(), request.max_tokens));
+  int most_tokens = request.max_tokens;
+  if (request.within_context && most_tokens > 1) {
+    most_tokens = std::clamp(context_tokens_ - static_cast<int>(sequence.size()), 1, most_tokens);
+  }
+  PHIAL_CHECKED(check_length(sequence.size(), most_tokens));
 
   Generation result;
   result.prompt_tokens = static_cast<int>(sequence.size());
@@ -211,7 +215,7 @@ Result<Generation> Engine::generate(const GenerateRequest& request, const OnText
     if (on_text && !piece.empty()) on_text(piece);
   };
 
-  while (static_cast<int>(result.ids.size()) < request.max_tokens || request.max_tokens == 0) {
+  while (static_cast<int>(result.ids.size()) < most_tokens || most_tokens == 0) {
     auto row = logits(sequence, sequence.size() - 1, request.cancel);
     if (!row && row.error().code == Code::kCancelled) {
       result.stop = StopReason::kCancelled;
@@ -219,7 +223,7 @@ Result<Generation> Engine::generate(const GenerateRequest& request, const OnText
     }
     if (!row) return std::move(row).error();
     if (result.ids.empty()) result.prefill_ms = result.first_token_ms = ms_since(start);
-    if (request.max_tokens == 0) break;
+    if (most_tokens == 0) break;
     const int32_t id = sampler.sample(*row, sequence);
     if (request.top_logprobs >= 0) result.logprobs.push_back(logprobs_of(*row, id, request.top_logprobs));
     result.ids.push_back(id);

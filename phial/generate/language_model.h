@@ -40,6 +40,7 @@ struct GenerateRequest {
   std::string prompt;
 
   int max_tokens = 256;
+  bool within_context = false;  // fewer than max_tokens where the context leaves no room for them, instead of an error
   SamplingOptions sampling;
   std::vector<std::string> stop;  // texts that end the answer; not part of it
   bool ignore_end = false;        // goes on past the model's end tokens (benchmarks, oracles)

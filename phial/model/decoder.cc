@@ -4,6 +4,7 @@
 #include "phial/model/decoder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -285,6 +286,9 @@ class PackedDecoder final : public Decoder {
       KvAccess(cache).advance(static_cast<int>(count));
       done += count;
     }
+    // What is read in place, row by row, shows here.
+    const bool finite = std::ranges::all_of(logits, [](float value) { return std::isfinite(value); });
+    if (!finite) return not_finite("the logits: the model").in(checkpoint_->path().string());
     return ok();
   }
 

@@ -42,8 +42,10 @@ Result<spec::DecoderSpec> Decoder::read_spec(const formats::Checkpoint& checkpoi
     return Error{Code::kInvalid, "window_extra is " + std::to_string(window_extra) + ", wanted 0 or 1", ""};
   }
   const bool is_gguf = checkpoint.kind() == formats::CheckpointKind::kGguf;
-  PHIAL_TRY(spec::DecoderSpec spec, is_gguf ? spec::decoder_from_gguf(checkpoint.metadata())
-                                            : spec::decoder_from_config(checkpoint.metadata()));
+  auto read =
+      is_gguf ? spec::decoder_from_gguf(checkpoint.metadata()) : spec::decoder_from_config(checkpoint.metadata());
+  if (!read) return std::move(read).error().in(checkpoint.path().string());
+  spec::DecoderSpec spec = *std::move(read);
   if (is_gguf) {
     PHIAL_CHECKED(read_factor_tensors(checkpoint, spec));
     // The metadata may count the tokenizer's words; the rows of the embedding are what ids may name.

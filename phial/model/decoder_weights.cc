@@ -194,8 +194,9 @@ class Packer {
     Linear linear;
     for (const StoredRows& rows : source) {
       const Layout layout = layout_for(tensors_, precision_, rows.dtype);
-      PHIAL_TRY(Matrix matrix, Matrix::make(rows, layout, pool_));
-      linear.append(std::move(matrix));
+      auto matrix = Matrix::make(rows, layout, pool_);
+      if (!matrix) return std::move(matrix).error().in(checkpoint_.path().string());
+      linear.append(*std::move(matrix));
       // Packed weights are not read from the file again: never two copies in memory.
       if (layout != Layout::kStored) checkpoint_.release({rows.bytes, rows.rows * rows.row_bytes});
     }

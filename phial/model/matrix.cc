@@ -1,7 +1,9 @@
 #include "phial/model/matrix.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <string>
 #include <utility>
 
 namespace phial::model {
@@ -15,6 +17,11 @@ constexpr size_t kCachedInputBytes = size_t{1} << 20;
 
 }  // namespace
 
+Error not_finite(std::string_view what) {
+  return Error{Code::kCorrupt, std::string(what) + " holds values that are not finite numbers",
+               "the model is damaged: get it again"};
+}
+
 Result<Matrix> Matrix::make(const StoredRows& source, Layout layout, ThreadPool& pool) {
   Matrix matrix;
   matrix.layout_ = layout;
@@ -23,9 +30,15 @@ Result<Matrix> Matrix::make(const StoredRows& source, Layout layout, ThreadPool&
   const size_t bytes = tile_row_bytes(layout, source.cols);
   PHIAL_TRY(matrix.tiles_,
             AlignedBytes::make(bytes * matrix.tile_rows(), "a weight matrix", AlignedBytes::Pages::kHuge));
+  std::atomic<bool> finite = true;
   pool.parallel_for(matrix.tile_rows(), 4, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) pack_tile_row(source, layout, i, matrix.tiles_.data() + i * bytes);
+    for (size_t i = begin; i < end; ++i) {
+      std::byte* tile_row = matrix.tiles_.data() + i * bytes;
+      pack_tile_row(source, layout, i, tile_row);
+      if (!is_finite(layout, tile_row, source.cols)) finite = false;
+    }
   });
+  if (!finite) return not_finite("a weight matrix");
   matrix.source_.bytes = nullptr;
   return matrix;
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "phial/base/result.h"
@@ -31,6 +32,9 @@ struct Activations {
             blocks != nullptr ? blocks + row * block_stride : nullptr, block_stride};
   }
 };
+
+// kCorrupt: `what` holds NaN or infinity, which would become a wrong answer without a word.
+Error not_finite(std::string_view what);
 
 class Matrix {
  public:

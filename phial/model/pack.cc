@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "phial/kernels/kernels.h"
 #include "phial/tensor/blocks.h"
@@ -118,6 +119,22 @@ uint16_t f16_at_least(float value) {
   return half < kLargest && tensor::f16_to_f32(half) < value ? static_cast<uint16_t>(half + 1) : half;
 }
 
+constexpr uint16_t kNotANumber = 0x7E00;
+
+bool is_finite_half(uint16_t half) { return (half & 0x7C00U) != 0x7C00U; }
+
+template <class Tile>
+bool scales_are_finite(const std::byte* tiles, size_t cols) {
+  const size_t blocks = (cols + kBlock - 1) / kBlock;
+  const auto* all = reinterpret_cast<const Tile*>(tiles);
+  return std::all_of(all, all + blocks, [](const Tile& tile) {
+    if constexpr (requires { tile.min; }) {
+      if (!std::ranges::all_of(tile.min, is_finite_half)) return false;
+    }
+    return std::ranges::all_of(tile.scale, is_finite_half);
+  });
+}
+
 int8_t to_steps(float weight, float per_step) {
   const float steps = weight * per_step;
   if (!(std::fabs(steps) <= 127.0F)) return static_cast<int8_t>(steps > 0 ? 127 : steps < 0 ? -127 : 0);
@@ -127,11 +144,14 @@ int8_t to_steps(float weight, float per_step) {
 // 32 weights of one row; `scale` is the stored block's own where its values are whole steps of it already, else 0.
 void pack_q8_block(const float* weights, uint16_t scale, size_t row, Q8Tile& out) {
   float largest = 0;
+  bool finite = true;
   for (size_t i = 0; i < kBlock; ++i) {
     if (std::fabs(weights[i]) > largest) largest = std::fabs(weights[i]);
+    finite = finite && std::fabs(weights[i]) <= std::numeric_limits<float>::max();
   }
   const float own = std::fabs(tensor::f16_to_f32(scale));
   if (!(own > 0) || largest > 127.5F * own) scale = f16_at_least(largest / 127.0F);
+  if (!finite) scale = kNotANumber;
   out.scale[row] = scale;
   const float step = tensor::f16_to_f32(scale);
   const float per_step = step != 0 ? 1.0F / step : 0.0F;
@@ -223,6 +243,24 @@ void pack_tile_row(const StoredRows& source, Layout layout, size_t tile, std::by
   } else {
     pack_q4_k(source, tile, reinterpret_cast<Q4MinTile*>(out));
   }
+}
+
+bool is_finite(Layout layout, const std::byte* tile_row, size_t cols) {
+  switch (layout) {
+    case Layout::kQ4:
+      return scales_are_finite<Q4Tile>(tile_row, cols);
+    case Layout::kQ4Min:
+      return scales_are_finite<Q4MinTile>(tile_row, cols);
+    case Layout::kQ8:
+      return scales_are_finite<Q8Tile>(tile_row, cols);
+    case Layout::kF32: {
+      const auto* values = reinterpret_cast<const float*>(tile_row);
+      return std::all_of(values, values + cols * kTileRows, [](float value) { return std::isfinite(value); });
+    }
+    case Layout::kStored:
+      break;
+  }
+  return true;
 }
 
 }  // namespace phial::model

@@ -43,4 +43,7 @@ size_t tile_row_bytes(Layout layout, size_t cols);
 // Writes tile row `tile`; rows beyond the last are zero. Promise: layout is not kStored, `out` holds tile_row_bytes().
 void pack_tile_row(const StoredRows& source, Layout layout, size_t tile, std::byte* out);
 
+// Whether every weight of a packed tile row is a finite number; packing keeps the mark of those that are not.
+bool is_finite(Layout layout, const std::byte* tile_row, size_t cols);
+
 }  // namespace phial::model

@@ -1,6 +1,7 @@
 #include "phial/model/tensor_finder.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "phial/tensor/blocks.h"
 
@@ -55,6 +56,9 @@ Result<std::vector<float>> TensorFinder::vector(const std::string& name, uint64_
   PHIAL_TRY(const formats::Tensor* tensor, find(name, {size}));
   std::vector<float> values(size);
   tensor::decode_row(tensor->dtype, tensor->bytes.data(), 0, values);
+  if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
+    return not_finite("tensor '" + name + "'").in(checkpoint_.path().string());
+  }
   return values;
 }
 

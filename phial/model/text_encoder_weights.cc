@@ -60,8 +60,9 @@ class EncoderBinder {
     PHIAL_TRY(const StoredRows stored, find_.matrix(name + ".weight", rows, cols));
     PHIAL_TRY(const std::vector<float> own, find_.vector(name + ".bias", rows));
     const Layout layout = precision_ == Precision::kFast ? fast_layout(stored.dtype) : Layout::kF32;
-    PHIAL_TRY(Matrix matrix, Matrix::make(stored, layout, pool_));
-    linear.append(std::move(matrix));
+    auto matrix = Matrix::make(stored, layout, pool_);
+    if (!matrix) return std::move(matrix).error().in(name);
+    linear.append(*std::move(matrix));
     checkpoint_.release({stored.bytes, stored.rows * stored.row_bytes});
     bias.insert(bias.end(), own.begin(), own.end());
     return ok();
