@@ -190,7 +190,7 @@ class Chunker {
     for (size_t i = parts.size(); i-- > 0;) {
       tokens += count_tokens_(parts[i]) + 1;
       if (tokens > options_.max_context_tokens) break;
-      joined = joined.empty() ? parts[i] : parts[i] + "\n" + joined;
+      joined.insert(0, joined.empty() ? parts[i] : parts[i] + "\n");
     }
     return joined;
   }

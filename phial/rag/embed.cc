@@ -78,6 +78,7 @@ Result<std::vector<float>> EncoderEmbedder::embed(std::span<const std::string> t
   for (size_t first = 0; first < order.size(); first += kBatch) {
     const size_t count = std::min(kBatch, order.size() - first);
     std::vector<std::vector<int32_t>> batch;
+    batch.reserve(count);
     for (size_t i = 0; i < count; ++i) batch.push_back(std::move(sequences[order[first + i]]));
     PHIAL_TRY(const std::vector<float> rows, encoder_->embed(batch));
     for (size_t i = 0; i < count; ++i) {

@@ -64,6 +64,7 @@ class Child {
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
     pid_t pid = 0;
@@ -170,7 +171,7 @@ Result<formats::ExtractedDocument> parse(const std::string& text, int status, co
 }  // namespace
 
 Result<formats::ExtractedDocument> read_document(const std::filesystem::path& path, const ReaderOptions& options,
-                                                 std::stop_token cancel) {
+                                                 const std::stop_token& cancel) {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("pipe", errno);
   Descriptor output(ends[0]);

@@ -27,6 +27,6 @@ struct ReaderOptions {
 };
 
 Result<formats::ExtractedDocument> read_document(const std::filesystem::path& path, const ReaderOptions& options,
-                                                 std::stop_token cancel);
+                                                 const std::stop_token& cancel);
 
 }  // namespace phial::rag

@@ -34,7 +34,7 @@ std::string earlier_questions(std::span<const generate::Message> history) {
   std::string joined;
   for (size_t i = history.size(); i-- > 0;) {
     if (history[i].role != "user") continue;
-    joined = history[i].content + (joined.empty() ? "" : " ") + joined;
+    joined.insert(0, history[i].content + (joined.empty() ? "" : " "));
     if (!leans_on_history(history[i].content)) break;
   }
   return joined;
@@ -104,7 +104,7 @@ bool leans_on_history(std::string_view question) {
 }
 
 Result<std::string> standalone_question(std::string_view question, std::span<const generate::Message> history,
-                                        generate::LanguageModel* model, std::stop_token cancel) {
+                                        generate::LanguageModel* model, const std::stop_token& cancel) {
   const std::string earlier = earlier_questions(history);
   if (earlier.empty() || !leans_on_history(question)) return std::string(question);
   if (model != nullptr) {

@@ -20,6 +20,6 @@ bool leans_on_history(std::string_view question);
 
 // `model` may be null. An error only when cancelled.
 Result<std::string> standalone_question(std::string_view question, std::span<const generate::Message> history,
-                                        generate::LanguageModel* model, std::stop_token cancel);
+                                        generate::LanguageModel* model, const std::stop_token& cancel);
 
 }  // namespace phial::rag

@@ -110,7 +110,7 @@ class SentencePieceTokenizer final : public VocabularyTokenizer {
       text = prepared;
     }
     if (parts_.remove_extra_whitespaces) {
-      prepared = without_extra_spaces(std::string(text));
+      prepared = without_extra_spaces(text);
       text = prepared;
     }
     if (text.empty()) return;
@@ -140,22 +140,7 @@ class SentencePieceTokenizer final : public VocabularyTokenizer {
       }
     }
     if (added_token(id) != nullptr && added_token(id)->is_control) return piece;
-    std::string text;
-    for (size_t at = 0; at < piece.size();) {
-      const bool mark = piece.compare(at, kSpaceMark.size(), kSpaceMark) == 0;
-      text.push_back(mark ? ' ' : piece[at]);
-      at += mark ? kSpaceMark.size() : 1;
-    }
-    return text;
-  }
-
-  static std::string without_extra_spaces(const std::string& text) {
-    std::string kept;
-    for (const char c : text) {
-      if (c != ' ' || (!kept.empty() && kept.back() != ' ')) kept.push_back(c);
-    }
-    if (!kept.empty() && kept.back() == ' ') kept.pop_back();
-    return kept;
+    return with_spaces(piece);
   }
 
   // No piece has a mark behind another character, so nothing merges across a space that follows one: cutting there
@@ -264,6 +249,25 @@ std::optional<unsigned char> byte_of_spelling(std::string_view piece) {
     value = value * 16 + static_cast<unsigned>(digit);
   }
   return static_cast<unsigned char>(value);
+}
+
+std::string with_spaces(std::string_view piece) {
+  std::string text;
+  for (size_t at = 0; at < piece.size();) {
+    const bool mark = piece.substr(at).starts_with(kSpaceMark);
+    text.push_back(mark ? ' ' : piece[at]);
+    at += mark ? kSpaceMark.size() : 1;
+  }
+  return text;
+}
+
+std::string without_extra_spaces(std::string_view text) {
+  std::string kept;
+  for (const char c : text) {
+    if (c != ' ' || (!kept.empty() && kept.back() != ' ')) kept.push_back(c);
+  }
+  if (kept.ends_with(' ')) kept.pop_back();
+  return kept;
 }
 
 Result<std::unique_ptr<Tokenizer>> make_sentencepiece(SentencePieceBpe parts, const std::vector<float>& scores) {

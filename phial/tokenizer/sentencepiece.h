@@ -44,4 +44,10 @@ void apply_phi3_attributes(std::vector<AddedToken>& added);
 // The byte that <0xHH> spells.
 std::optional<unsigned char> byte_of_spelling(std::string_view piece);
 
+// The piece with its marks as the spaces that they stand for.
+std::string with_spaces(std::string_view piece);
+
+// Runs of spaces as one, none at the ends.
+std::string without_extra_spaces(std::string_view text);
+
 }  // namespace phial::tokenizer

@@ -75,13 +75,7 @@ class UnigramTokenizer final : public VocabularyTokenizer {
     if (vocabulary().kinds[static_cast<size_t>(id)] == TokenKind::kByte) {
       if (const auto byte = byte_of_spelling(piece)) return {static_cast<char>(*byte)};
     }
-    std::string text;
-    for (size_t at = 0; at < piece.size();) {
-      const bool mark = piece.compare(at, kSpaceMark.size(), kSpaceMark) == 0;
-      text.push_back(mark ? ' ' : piece[at]);
-      at += mark ? kSpaceMark.size() : 1;
-    }
-    return text;
+    return with_spaces(piece);
   }
 
  protected:
@@ -127,15 +121,6 @@ class UnigramTokenizer final : public VocabularyTokenizer {
       encode_word(view.substr(at, end - at), cache, ids);
       at = end;
     }
-  }
-
-  static std::string without_extra_spaces(std::string_view text) {
-    std::string kept;
-    for (const char c : text) {
-      if (c != ' ' || (!kept.empty() && kept.back() != ' ')) kept.push_back(c);
-    }
-    if (kept.ends_with(' ')) kept.pop_back();
-    return kept;
   }
 
   struct Best {
