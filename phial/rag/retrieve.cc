@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "phial/rag/ignore.h"
 #include "phial/rag/lexical.h"
+#include "phial/rag/word_scores.h"
 
 namespace phial::rag {
 namespace {
@@ -102,14 +102,12 @@ Result<std::vector<Retriever::Scored>> Retriever::score(const std::vector<std::s
   const std::string text(question);
   PHIAL_TRY(const std::vector<float> query, embedder_.embed(std::span(&text, 1)));
   const std::vector<float> cosines = index_.cosines(query);
-  PHIAL_TRY(const auto words, store_.search_words(terms));
+  PHIAL_TRY(const std::vector<double> words, word_scores(store_, index_, terms));
   std::optional<std::unordered_set<int64_t>> allowed;
   if (!options.filter.empty()) {
     PHIAL_TRY(allowed, allowed_contents(store_, options.filter));
   }
 
-  std::unordered_map<int64_t, double> word_scores;
-  for (const auto& [passage, word_score] : words) word_scores.emplace(passage, word_score);
   std::vector<Scored> scored;
   double best_words = 0;
   double best_cosine = 0;
@@ -118,8 +116,7 @@ Result<std::vector<Retriever::Scored>> Retriever::score(const std::vector<std::s
     Scored& one = scored.emplace_back();
     one.passage = index_.passage(row);
     one.cosine = std::max(static_cast<double>(cosines[row]), 0.0);
-    const auto found = word_scores.find(one.passage);
-    one.word_score = found == word_scores.end() ? 0 : found->second;
+    one.word_score = words[row];
     best_words = std::max(best_words, one.word_score);
     best_cosine = std::max(best_cosine, one.cosine);
   }

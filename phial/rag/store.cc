@@ -239,20 +239,15 @@ Result<std::vector<StoredPassage>> Store::passages_of(int64_t content_id) {
   }
 }
 
-Result<std::vector<Store::WordScore>> Store::search_words(const std::vector<std::string>& terms) {
-  std::vector<WordScore> found;
-  if (terms.empty()) return found;
-  PHIAL_TRY(Statement statement, database_->prepare("SELECT rowid, -bm25(words) FROM words WHERE words MATCH ?1"));
-  statement.bind(1, any_of(terms));
+Result<std::vector<Store::WordPlace>> Store::find_word(const std::string& term) {
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT rowid, word_count(words) FROM words WHERE words MATCH ?1"));
+  statement.bind(1, any_of({term}));
+  std::vector<WordPlace> found;
   for (;;) {
     PHIAL_TRY(const bool row, statement.step());
-    if (!row) break;
-    found.push_back({statement.integer(0), statement.real(1)});
+    if (!row) return found;
+    found.push_back({statement.integer(0), statement.integer(1)});
   }
-  std::sort(found.begin(), found.end(), [](const WordScore& a, const WordScore& b) {
-    return a.score != b.score ? a.score > b.score : a.passage < b.passage;
-  });
-  return found;
 }
 
 Result<int64_t> Store::count_passages_with(const std::string& term) {
@@ -299,17 +294,19 @@ Result<int64_t> Store::data_version() {
 Status Store::visit_vectors(int64_t after, const std::function<void(const DocumentVectors&)>& visit) {
   PHIAL_TRY(Statement rows,
             database_->prepare("SELECT content_id, rows FROM vectors WHERE content_id > ?1 ORDER BY content_id"));
-  PHIAL_TRY(Statement ids, database_->prepare("SELECT id FROM passages WHERE content_id = ?1 ORDER BY ordinal"));
+  PHIAL_TRY(Statement ids,
+            database_->prepare("SELECT id, end - start FROM passages WHERE content_id = ?1 ORDER BY ordinal"));
   rows.bind(1, after);
   for (;;) {
     PHIAL_TRY(const bool row, rows.step());
     if (!row) return ok();
-    DocumentVectors document{.content_id = rows.integer(0), .passages = {}, .rows = rows.blob(1)};
+    DocumentVectors document{.content_id = rows.integer(0), .passages = {}, .bytes = {}, .rows = rows.blob(1)};
     ids.bind(1, document.content_id);
     for (;;) {
       PHIAL_TRY(const bool passage, ids.step());
       if (!passage) break;
       document.passages.push_back(ids.integer(0));
+      document.bytes.push_back(static_cast<uint32_t>(ids.integer(1)));
     }
     ids.reset();
     if (document.rows.size() != document.passages.size() * static_cast<size_t>(embedder_.dim) * sizeof(uint16_t)) {
