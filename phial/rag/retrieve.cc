@@ -83,16 +83,16 @@ Result<Retrieval> Retriever::search(std::string_view question, const SearchOptio
 
 // Compounds: "Dampfschiff" is also found in "Donaudampfschifffahrt", and the other way round.
 Result<std::vector<std::string>> Retriever::widen(std::vector<std::string> terms) {
-  const size_t asked = terms.size();
-  for (size_t i = 0; i < asked; ++i) {
-    const std::string part = without_accents(terms[i]);
+  std::vector<std::string> parts;
+  for (const std::string& term : terms) {
+    const std::string part = without_accents(term);
     if (part.size() < kMinPartLetters || part.find(' ') != std::string::npos) continue;
-    PHIAL_TRY(const int64_t passages, store_.count_passages_with(terms[i]));
-    if (passages >= kRareWord) continue;
-    PHIAL_TRY(auto related, store_.related_words(rough_stem(part), kMaxRelated));
-    for (std::string& word : related) {
-      if (std::find(terms.begin(), terms.end(), word) == terms.end()) terms.push_back(std::move(word));
-    }
+    PHIAL_TRY(const int64_t passages, store_.count_passages_with(term, kRareWord));
+    if (passages < kRareWord) parts.push_back(rough_stem(part));
+  }
+  PHIAL_TRY(auto related, store_.related_words(parts, kMaxRelated));
+  for (std::string& word : related) {
+    if (std::find(terms.begin(), terms.end(), word) == terms.end()) terms.push_back(std::move(word));
   }
   return terms;
 }

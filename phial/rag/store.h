@@ -109,10 +109,10 @@ class Store {
   };
   // The passages that have `term` (lexical.h), in order of their ids.
   Result<std::vector<WordPlace>> find_word(const std::string& term);
-  // Passages that have `term`.
-  Result<int64_t> count_passages_with(const std::string& term);
-  // Indexed words that contain `term` or that `term` contains, rarest first: for compounds.
-  Result<std::vector<std::string>> related_words(const std::string& term, size_t at_most);
+  // Passages that have `term`, counted up to `at_most`; -1: all.
+  Result<int64_t> count_passages_with(const std::string& term, int64_t at_most = -1);
+  // Indexed words that contain one of `parts` or stand in it, for each part the `at_most` rarest: for compounds.
+  Result<std::vector<std::string>> related_words(std::span<const std::string> parts, size_t at_most);
   Result<std::vector<formats::WordBox>> boxes(int64_t content_id, uint64_t start, uint64_t end);
 
   // Grows whenever any process changes the library.
