@@ -3,7 +3,7 @@
 //
 //   rag_probe EMBEDDER LIBRARY index CORPUS.jsonl [whole]     fields _id, title, text; `whole`: one passage a document
 //   rag_probe EMBEDDER LIBRARY add READER FOLDER              as `phial add`
-//   rag_probe EMBEDDER LIBRARY search QUERIES.jsonl WEIGHT    {"_id", "documents": [[id, score], ...]}
+//   rag_probe EMBEDDER LIBRARY search QUERIES.jsonl [WEIGHT]  {"_id", "documents": [[id, score], ...]}
 //   rag_probe EMBEDDER LIBRARY signs QUERIES.jsonl            what the judgment "is there an answer" sees
 //   rag_probe EMBEDDER LIBRARY evidence QUERIES.jsonl         sentences chosen for claims about known documents
 //   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers
@@ -91,11 +91,10 @@ void index_corpus(rag::Store& store, rag::Embedder& embedder, const std::string&
     if (need(store.find_content(one.file.hash)) != 0) continue;
     one.document.title = field(line, "title");
     one.document.text = field(line, "text");
-    // Cranfield's texts begin with their title.
-    if (one.document.text.starts_with(one.document.title)) one.document.title.clear();
     if (whole) {
       one.passages = {{0, one.document.text.size(), 0, "", one.document.title}};
-      texts.push_back((one.document.title.empty() ? "" : one.document.title + " ") + one.document.text);
+      const bool repeats_title = one.document.text.starts_with(one.document.title);  // Cranfield
+      texts.push_back((repeats_title ? "" : one.document.title + " ") + one.document.text);
     } else {
       one.passages = rag::chunk(one.document, options, count);
       for (const auto& passage : one.passages) texts.push_back(rag::embedding_text(passage, one.document.text));
@@ -115,10 +114,12 @@ void add_folder(rag::Store& store, rag::Embedder& embedder, const char* reader, 
   for (const auto& problem : report.problems) std::fprintf(stderr, "%s\n", problem.message.c_str());
 }
 
-void search(rag::Store& store, rag::Embedder& embedder, const std::string& queries, float weight) {
+void search(rag::Store& store, rag::Embedder& embedder, const std::string& queries, const char* weight) {
   rag::Retriever retriever(store, embedder);
-  rag::SearchOptions options{
-      .k = 300, .vector_weight = weight, .join_neighbours = false, .drop_duplicates = false, .filter = {}};
+  rag::SearchOptions options;  // as `phial ask` has them, but for what a ranking of documents needs
+  options.k = 300;
+  options.join_neighbours = options.drop_duplicates = false;
+  if (weight != nullptr) options.vector_weight = std::strtof(weight, nullptr);
   for (const Json& query : read_lines(queries)) {
     const auto found = need(retriever.search(question_of(query), options));
     Json documents = Json::array();
@@ -199,7 +200,7 @@ int main(int argc, char** argv) {
   const auto store = need(rag::Store::open(argv[2], embedder->identity()));
   if (command == "index") index_corpus(*store, *embedder, argv[4], argc > 5);
   if (command == "add" && argc > 5) add_folder(*store, *embedder, argv[4], argv[5]);
-  if (command == "search" && argc > 5) search(*store, *embedder, argv[4], std::strtof(argv[5], nullptr));
+  if (command == "search") search(*store, *embedder, argv[4], argc > 5 ? argv[5] : nullptr);
   if (command == "signs") signs(*store, *embedder, argv[4]);
   if (command == "evidence") evidence(*store, *embedder, argv[4]);
   if (command == "ask") ask(*store, *embedder, argv[4]);

@@ -25,7 +25,6 @@ SETS = {
     "scifact": ("scifact", "queries.dev.jsonl", "qrels.dev.tsv"),
     "cranfield": ("cranfield", "queries.jsonl", "qrels.tsv"),
 }
-FUSED_WEIGHT = 0.5  # SearchOptions::vector_weight
 
 
 def lines(path):
@@ -75,8 +74,9 @@ class Probe:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def rank(self, library, queries, weight):
-        found = self.run(library, "search", str(queries), str(weight))
+    def rank(self, library, queries, weight=None):
+        """With no weight: as `phial ask` searches."""
+        found = self.run(library, "search", str(queries), *([] if weight is None else [str(weight)]))
         return {one["_id"]: [document for document, _ in one["documents"]] for one in found}
 
 
@@ -174,7 +174,7 @@ def main():
         library = probe.library(folder, whole=False)
         row = report[name] = {}
         if options.tune and name == "scifact_train":
-            for weight in (0.3, 0.4, 0.5, 0.6, 0.7):
+            for weight in (0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1):
                 row[f"fused_{weight}"] = score(probe.rank(library, asked, weight), judged)
             pairs = citation_pairs(options, probe, library, queries)
             for share in (0.4, 0.5, 0.6, 0.7, 0.8, 1.0):
@@ -184,7 +184,7 @@ def main():
             continue
         row["words"] = score(probe.rank(library, asked, 0), judged)
         row["vectors"] = score(probe.rank(library, asked, 1), judged)
-        row["fused"] = score(probe.rank(library, asked, FUSED_WEIGHT), judged)
+        row["fused"] = score(probe.rank(library, asked), judged)
         row["vectors_whole"] = score(probe.rank(probe.library(folder, whole=True), asked, 1), judged)
         if options.reference:
             row["sentence_transformers"] = reference(options, folder, queries, judged)

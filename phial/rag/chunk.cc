@@ -180,9 +180,10 @@ class Chunker {
     std::vector<std::string> parts;
     const size_t outside =
         section.headings.size() - (first == 0 ? std::min(section.own_headings, section.headings.size()) : 0);
-    if (!document_.title.empty() && (section.headings.empty() || section.headings.front() != document_.title)) {
-      parts.push_back(one_line(document_.title));
-    }
+    const std::string title = one_line(document_.title);
+    const bool stands_there = (!section.headings.empty() && section.headings.front() == title) ||
+                              text_.substr(section.units[first].span.start).starts_with(title);
+    if (!stands_there) parts.push_back(title);
     for (size_t i = 0; i < outside; ++i) parts.push_back(section.headings[i]);
     if (!section.units[first].table_header.empty()) parts.push_back(section.units[first].table_header);
     std::string joined;

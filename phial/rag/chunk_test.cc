@@ -115,6 +115,18 @@ TEST(Chunk, TextWithoutSpacesOrStructureIsCutAtCharacters) {
   }
 }
 
+TEST(Chunk, TitleIsContextExceptWhereTheTextBeginsWithIt) {
+  ExtractedDocument document;
+  document.title = "Wings in a slipstream";
+  document.text = document.title + ". ";
+  for (int i = 0; i < 40; ++i) document.text += "The lift was measured again. ";
+  const ChunkOptions options{.max_tokens = 120, .max_context_tokens = 20};
+  const auto passages = chunk(document, options, count_words);
+  ASSERT_GT(passages.size(), 1U);
+  EXPECT_EQ(passages[0].context, "");
+  for (size_t i = 1; i < passages.size(); ++i) EXPECT_EQ(passages[i].context, document.title);
+}
+
 TEST(Chunk, EmptyDocumentsHaveNoPassages) {
   EXPECT_TRUE(chunk({}, {}, count_words).empty());
   ExtractedDocument blank;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "phial/rag/ignore.h"
 #include "phial/rag/lexical.h"
+#include "phial/rag/word_scores.h"
 
 namespace phial::rag {
 namespace {
@@ -83,16 +83,16 @@ Result<Retrieval> Retriever::search(std::string_view question, const SearchOptio
 
 // Compounds: "Dampfschiff" is also found in "Donaudampfschifffahrt", and the other way round.
 Result<std::vector<std::string>> Retriever::widen(std::vector<std::string> terms) {
-  const size_t asked = terms.size();
-  for (size_t i = 0; i < asked; ++i) {
-    const std::string part = without_accents(terms[i]);
+  std::vector<std::string> parts;
+  for (const std::string& term : terms) {
+    const std::string part = without_accents(term);
     if (part.size() < kMinPartLetters || part.find(' ') != std::string::npos) continue;
-    PHIAL_TRY(const int64_t passages, store_.count_passages_with(terms[i]));
-    if (passages >= kRareWord) continue;
-    PHIAL_TRY(auto related, store_.related_words(rough_stem(part), kMaxRelated));
-    for (std::string& word : related) {
-      if (std::find(terms.begin(), terms.end(), word) == terms.end()) terms.push_back(std::move(word));
-    }
+    PHIAL_TRY(const int64_t passages, store_.count_passages_with(term, kRareWord));
+    if (passages < kRareWord) parts.push_back(rough_stem(part));
+  }
+  PHIAL_TRY(auto related, store_.related_words(parts, kMaxRelated));
+  for (std::string& word : related) {
+    if (std::find(terms.begin(), terms.end(), word) == terms.end()) terms.push_back(std::move(word));
   }
   return terms;
 }
@@ -102,14 +102,12 @@ Result<std::vector<Retriever::Scored>> Retriever::score(const std::vector<std::s
   const std::string text(question);
   PHIAL_TRY(const std::vector<float> query, embedder_.embed(std::span(&text, 1)));
   const std::vector<float> cosines = index_.cosines(query);
-  PHIAL_TRY(const auto words, store_.search_words(terms));
+  PHIAL_TRY(const std::vector<double> words, word_scores(store_, index_, terms));
   std::optional<std::unordered_set<int64_t>> allowed;
   if (!options.filter.empty()) {
     PHIAL_TRY(allowed, allowed_contents(store_, options.filter));
   }
 
-  std::unordered_map<int64_t, double> word_scores;
-  for (const auto& [passage, word_score] : words) word_scores.emplace(passage, word_score);
   std::vector<Scored> scored;
   double best_words = 0;
   double best_cosine = 0;
@@ -118,8 +116,7 @@ Result<std::vector<Retriever::Scored>> Retriever::score(const std::vector<std::s
     Scored& one = scored.emplace_back();
     one.passage = index_.passage(row);
     one.cosine = std::max(static_cast<double>(cosines[row]), 0.0);
-    const auto found = word_scores.find(one.passage);
-    one.word_score = found == word_scores.end() ? 0 : found->second;
+    one.word_score = words[row];
     best_words = std::max(best_words, one.word_score);
     best_cosine = std::max(best_cosine, one.cosine);
   }

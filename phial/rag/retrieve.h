@@ -1,7 +1,7 @@
 // A question -> the passages of a library that fit it best.
 //
-// Two scores a passage: BM25 over words (SQLite FTS5) and the cosine of embeddings (exact scan). Each is divided by its
-// best value for the question, and their weighted sum ranks. Then near-duplicates go and neighbours are joined.
+// Two scores a passage: BM25 over words (word_scores.h) and the cosine of embeddings (exact scan). Each is divided by
+// its best value for the question, and their weighted sum ranks. Then near-duplicates go and neighbours are joined.
 // The weight was chosen on SciFact's train claims alone (bench/retrieval.py).
 // Threads: one at a time a Retriever.
 #pragma once
@@ -28,7 +28,7 @@ struct SearchFilter {
 
 struct SearchOptions {
   size_t k = 8;
-  float vector_weight = 0.5F;  // 0: words alone, 1: vectors alone
+  float vector_weight = 0.6F;  // 0: words alone, 1: vectors alone
   bool join_neighbours = true;
   bool drop_duplicates = true;
   SearchFilter filter;

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <thread>
 
+#include "phial/rag/word_count.h"
+
 namespace phial::rag {
 namespace {
 constexpr int kRetryMs = 20;
@@ -85,6 +87,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& pa
   // Words from a document cannot reach SQL as text, but a damaged file could carry a schema that does harm.
   sqlite3_db_config(raw, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  if (const int failed = register_word_count(raw); failed != SQLITE_OK) return database->error(failed);
   // SQLite does not wait by itself while another process turns the same new file to a write-ahead log.
   for (int waited_ms = 0;; waited_ms += kRetryMs) {
     const Status set =

@@ -1,4 +1,4 @@
-// SQLite behind a door that returns Results. Nothing else in the house includes sqlite3.h.
+// SQLite behind a door that returns Results. Nothing else in the house includes sqlite3.h, but for word_count.cc.
 //
 // Every value reaches SQL as a parameter. Errors: kCorrupt for a damaged file, kIo for a full disk or a refused write,
 // kInvalid for a broken promise of ours; each names the file.

@@ -19,6 +19,7 @@ constexpr int kSchemaVersion = 1;
 constexpr int kApplicationId = 0x5048494C;  // "PHIL"
 constexpr int kBusyMs = 20000;
 constexpr size_t kBoxBytes = 16;
+constexpr size_t kMinPartBytes = 5;  // of a word inside another that says something about it
 
 Result<int64_t> pragma(Database& database, std::string_view name) {
   PHIAL_TRY(Statement statement, database.prepare("PRAGMA " + std::string(name)));
@@ -239,40 +240,47 @@ Result<std::vector<StoredPassage>> Store::passages_of(int64_t content_id) {
   }
 }
 
-Result<std::vector<Store::WordScore>> Store::search_words(const std::vector<std::string>& terms) {
-  std::vector<WordScore> found;
-  if (terms.empty()) return found;
-  PHIAL_TRY(Statement statement, database_->prepare("SELECT rowid, -bm25(words) FROM words WHERE words MATCH ?1"));
-  statement.bind(1, any_of(terms));
-  for (;;) {
-    PHIAL_TRY(const bool row, statement.step());
-    if (!row) break;
-    found.push_back({statement.integer(0), statement.real(1)});
-  }
-  std::sort(found.begin(), found.end(), [](const WordScore& a, const WordScore& b) {
-    return a.score != b.score ? a.score > b.score : a.passage < b.passage;
-  });
-  return found;
-}
-
-Result<int64_t> Store::count_passages_with(const std::string& term) {
-  PHIAL_TRY(Statement statement, database_->prepare("SELECT count(*) FROM words WHERE words MATCH ?1"));
-  PHIAL_TRY(const bool row, statement.bind(1, any_of({term})).step());
-  return row ? statement.integer(0) : 0;
-}
-
-Result<std::vector<std::string>> Store::related_words(const std::string& term, size_t at_most) {
-  PHIAL_TRY(
-      Statement statement,
-      database_->prepare("SELECT term FROM terms WHERE (instr(term, ?1) > 0 OR (length(term) >= 5 AND instr(?1, term) "
-                         "> 0)) AND term <> ?1 ORDER BY doc, term LIMIT ?2"));
-  statement.bind(1, term).bind(2, static_cast<int64_t>(at_most));
-  std::vector<std::string> found;
+Result<std::vector<Store::WordPlace>> Store::find_word(const std::string& term) {
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT rowid, word_count(words) FROM words WHERE words MATCH ?1"));
+  statement.bind(1, any_of({term}));
+  std::vector<WordPlace> found;
   for (;;) {
     PHIAL_TRY(const bool row, statement.step());
     if (!row) return found;
-    found.push_back(statement.text(0));
+    found.push_back({statement.integer(0), statement.integer(1)});
   }
+}
+
+Result<int64_t> Store::count_passages_with(const std::string& term, int64_t at_most) {
+  PHIAL_TRY(Statement statement,
+            database_->prepare("SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ?1 LIMIT ?2)"));
+  PHIAL_TRY(const bool row, statement.bind(1, any_of({term})).bind(2, at_most).step());
+  return row ? statement.integer(0) : 0;
+}
+
+Result<std::vector<std::string>> Store::related_words(std::span<const std::string> parts, size_t at_most) {
+  std::vector<std::vector<std::pair<int64_t, std::string>>> related(parts.size());  // passages, word
+  std::vector<std::string> found;
+  if (parts.empty()) return found;
+  // The list of words is read through once, however many parts are asked for: a large library takes a while.
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT term, doc FROM terms"));
+  for (;;) {
+    PHIAL_TRY(const bool row, statement.step());
+    if (!row) break;
+    const std::string word = statement.text(0);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const bool is_inside = word.size() >= kMinPartBytes && parts[i].find(word) != std::string::npos;
+      if (word != parts[i] && (is_inside || word.find(parts[i]) != std::string::npos)) {
+        related[i].emplace_back(statement.integer(1), word);
+      }
+    }
+  }
+  for (auto& words : related) {
+    std::sort(words.begin(), words.end());
+    words.resize(std::min(words.size(), at_most));
+    for (auto& [passages, word] : words) found.push_back(std::move(word));
+  }
+  return found;
 }
 
 Result<std::vector<formats::WordBox>> Store::boxes(int64_t content_id, uint64_t start, uint64_t end) {
@@ -299,17 +307,19 @@ Result<int64_t> Store::data_version() {
 Status Store::visit_vectors(int64_t after, const std::function<void(const DocumentVectors&)>& visit) {
   PHIAL_TRY(Statement rows,
             database_->prepare("SELECT content_id, rows FROM vectors WHERE content_id > ?1 ORDER BY content_id"));
-  PHIAL_TRY(Statement ids, database_->prepare("SELECT id FROM passages WHERE content_id = ?1 ORDER BY ordinal"));
+  PHIAL_TRY(Statement ids,
+            database_->prepare("SELECT id, end - start FROM passages WHERE content_id = ?1 ORDER BY ordinal"));
   rows.bind(1, after);
   for (;;) {
     PHIAL_TRY(const bool row, rows.step());
     if (!row) return ok();
-    DocumentVectors document{.content_id = rows.integer(0), .passages = {}, .rows = rows.blob(1)};
+    DocumentVectors document{.content_id = rows.integer(0), .passages = {}, .bytes = {}, .rows = rows.blob(1)};
     ids.bind(1, document.content_id);
     for (;;) {
       PHIAL_TRY(const bool passage, ids.step());
       if (!passage) break;
       document.passages.push_back(ids.integer(0));
+      document.bytes.push_back(static_cast<uint32_t>(ids.integer(1)));
     }
     ids.reset();
     if (document.rows.size() != document.passages.size() * static_cast<size_t>(embedder_.dim) * sizeof(uint16_t)) {

@@ -103,16 +103,16 @@ class Store {
   Result<std::vector<StoredPassage>> passages(
       std::span<const int64_t> ids);                                   // in the order of ids; unknown ones left out
   Result<std::vector<StoredPassage>> passages_of(int64_t content_id);  // in document order
-  struct WordScore {
+  struct WordPlace {
     int64_t passage = 0;
-    double score = 0;  // BM25, higher is better
+    int64_t times = 0;  // in its context and its text
   };
-  // All passages that have one of `terms` (lexical.h), best first.
-  Result<std::vector<WordScore>> search_words(const std::vector<std::string>& terms);
-  // Passages that have `term`.
-  Result<int64_t> count_passages_with(const std::string& term);
-  // Indexed words that contain `term` or that `term` contains, rarest first: for compounds.
-  Result<std::vector<std::string>> related_words(const std::string& term, size_t at_most);
+  // The passages that have `term` (lexical.h), in order of their ids.
+  Result<std::vector<WordPlace>> find_word(const std::string& term);
+  // Passages that have `term`, counted up to `at_most`; -1: all.
+  Result<int64_t> count_passages_with(const std::string& term, int64_t at_most = -1);
+  // Indexed words that contain one of `parts` or stand in it, for each part the `at_most` rarest: for compounds.
+  Result<std::vector<std::string>> related_words(std::span<const std::string> parts, size_t at_most);
   Result<std::vector<formats::WordBox>> boxes(int64_t content_id, uint64_t start, uint64_t end);
 
   // Grows whenever any process changes the library.
@@ -121,6 +121,7 @@ class Store {
   struct DocumentVectors {
     int64_t content_id = 0;
     std::vector<int64_t> passages;
+    std::vector<uint32_t> bytes;      // of each passage's text
     std::span<const std::byte> rows;  // float16 [passages.size(), dim], valid during the visit
   };
   Status visit_vectors(int64_t after, const std::function<void(const DocumentVectors&)>& visit);

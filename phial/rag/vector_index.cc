@@ -19,6 +19,7 @@ Status VectorIndex::refresh(Store& store) {
     rows_.resize(old_size + document.passages.size() * dim_);
     if (!document.rows.empty()) std::memcpy(rows_.data() + old_size, document.rows.data(), document.rows.size());
     passages_.insert(passages_.end(), document.passages.begin(), document.passages.end());
+    bytes_.insert(bytes_.end(), document.bytes.begin(), document.bytes.end());
     contents_.insert(contents_.end(), document.passages.size(), document.content_id);
   }));
   version_ = version;
@@ -34,12 +35,21 @@ void VectorIndex::drop_missing(const std::vector<int64_t>& present) {
                   rows_.begin() + static_cast<ptrdiff_t>(kept * dim_));
       passages_[kept] = passages_[row];
       contents_[kept] = contents_[row];
+      bytes_[kept] = bytes_[row];
     }
     ++kept;
   }
   rows_.resize(kept * dim_);
   passages_.resize(kept);
   contents_.resize(kept);
+  bytes_.resize(kept);
+}
+
+// Ids grow, and a document's passages are written together.
+std::optional<size_t> VectorIndex::row_of(int64_t passage) const {
+  const auto found = std::lower_bound(passages_.begin(), passages_.end(), passage);
+  if (found == passages_.end() || *found != passage) return std::nullopt;
+  return static_cast<size_t>(found - passages_.begin());
 }
 
 std::vector<float> VectorIndex::cosines(std::span<const float> query) const {

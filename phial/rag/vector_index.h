@@ -1,4 +1,4 @@
-// All vectors of a library in memory as float16, scanned exactly.
+// All vectors of a library in memory as float16, scanned exactly, with the lengths and order of the passages.
 //
 // A hundred thousand passages of 384 dimensions are 77 MB, and a scan reads them once. refresh() takes over only what
 // changed since the last one.
@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,7 +21,9 @@ class VectorIndex {
 
   size_t size() const { return passages_.size(); }
   int64_t passage(size_t row) const { return passages_[row]; }
-  int64_t content(size_t row) const { return contents_[row]; }
+  int64_t content(size_t row) const { return contents_[row]; }  // rows of one document lie together, in its order
+  uint32_t bytes(size_t row) const { return bytes_[row]; }      // of the passage's text
+  std::optional<size_t> row_of(int64_t passage) const;
 
   // The cosine of `query` ([dim], of length 1) with each row.
   std::vector<float> cosines(std::span<const float> query) const;
@@ -31,8 +34,9 @@ class VectorIndex {
   int64_t version_ = -1;
   size_t dim_ = 0;
   std::vector<uint16_t> rows_;     // [size(), dim]
-  std::vector<int64_t> passages_;  // [size()]
+  std::vector<int64_t> passages_;  // [size()], ascending
   std::vector<int64_t> contents_;  // [size()], ascending
+  std::vector<uint32_t> bytes_;    // [size()]
 };
 
 }  // namespace phial::rag
