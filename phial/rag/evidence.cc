@@ -83,6 +83,8 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     const std::string around = passage.title + "\n" + passage.heading + "\n" + passage.text;
     evidence.hit_stems_.push_back(stems_in(around));
     evidence.hit_numbers_.push_back(numbers_in(around));
+    evidence.heading_stems_.push_back(stems_in(passage.title + "\n" + passage.heading));
+    evidence.hit_texts_.push_back(passage.text);
     auto spans = statements(passage.text);
     if (spans.size() > kMaxSentences) spans.resize(kMaxSentences);
     for (const Span& span : spans) {
