@@ -156,7 +156,8 @@ void signs(rag::Store& store, rag::Embedder& embedder, const std::string& querie
     std::puts(dump_json({{"_id", id_of(query)},
                          {"signs", rag::to_json(seen)},
                          {"confidence", rag::confidence(seen)},
-                         {"raw", raw}, {"hits", texts}})
+                         {"raw", raw},
+                         {"hits", texts}})
                   .c_str());
   }
 }

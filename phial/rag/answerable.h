@@ -19,6 +19,7 @@ struct AnswerSigns {
   double passage_cosine = 0;    // of a passage with the question
   double best_overlap = 0;      // share of the question's weight in one hit
   double sentence_overlap = 0;  // share of the question's weight in the best sentence
+  double contrast = 0;          // by how much the best sentence is nearer than those looked at on average
   double joint = 0;             // best mean of a sentence's cosine and its passage's share of the question's weight
   double missing_names = 0;     // share of the question's names and codes that no passage looked at has together
   double missing = 0;           // share of the question's weight in words that no passage of the library has

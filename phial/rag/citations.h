@@ -3,10 +3,9 @@
 // Citation marks in an answer are ours: those that the model wrote are read as hints and taken out, and a mark is put
 // only where a passage supports the sentence. So no mark can point to anything but a passage, whatever a document or a
 // model says.
-// A sentence is supported by one statement: a sentence of a passage, or two neighbours. The statement holds its numbers,
-// denies what it denies and nothing else, and has either most of its content words, or many of them and nearly its
-// meaning. Words gathered from all over a passage support nothing.
-// Threads: any.
+// A sentence is supported by one statement: a sentence of a passage, or two neighbours. The statement holds its
+// numbers, denies what it denies and nothing else, and has either most of its content words, or many of them and nearly
+// its meaning. Words gathered from all over a passage support nothing. Threads: any.
 #pragma once
 
 #include <span>

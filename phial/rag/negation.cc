@@ -13,9 +13,9 @@ constexpr size_t kReach = 1;
 constexpr size_t kReachOfCharacter = 2;
 
 constexpr auto kNegations = std::to_array<std::string_view>(
-    {"not",   "no",    "never",  "none",  "nor",   "neither", "cannot", "without", "nicht", "kein", "keine",
-     "keinen", "keinem", "keiner", "keines", "nie", "niemals", "ohne",   "pas",     "jamais", "sans", "nunca",
-     "sin",   "lacks", "lack",   "fails", "fail",  "failed",  "unable"});
+    {"not",   "no",     "never",  "none",   "nor",    "neither", "cannot",  "without", "nicht", "kein",
+     "keine", "keinen", "keinem", "keiner", "keines", "nie",     "niemals", "ohne",    "pas",   "jamais",
+     "sans",  "nunca",  "sin",    "lacks",  "lack",   "fails",   "fail",    "failed",  "unable"});
 // A pair of characters that begins with one of these denies what follows: 不, 没, 無, 无, 未, 非.
 constexpr auto kNegationCharacters = std::to_array<std::string_view>({"不", "没", "無", "无", "未", "非"});
 

@@ -39,8 +39,7 @@ std::string with_plain_line_ends(std::string_view text) {
 }
 
 std::string one_line(std::string_view text) {
-  std::string line =
-      with_plain_line_ends(text.substr(0, utf8_floor(text, std::min(text.size(), kMaxTitleBytes))));
+  std::string line = with_plain_line_ends(text.substr(0, utf8_floor(text, std::min(text.size(), kMaxTitleBytes))));
   std::replace_if(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
   return defuse_marks(line);
 }
