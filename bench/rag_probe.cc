@@ -138,25 +138,11 @@ void signs(rag::Store& store, rag::Embedder& embedder, const std::string& querie
     const auto found = need(retriever.search(question, {}));
     const auto evidence = need(rag::Evidence::make(question, found.hits, store, embedder, 5));
     const auto seen = rag::signs_of(evidence, found.hits);
-    Json raw;  // TEMP
-    for (const auto& w : evidence.question_words()) raw["words"].push_back({w.stem, w.weight, w.passages, w.is_name});
-    for (size_t h = 0; h < evidence.hits(); ++h) {
-      std::string flags;
-      for (const auto& w : evidence.question_words()) flags += evidence.stems_of(h).contains(w.stem) ? '1' : '0';
-      raw["hits"].push_back({flags, found.hits[h].cosine, found.hits[h].word_score, found.hits[h].score});
-    }
-    for (const auto& sent : evidence.sentences()) {
-      std::string flags;
-      for (const auto& w : evidence.question_words()) flags += sent.stems.contains(w.stem) ? '1' : '0';
-      raw["sentences"].push_back({sent.hit, flags, sent.cosine});
-    }
-    raw["total"] = need(store.totals()).passages;
     Json texts = Json::array();
     for (const auto& hit : found.hits) texts.push_back({{"path", hit.path}, {"text", hit.passage.text}});
     std::puts(dump_json({{"_id", id_of(query)},
                          {"signs", rag::to_json(seen)},
                          {"confidence", rag::confidence(seen)},
-                         {"raw", raw},
                          {"hits", texts}})
                   .c_str());
   }

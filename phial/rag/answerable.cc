@@ -53,6 +53,7 @@ AnswerSigns signs_of(const Evidence& evidence, std::span<const Hit> hits) {
     signs.best_overlap = std::max(signs.best_overlap, evidence.overlap(evidence.stems_of(hit)));
   }
   signs.missing_names = missing_names(evidence);
+  signs.size = std::log10(1 + static_cast<double>(evidence.library_passages()));
   double all = 0;
   for (const QuestionWord& word : evidence.question_words()) {
     all += word.weight;
@@ -63,8 +64,9 @@ AnswerSigns signs_of(const Evidence& evidence, std::span<const Hit> hits) {
 }
 
 double confidence(const AnswerSigns& signs) {
-  const double z = -5.5 + 4.0 * signs.best_cosine + 3.0 * signs.passage_cosine + 4.0 * signs.best_overlap +
-                   1.0 * signs.sentence_overlap - 2.0 * signs.missing;
+  // bench/answers.py fit
+  const double z = -0.69 + 4.17 * signs.joint + 4.19 * signs.contrast - 2.03 * signs.missing_names -
+                   2.06 * signs.missing - 0.73 * signs.size;
   return 1 / (1 + std::exp(-z));
 }
 

@@ -65,6 +65,7 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
                                 size_t max_hits) {
   Evidence evidence;
   PHIAL_TRY(const auto totals, store.totals());
+  evidence.library_passages_ = static_cast<int64_t>(totals.passages);
   for (const Word& word : words_of(question)) {
     if (is_stop_word(word.text)) continue;
     const std::string stem = word.is_number ? word.text : rough_stem(word.text);
