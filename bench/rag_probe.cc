@@ -1,4 +1,4 @@
-// Runs Phial's own retrieval and checks over judged sets, for bench/retrieval.py. One JSON object
+// Runs Phial's own retrieval and checks over judged sets, for bench/retrieval.py and bench/answers.py. One JSON object
 // a line on standard output.
 //
 //   rag_probe EMBEDDER LIBRARY index CORPUS.jsonl [whole]     fields _id, title, text; `whole`: one passage a document
@@ -6,6 +6,7 @@
 //   rag_probe EMBEDDER LIBRARY search QUERIES.jsonl [WEIGHT]  {"_id", "documents": [[id, score], ...]}
 //   rag_probe EMBEDDER LIBRARY signs QUERIES.jsonl            what the judgment "is there an answer" sees
 //   rag_probe EMBEDDER LIBRARY evidence QUERIES.jsonl         sentences chosen for claims about known documents
+//   rag_probe EMBEDDER LIBRARY support QUERIES.jsonl          is {"text"} supported by {"document"}?
 //   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers
 #include <cstdio>
 #include <cstdlib>
@@ -148,6 +149,20 @@ void signs(rag::Store& store, rag::Embedder& embedder, const std::string& querie
   }
 }
 
+// The passages of one document as if they had been found.
+std::vector<rag::Hit> hits_of(rag::Store& store, const std::string& document) {
+  std::vector<rag::Hit> hits;
+  const auto file = need(store.file(document));
+  if (!file) return hits;
+  for (auto& passage : need(store.passages_of(file->content_id))) {
+    rag::Hit hit;
+    hit.passage = std::move(passage);
+    hit.path = document;
+    hits.push_back(std::move(hit));
+  }
+  return hits;
+}
+
 // For each claim and each document that was judged for it: which of the document's sentences the citation check names.
 void evidence(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
   for (const Json& query : read_lines(queries)) {
@@ -155,15 +170,8 @@ void evidence(rag::Store& store, rag::Embedder& embedder, const std::string& que
     if (judged == nullptr) continue;
     const std::string claim = question_of(query);
     for (const auto& [document, unused] : judged->items()) {
-      const auto file = need(store.file(document));
-      if (!file) continue;
-      std::vector<rag::Hit> hits;
-      for (auto& passage : need(store.passages_of(file->content_id))) {
-        rag::Hit hit;
-        hit.passage = std::move(passage);
-        hit.path = document;
-        hits.push_back(std::move(hit));
-      }
+      const auto hits = hits_of(store, document);
+      if (hits.empty()) continue;
       const auto made = need(rag::Evidence::make(claim, hits, store, embedder, hits.size()));
       const rag::CitationCheck check(made, embedder);
       Json sentences = Json::array();
@@ -175,6 +183,27 @@ void evidence(rag::Store& store, rag::Embedder& embedder, const std::string& que
       }
       std::puts(dump_json({{"_id", id_of(query)}, {"document", document}, {"sentences", sentences}}).c_str());
     }
+  }
+}
+
+// For each claim beside the document that it names: how the check judges it.
+void support(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
+  for (const Json& query : read_lines(queries)) {
+    const auto hits = hits_of(store, field(query, "document"));
+    if (hits.empty()) continue;
+    const std::string claim = question_of(query);
+    const auto made = need(rag::Evidence::make(claim, hits, store, embedder, hits.size()));
+    const rag::CitationCheck check(made, embedder);
+    Json judged = Json::array();
+    for (const auto& one : need(check.judge(claim))) {
+      judged.push_back({{"supports", rag::supports(one)},
+                        {"words", one.words},
+                        {"own_words", one.own_words},
+                        {"cosine", one.cosine},
+                        {"numbers", one.numbers},
+                        {"negations", one.negations}});
+    }
+    std::puts(dump_json({{"_id", id_of(query)}, {"document", field(query, "document")}, {"judged", judged}}).c_str());
   }
 }
 
@@ -191,7 +220,7 @@ void ask(rag::Store& store, rag::Embedder& embedder, const std::string& queries)
 
 int main(int argc, char** argv) {
   if (argc < 5) {
-    std::fprintf(stderr, "usage: rag_probe EMBEDDER LIBRARY index|add|search|signs|evidence|ask ARGUMENTS\n");
+    std::fprintf(stderr, "usage: rag_probe EMBEDDER LIBRARY index|add|search|signs|evidence|support|ask ARGUMENTS\n");
     return 2;
   }
   const std::string command = argv[3];
@@ -203,6 +232,7 @@ int main(int argc, char** argv) {
   if (command == "search") search(*store, *embedder, argv[4], argc > 5 ? argv[5] : nullptr);
   if (command == "signs") signs(*store, *embedder, argv[4]);
   if (command == "evidence") evidence(*store, *embedder, argv[4]);
+  if (command == "support") support(*store, *embedder, argv[4]);
   if (command == "ask") ask(*store, *embedder, argv[4]);
   return 0;
 }

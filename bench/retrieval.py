@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Retrieval and citation quality on judged sets, by Phial's own code. Prints JSON.
+"""Retrieval quality on judged sets, by Phial's own code. Prints JSON.
 
     cmake --build --preset release --target phial_rag_probe
     python3 bench/retrieval.py --data FOLDER --embedder FOLDER [--work FOLDER] [--reference] [--tune]
@@ -97,63 +97,6 @@ def reference(options, name, queries, judged):
     return score(rankings, judged)
 
 
-def overlaps(a, b):
-    return min(a[1], b[1]) - max(a[0], b[0]) > min(a[1] - a[0], b[1] - b[0]) / 2
-
-
-def citation_pairs(options, probe, library, queries):
-    """For each claim and abstract with evidence: gold sentence spans and the check's ranked spans, in bytes."""
-    corpus = {one["_id"]: one for one in lines(options.data / "scifact/corpus.jsonl")}
-    claims = {one["_id"]: one for one in lines(options.data / "scifact" / queries)}
-    pairs = []
-    for one in probe.run(library, "evidence", str(options.data / "scifact" / queries)):
-        document = corpus[one["document"]]
-        spans, start = [], 0
-        for end in document["sent_ends"]:
-            spans.append((len(document["text"][:start].encode()), len(document["text"][:end].encode())))
-            start = end + 1
-        gold = {n for group in claims[one["_id"]]["evidence"][one["document"]] for n in group["sentences"]}
-        pairs.append(([spans[n] for n in sorted(gold)], one["sentences"]))
-    return pairs
-
-
-def citations(pairs, share, threshold, at_most):
-    """Precision and recall over sentences, where the check names up to `at_most` sentences near the best one."""
-    right = named = wanted = 0
-    for gold, ranked in pairs:
-        by = sorted(ranked, key=lambda s: -((1 - share) * s[3] + share * s[4]))
-        best = (1 - share) * by[0][3] + share * by[0][4] if by else 0
-        chosen = [s for s in by[:at_most] if (1 - share) * s[3] + share * s[4] >= threshold * best]
-        hit = [any(overlaps(s, g) for g in gold) for s in chosen]
-        right += sum(hit)
-        named += len(chosen)
-        wanted += len(gold)
-    found = sum(any(overlaps(g, s) for s in sorted(r, key=lambda s: -((1 - share) * s[3] + share * s[4]))[:at_most]
-                    if (1 - share) * s[3] + share * s[4] >= threshold * max((1 - share) * x[3] + share * x[4] for x in r))
-                for gs, r in pairs for g in gs)
-    return {"precision": round(right / named, 4), "recall": round(found / wanted, 4), "named": named, "gold": wanted}
-
-
-def auroc(positive, negative):
-    ranked = sorted([(value, 1) for value in positive] + [(value, 0) for value in negative])
-    total, i = 0.0, 0
-    while i < len(ranked):
-        j = i
-        while j < len(ranked) and ranked[j][0] == ranked[i][0]:
-            j += 1
-        total += sum(label for _, label in ranked[i:j]) * (i + j + 1) / 2
-        i = j
-    n = len(positive)
-    return round((total - n * (n + 1) / 2) / (n * len(negative)), 4)
-
-
-def no_information(options, probe, library, queries):
-    """How well the confidence tells claims that some abstract settles from those that none does."""
-    labels = {one["_id"]: one["label"] != "NOT_ENOUGH_INFO" for one in lines(options.data / "scifact" / queries)}
-    seen = {one["_id"]: one["confidence"] for one in probe.run(library, "signs", str(options.data / "scifact" / queries))}
-    return auroc([seen[q] for q in seen if labels[q]], [seen[q] for q in seen if not labels[q]])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -176,11 +119,6 @@ def main():
         if options.tune and name == "scifact_train":
             for weight in (0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1):
                 row[f"fused_{weight}"] = score(probe.rank(library, asked, weight), judged)
-            pairs = citation_pairs(options, probe, library, queries)
-            for share in (0.4, 0.5, 0.6, 0.7, 0.8, 1.0):
-                for threshold in (0.7, 0.8, 0.9, 1.0):
-                    row[f"citations_{share}_{threshold}"] = citations(pairs, share, threshold, 3)
-            row["no_information_auroc"] = no_information(options, probe, library, queries)
             continue
         row["words"] = score(probe.rank(library, asked, 0), judged)
         row["vectors"] = score(probe.rank(library, asked, 1), judged)
@@ -188,11 +126,6 @@ def main():
         row["vectors_whole"] = score(probe.rank(probe.library(folder, whole=True), asked, 1), judged)
         if options.reference:
             row["sentence_transformers"] = reference(options, folder, queries, judged)
-        if name == "scifact":
-            pairs = citation_pairs(options, probe, library, queries)
-            row["citations_best_sentence"] = citations(pairs, 0.6, 1.0, 1)
-            row["citations_up_to_3"] = citations(pairs, 0.6, 0.8, 3)
-            row["no_information_auroc"] = no_information(options, probe, library, queries)
     json.dump(report, sys.stdout, indent=2)
     print()
 

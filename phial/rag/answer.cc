@@ -41,8 +41,8 @@ std::string harmless(std::string_view sentence) {
 // Writes the answer: sentences as they are settled, each mark numbered at its first use.
 class Writer {
  public:
-  Writer(Answer& answer, std::span<const Hit> hits, const Evidence& evidence, const Answerer::OnText& on_text)
-      : answer_(answer), hits_(hits), evidence_(evidence), on_text_(on_text) {}
+  Writer(Answer& answer, std::span<const Hit> hits, const Answerer::OnText& on_text)
+      : answer_(answer), hits_(hits), on_text_(on_text) {}
 
   void write(const CheckedSentence& checked) {
     AnswerSentence sentence{.text = harmless(checked.text),
@@ -65,16 +65,15 @@ class Writer {
     if (on_text_) on_text_(text);
   }
 
-  int number_of(size_t hit, std::optional<size_t> evidence) {
+  int number_of(size_t hit, std::optional<Span> evidence) {
     const auto known = numbers_.find(hit);
     if (known != numbers_.end()) return known->second;
     const int n = static_cast<int>(numbers_.size()) + 1;
     numbers_.emplace(hit, n);
     Citation citation = citation_of(hits_[hit], n);
     if (evidence) {
-      const Span span = evidence_.sentences()[*evidence].span;
-      citation.evidence_start = citation.start + span.start;
-      citation.evidence_end = citation.start + span.end;
+      citation.evidence_start = citation.start + evidence->start;
+      citation.evidence_end = citation.start + evidence->end;
     }
     answer_.citations.push_back(std::move(citation));
     return n;
@@ -83,7 +82,6 @@ class Writer {
  private:
   Answer& answer_;
   std::span<const Hit> hits_;
-  const Evidence& evidence_;
   const Answerer::OnText& on_text_;
   std::map<size_t, int> numbers_;
 };
@@ -206,7 +204,7 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
     answer.explanation["signs"] = to_json(signs);
   }
 
-  Writer writer(answer, retrieval.hits, evidence, on_text);
+  Writer writer(answer, retrieval.hits, on_text);
   bool is_written = false;
   if (answer.answerable && writer_model != nullptr) {
     const std::span<const Hit> offered(retrieval.hits.data(), evidence.hits());

@@ -9,13 +9,10 @@ constexpr double kMaxNameShare = 0.75;
 }
 
 Json to_json(const AnswerSigns& signs) {
-  return {{"best_cosine", signs.best_cosine},
-          {"passage_cosine", signs.passage_cosine},
-          {"best_overlap", signs.best_overlap},
-          {"sentence_overlap", signs.sentence_overlap},
-          {"joint", signs.joint},
-          {"missing_names", signs.missing_names},
-          {"missing", signs.missing}};
+  return {{"best_cosine", signs.best_cosine},     {"passage_cosine", signs.passage_cosine},
+          {"best_overlap", signs.best_overlap},   {"sentence_overlap", signs.sentence_overlap},
+          {"contrast", signs.contrast},           {"joint", signs.joint},
+          {"missing_names", signs.missing_names}, {"missing", signs.missing}};
 }
 
 namespace {
@@ -42,15 +39,21 @@ double missing_names(const Evidence& evidence) {
 AnswerSigns signs_of(const Evidence& evidence, std::span<const Hit> hits) {
   AnswerSigns signs;
   for (const Hit& hit : hits) signs.passage_cosine = std::max(signs.passage_cosine, hit.cosine);
+  double sum = 0;
   for (const EvidenceSentence& sentence : evidence.sentences()) {
+    sum += sentence.cosine;
     signs.best_cosine = std::max(signs.best_cosine, static_cast<double>(sentence.cosine));
     signs.sentence_overlap = std::max(signs.sentence_overlap, sentence.overlap);
     signs.joint = std::max(signs.joint, (sentence.cosine + evidence.overlap(evidence.stems_of(sentence.hit))) / 2);
+  }
+  if (!evidence.sentences().empty()) {
+    signs.contrast = std::max(signs.best_cosine - sum / static_cast<double>(evidence.sentences().size()), 0.0);
   }
   for (size_t hit = 0; hit < evidence.hits(); ++hit) {
     signs.best_overlap = std::max(signs.best_overlap, evidence.overlap(evidence.stems_of(hit)));
   }
   signs.missing_names = missing_names(evidence);
+  signs.size = std::log10(1 + static_cast<double>(evidence.library_passages()));
   double all = 0;
   for (const QuestionWord& word : evidence.question_words()) {
     all += word.weight;
@@ -61,8 +64,9 @@ AnswerSigns signs_of(const Evidence& evidence, std::span<const Hit> hits) {
 }
 
 double confidence(const AnswerSigns& signs) {
-  const double z = -5.5 + 4.0 * signs.best_cosine + 3.0 * signs.passage_cosine + 4.0 * signs.best_overlap +
-                   1.0 * signs.sentence_overlap - 2.0 * signs.missing;
+  // bench/answers.py fit
+  const double z = -0.69 + 4.17 * signs.joint + 4.19 * signs.contrast - 2.03 * signs.missing_names -
+                   2.06 * signs.missing - 0.73 * signs.size;
   return 1 / (1 + std::exp(-z));
 }
 

@@ -1,8 +1,8 @@
 // Do the passages found hold an answer at all?
 //
-// A logistic model over what retrieval knows: how near the best sentence is to the question, how much of the question's
-// weight stands in one passage, whether both meet in one place, and whether a name that the question is about is
-// absent. Its coefficients are set by hand, not fitted; the last two signs are told by --explain and not weighed yet.
+// A logistic model over what retrieval knows: whether a sentence near to the question and the question's words meet in
+// one place, how far that sentence stands out, whether a name that the question is about is absent, and how large the
+// library is. Its coefficients are fitted (bench/answers.py fit). The other signs are told by --explain, not weighed.
 // Threads: any.
 #pragma once
 
@@ -19,8 +19,10 @@ struct AnswerSigns {
   double passage_cosine = 0;    // of a passage with the question
   double best_overlap = 0;      // share of the question's weight in one hit
   double sentence_overlap = 0;  // share of the question's weight in the best sentence
+  double contrast = 0;          // by how much the best sentence is nearer than those looked at on average
   double joint = 0;             // best mean of a sentence's cosine and its passage's share of the question's weight
   double missing_names = 0;     // share of the question's names and codes that no passage looked at has together
+  double size = 0;              // of the library: passages, as a power of ten; among many, one is near by chance
   double missing = 0;           // share of the question's weight in words that no passage of the library has
 };
 

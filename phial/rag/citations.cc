@@ -1,11 +1,14 @@
 #include "phial/rag/citations.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <optional>
 #include <utility>
 
 #include "phial/base/utf8.h"
 #include "phial/rag/lexical.h"
+#include "phial/rag/negation.h"
 
 namespace phial::rag {
 namespace {
@@ -14,7 +17,10 @@ namespace {
 constexpr double kEnoughWords = 0.8;
 constexpr double kSomeWords = 0.5;
 constexpr double kNearCosine = 0.6;
+constexpr double kFewestOwnWords = 0.4;
 constexpr double kCosineShare = 0.6;  // in the rank of one sentence
+constexpr size_t kMaxStatement = 2;   // sentences
+constexpr double kPairGain = 0.05;    // by which two sentences must be better than one
 constexpr size_t kMaxCited = 2;       // hits in one sentence
 constexpr size_t kMaxMarkBytes = 40;
 
@@ -77,15 +83,51 @@ std::vector<int> numbers_of_mark(std::string_view inner) {
   return numbers;
 }
 
-bool supports(const Support& support) {
-  return support.numbers &&
-         (support.words >= kEnoughWords || (support.words >= kSomeWords && support.cosine >= kNearCosine));
-}
-
 float dot(std::span<const float> a, std::span<const float> b) {
   float sum = 0;
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) sum += a[i] * b[i];
   return sum;
+}
+
+// What a sentence says, to be held against statements.
+struct Claim {
+  std::vector<std::string> words;
+  std::unordered_set<std::string> numbers;
+  Polarity polarity;
+};
+
+// How far the statement made of the sentences first..last carries the claim.
+Support weigh(const Claim& claim, std::span<const float> vector, const Evidence& evidence, size_t first, size_t last) {
+  const auto statement = evidence.sentences().subspan(first, last - first + 1);
+  Support support{.hit = statement.front().hit, .first = first, .last = last};
+  const auto& headings = evidence.heading_stems_of(support.hit);
+  const auto anywhere = [&](auto member, const std::string& word) {
+    return std::any_of(statement.begin(), statement.end(), [&](const auto& s) { return (s.*member).contains(word); });
+  };
+  double own = 0;
+  double either = 0;
+  for (const std::string& word : claim.words) {
+    const bool is_own = anywhere(&EvidenceSentence::stems, word);
+    own += is_own ? 1 : 0;
+    either += is_own || headings.contains(word) ? 1 : 0;
+  }
+  if (!claim.words.empty()) {
+    support.own_words = own / static_cast<double>(claim.words.size());
+    support.words = either / static_cast<double>(claim.words.size());
+  }
+  std::vector<float> sum(vector.size());
+  std::string text;
+  for (const EvidenceSentence& one : statement) {
+    std::transform(sum.begin(), sum.end(), one.vector.begin(), sum.begin(), std::plus<>());
+    text.append(one.text).append("\n");
+  }
+  const double length = std::sqrt(dot(sum, sum));
+  if (length > 0) support.cosine = dot(vector, sum) / length;
+  support.numbers = std::all_of(claim.numbers.begin(), claim.numbers.end(), [&](const std::string& number) {
+    return anywhere(&EvidenceSentence::numbers, number) || headings.contains(number);
+  });
+  support.negations = !contradict(claim.polarity, polarity_of(text));
+  return support;
 }
 
 // The content words beside the number at words[at].
@@ -144,33 +186,32 @@ size_t leading_marks(std::string_view text) {
   return end;
 }
 
+bool supports(const Support& support) {
+  if (!support.numbers || !support.negations || support.own_words < kFewestOwnWords) return false;
+  return support.words >= kEnoughWords || (support.words >= kSomeWords && support.cosine >= kNearCosine);
+}
+
 Result<std::vector<Support>> CitationCheck::judge(std::string_view sentence) const {
-  const auto words = content_words(sentence);
-  const auto numbers = numbers_in(sentence);
+  const Claim claim{content_words(sentence), numbers_in(sentence), polarity_of(sentence)};
   const std::string text(sentence);
   PHIAL_TRY(const auto vector, embedder_.embed(std::span(&text, 1)));
-  std::vector<Support> supports(evidence_.hits());
-  for (size_t hit = 0; hit < supports.size(); ++hit) {
-    Support& support = supports[hit];
-    support.hit = hit;
-    const auto& stems = evidence_.stems_of(hit);
-    const auto found =
-        std::count_if(words.begin(), words.end(), [&](const auto& word) { return stems.contains(word); });
-    support.words = words.empty() ? 0 : static_cast<double>(found) / static_cast<double>(words.size());
-    support.numbers = std::all_of(numbers.begin(), numbers.end(),
-                                  [&](const auto& number) { return evidence_.numbers_of(hit).contains(number); });
-  }
-  for (size_t i = 0; i < evidence_.sentences().size(); ++i) {
-    const EvidenceSentence& candidate = evidence_.sentences()[i];
-    const double cosine = dot(vector, candidate.vector);
-    if (cosine > supports[candidate.hit].cosine) {
-      supports[candidate.hit].cosine = cosine;
-      supports[candidate.hit].nearest = i;
+  const auto all = evidence_.sentences();
+  std::vector<std::optional<Support>> best(evidence_.hits());
+  for (size_t first = 0; first < all.size(); ++first) {
+    for (size_t last = first; last < std::min(first + kMaxStatement, all.size()); ++last) {
+      if (all[last].hit != all[first].hit) break;
+      const Support support = weigh(claim, vector, evidence_, first, last);
+      auto& known = best[support.hit];
+      // Two sentences only where one is not enough.
+      if (!known || support.score() > known->score() + (last > first ? kPairGain : 0)) known = support;
     }
   }
-  std::stable_sort(supports.begin(), supports.end(), [](const Support& a, const Support& b) {
-    return a.words + a.cosine + (a.numbers ? 0.5 : 0) > b.words + b.cosine + (b.numbers ? 0.5 : 0);
-  });
+  std::vector<Support> supports;
+  for (const auto& one : best) {
+    if (one) supports.push_back(*one);
+  }
+  std::stable_sort(supports.begin(), supports.end(),
+                   [](const Support& a, const Support& b) { return a.score() > b.score(); });
   return supports;
 }
 
@@ -212,9 +253,18 @@ Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
   const size_t wanted = std::clamp<size_t>(unmarked.numbers.size(), 1, kMaxCited);
   for (size_t i = 0; i < std::min(supporting.size(), wanted); ++i) {
     checked.hits.push_back(supporting[i].hit);
-    checked.evidence.push_back(supporting[i].nearest);
+    checked.evidence.push_back(span_of(supporting[i]));
   }
   return checked;
+}
+
+Span CitationCheck::span_of(const Support& support) const {
+  return {evidence_.sentences()[support.first].span.start, evidence_.sentences()[support.last].span.end};
+}
+
+std::string_view CitationCheck::text_of(const Support& support) const {
+  const Span span = span_of(support);
+  return evidence_.text_of(support.hit).substr(span.start, span.size());
 }
 
 // Does any passage about the same thing hold the number?
@@ -229,7 +279,8 @@ bool CitationCheck::is_held(const std::string& number, std::span<const Support> 
 bool CitationCheck::correct_number(CheckedSentence& sentence, std::span<const Support> judged) const {
   const Support& support = judged.front();
   if (support.numbers || support.words < kSomeWords || support.cosine < kNearCosine) return false;
-  const std::vector<Word> theirs = words_of(evidence_.sentences()[support.nearest].text);
+  const std::string_view statement = text_of(support);
+  const std::vector<Word> theirs = words_of(statement);
   const std::vector<Word> ours = words_of(sentence.text);
   for (size_t i = ours.size(); i-- > 0;) {
     if (!ours[i].is_number || is_held(ours[i].text, judged)) continue;
@@ -242,7 +293,7 @@ bool CitationCheck::correct_number(CheckedSentence& sentence, std::span<const Su
         return std::find(other.begin(), other.end(), word) != other.end();
       });
       const Span span = theirs[k].span;
-      if (same) candidates.push_back(evidence_.sentences()[support.nearest].text.substr(span.start, span.size()));
+      if (same) candidates.emplace_back(statement.substr(span.start, span.size()));
     }
     sentence.text.replace(ours[i].span.start, ours[i].span.size(), candidates.size() == 1 ? candidates[0] : "…");
     sentence.corrected = true;

@@ -3,9 +3,9 @@
 // Citation marks in an answer are ours: those that the model wrote are read as hints and taken out, and a mark is put
 // only where a passage supports the sentence. So no mark can point to anything but a passage, whatever a document or a
 // model says.
-// A passage supports a sentence if it holds its numbers and either most of its content words, or many of them and a
-// sentence that means nearly the same.
-// Threads: any.
+// A sentence is supported by one statement: a sentence of a passage, or two neighbours. The statement holds its
+// numbers, denies what it denies and nothing else, and has either most of its content words, or many of them and nearly
+// its meaning. Words gathered from all over a passage support nothing. Threads: any.
 #pragma once
 
 #include <span>
@@ -33,20 +33,28 @@ Unmarked take_marks(std::string_view text);
 // The bytes of marks, and spaces between them, that `text` begins with.
 size_t leading_marks(std::string_view text);
 
+// How far a statement of a hit carries a sentence.
 struct Support {
   size_t hit = 0;
-  double words = 0;     // share of the sentence's content words in the hit
-  double cosine = 0;    // of the nearest sentence of the hit
-  size_t nearest = 0;   // that sentence: place in Evidence::sentences()
-  bool numbers = true;  // the hit holds all of the sentence's numbers
+  size_t first = 0, last = 0;  // its sentences: places in Evidence::sentences(), one or two
+  double words = 0;            // share of the sentence's content words in the statement or in the passage's headings
+  double own_words = 0;        // the same, headings left out
+  double cosine = 0;
+  bool numbers = true;    // it holds all of the sentence's numbers
+  bool negations = true;  // no word that both have is denied by one of them alone
+
+  double score() const { return words + cosine + (numbers ? 0.5 : 0) + (negations ? 0.5 : 0); }
 };
 
+// Is that enough?
+bool supports(const Support& support);
+
 struct CheckedSentence {
-  std::string text;              // without marks; a wrong number replaced
-  std::vector<size_t> hits;      // that support it, best first; empty: unsupported
-  std::vector<size_t> evidence;  // for each, its nearest sentence
-  bool corrected = false;        // a number was replaced by the passage's or taken out
-  double support = 0;            // of the best hit
+  std::string text;            // without marks; a wrong number replaced
+  std::vector<size_t> hits;    // that support it, best first; empty: unsupported
+  std::vector<Span> evidence;  // for each, the bytes of its text that do
+  bool corrected = false;      // a number was replaced by the passage's or taken out
+  double support = 0;          // of the best hit
 };
 
 class CitationCheck {
@@ -63,10 +71,12 @@ class CitationCheck {
   };
   Result<std::vector<Ranked>> rank_sentences(std::string_view sentence) const;
 
-  // How each hit supports the sentence, best first.
+  // Each hit's best statement for the sentence, best first.
   Result<std::vector<Support>> judge(std::string_view sentence) const;
 
  private:
+  std::string_view text_of(const Support& support) const;
+  Span span_of(const Support& support) const;
   bool correct_number(CheckedSentence& sentence, std::span<const Support> judged) const;
   bool is_held(const std::string& number, std::span<const Support> judged) const;
 

@@ -65,6 +65,7 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
                                 size_t max_hits) {
   Evidence evidence;
   PHIAL_TRY(const auto totals, store.totals());
+  evidence.library_passages_ = static_cast<int64_t>(totals.passages);
   for (const Word& word : words_of(question)) {
     if (is_stop_word(word.text)) continue;
     const std::string stem = word.is_number ? word.text : rough_stem(word.text);
@@ -83,6 +84,8 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     const std::string around = passage.title + "\n" + passage.heading + "\n" + passage.text;
     evidence.hit_stems_.push_back(stems_in(around));
     evidence.hit_numbers_.push_back(numbers_in(around));
+    evidence.heading_stems_.push_back(stems_in(passage.title + "\n" + passage.heading));
+    evidence.hit_texts_.push_back(passage.text);
     auto spans = statements(passage.text);
     if (spans.size() > kMaxSentences) spans.resize(kMaxSentences);
     for (const Span& span : spans) {

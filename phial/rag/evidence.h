@@ -47,7 +47,11 @@ class Evidence {
   // The content words and numbers of a whole hit, its headings included.
   const std::unordered_set<std::string>& stems_of(size_t hit) const { return hit_stems_[hit]; }
   const std::unordered_set<std::string>& numbers_of(size_t hit) const { return hit_numbers_[hit]; }
+  // The content words and numbers of its title and heading alone.
+  const std::unordered_set<std::string>& heading_stems_of(size_t hit) const { return heading_stems_[hit]; }
+  std::string_view text_of(size_t hit) const { return hit_texts_[hit]; }
   size_t hits() const { return hit_stems_.size(); }
+  int64_t library_passages() const { return library_passages_; }
 
   // The share of the question's words, by weight, that stand in `stems`.
   double overlap(const std::unordered_set<std::string>& stems) const;
@@ -55,7 +59,9 @@ class Evidence {
  private:
   std::vector<EvidenceSentence> sentences_;
   std::vector<QuestionWord> question_words_;
-  std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_;
+  std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_, heading_stems_;
+  std::vector<std::string> hit_texts_;
+  int64_t library_passages_ = 0;
 };
 
 // The numbers in `text`: digits with points or commas, commas dropped.

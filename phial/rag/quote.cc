@@ -42,8 +42,11 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
   for (const size_t place : chosen) {
     std::string text = all[place].text;
     std::replace(text.begin(), text.end(), '\n', ' ');
-    quoted.push_back(
-        {.text = std::move(text), .hits = {all[place].hit}, .evidence = {place}, .corrected = false, .support = 1});
+    quoted.push_back({.text = std::move(text),
+                      .hits = {all[place].hit},
+                      .evidence = {all[place].span},
+                      .corrected = false,
+                      .support = 1});
   }
   return quoted;
 }
