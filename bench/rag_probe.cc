@@ -55,9 +55,10 @@ std::string question_of(const Json& query) {
 std::unique_ptr<rag::Embedder> open_embedder(const std::filesystem::path& folder, ThreadPool& pool) {
   auto checkpoint = std::make_shared<const formats::Checkpoint>(need(formats::Checkpoint::open(folder)));
   const auto side = [&](const char* name) { return need(parse_json(need(read_text_file(folder / name)))); };
-  const Json lengths = side("sentence_bert_config.json");
-  const Json pooling = side("1_Pooling/config.json");
-  const auto spec = need(spec::encoder_from_configs(checkpoint->metadata(), &lengths, &pooling));
+  const spec::EncoderSideFiles beside = {.sentence_bert = side("sentence_bert_config.json"),
+                                         .tokenizer_config = side("tokenizer_config.json"),
+                                         .pooling = side("1_Pooling/config.json")};
+  const auto spec = need(spec::encoder_from_configs(checkpoint->metadata(), beside));
   auto encoder = need(model::TextEncoder::load(checkpoint, spec, model::Precision::kFast, pool));
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer = need(tokenizer::from_folder(folder));
   return need(rag::EncoderEmbedder::make(std::move(encoder), tokenizer, folder.filename().string()));

@@ -9,10 +9,15 @@ constexpr double kMaxNameShare = 0.75;
 }
 
 Json to_json(const AnswerSigns& signs) {
-  return {{"best_cosine", signs.best_cosine},     {"passage_cosine", signs.passage_cosine},
-          {"best_overlap", signs.best_overlap},   {"sentence_overlap", signs.sentence_overlap},
-          {"contrast", signs.contrast},           {"joint", signs.joint},
-          {"missing_names", signs.missing_names}, {"missing", signs.missing}};
+  return {{"best_cosine", signs.best_cosine},
+          {"passage_cosine", signs.passage_cosine},
+          {"best_overlap", signs.best_overlap},
+          {"sentence_overlap", signs.sentence_overlap},
+          {"contrast", signs.contrast},
+          {"joint", signs.joint},
+          {"missing_names", signs.missing_names},
+          {"missing", signs.missing},
+          {"size", signs.size}};
 }
 
 namespace {
