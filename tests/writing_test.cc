@@ -151,6 +151,52 @@ TEST(Bench, JsonHasEveryFigureOfTheContract) {
   EXPECT_TRUE((*object)["isa"].is_string());
 }
 
+// Heads of 16 here, padded to one block of 32: 32 bytes in f16, 34 in q8, 20 in q4.
+TEST(Bench, TellsTheTypeAndTheBytesOfTheCache) {
+  const Home home;
+  const auto bytes = [&](const std::string& kv) -> uint64_t {
+    const Finished finished = home.run({"bench", "--model", kModel, "--prompt", "4", "--gen", "2", "--depth", "40",
+                                        "--no-probe", "--kv", kv, "--json"});
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    const auto object = parse_json(finished.out);
+    if (!object) return 0;
+    EXPECT_EQ((*object)["kv"], kv);
+    return (*object)["kv_bytes"].get<uint64_t>();
+  };
+  const uint64_t f16 = bytes("f16");
+  EXPECT_GT(f16, 0U);
+  EXPECT_EQ(bytes("q8"), f16 / 32 * 34);
+  EXPECT_EQ(bytes("q4"), f16 / 32 * 20);
+}
+
+TEST(Kv, IsTakenWhereverAModelRuns) {
+  const Home home;
+  const auto text = home.write("text.txt", "the quick brown fox jumps over the lazy dog, again and again and again");
+  for (const char* kv : {"f16", "q8", "q4"}) {
+    const Finished written =
+        home.run({"generate", "--model", kModel, "--kv", kv, "--ids", "1,2,3", "-n", "4", "--verbose"});
+    EXPECT_EQ(written.status, 0) << written.err;
+    EXPECT_THAT(written.err, HasSubstr(std::string("keys and values in ") + kv));
+    EXPECT_EQ(
+        home.run({"perplexity", "--model", kModel, "--precision", "fast", "--kv", kv, "--context", "16", text.string()})
+            .status,
+        0);
+    EXPECT_EQ(home.run({"logits", "--model", kModel, "--precision", "fast", "--kv", kv, "--ids", "1,2,3", "--out",
+                        home.write("logits.npy", "").string()})
+                  .status,
+              0);
+  }
+}
+
+TEST(Kv, ThatIsSmallWithExactPrecisionIsAnErrorWithTheRemedy) {
+  const Home home;
+  const Finished exact = home.run({"generate", "--model", kModel, "--precision", "exact", "--kv", "q8", "--ids", "1"});
+  EXPECT_EQ(exact.status, 1);
+  EXPECT_THAT(exact.err, HasSubstr("f32"));
+  EXPECT_THAT(exact.err, HasSubstr("--precision fast"));
+  EXPECT_EQ(home.run({"generate", "--model", kModel, "--kv", "q5", "--ids", "1"}).status, 2);
+}
+
 TEST(Embed, WritesOneRowALine) {
   const Home home;
   if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";

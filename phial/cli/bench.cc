@@ -74,6 +74,7 @@ struct Bench : Command {
     flags.add("--json", json, "one JSON object");
     flags.add("--no-probe", no_probe, "leave out the measurement of the machine itself");
     compute.describe(flags);
+    compute.describe_kv(flags);
   }
   Status check() override {
     if (prompt + gen > 0) return ok();
@@ -122,6 +123,7 @@ struct Bench : Command {
                  {"threads", compute.threads},
                  {"model_bytes", checkpoint.total_bytes()},
                  {"streamed_bytes", work.streamed_bytes},
+                 {"kv", model::name_of(times.kv_type)},
                  {"kv_bytes", times.kv_bytes}};
     console.write(json ? dump_json(told) + "\n" : table(told));
     return ok();
@@ -130,10 +132,11 @@ struct Bench : Command {
   struct Times {
     double prefill_ms = 0, decode_ms = 0, first_token_ms = 0;
     uint64_t kv_bytes = 0;
+    model::KvType kv_type = model::KvType::kF16;
   };
 
   Result<Times> measure(const model::Decoder& decoder, int total, Console& console) const {
-    PHIAL_TRY(model::KvCache cache, decoder.make_cache(total));
+    PHIAL_TRY(model::KvCache cache, decoder.make_cache(total, compute.chosen_kv()));
     const spec::DecoderSpec& spec = decoder.spec();
     const auto table = spec::choose_rope_table(spec, spec::RopePolicy::kDynamic, total);
     std::vector<float> logits;
@@ -160,6 +163,7 @@ struct Bench : Command {
 
     Times times;
     times.kv_bytes = cache.bytes();
+    times.kv_type = cache.type();
     PHIAL_CHECKED(hold_depth());
     auto start = Clock::now();
     for (int i = 0; i < gen; ++i) {

@@ -14,8 +14,26 @@ void ComputeFlags::describe(Flags& flags) {
   flags.add("--window-extra", &window_extra, "N", "1: a sliding window counts the current token extra").between(0, 1);
 }
 
+void ComputeFlags::describe_kv(Flags& flags) {
+  flags
+      .add("--kv", &kv, "TYPE",
+           "how fast precision keeps keys and values: f16, q8 (half of it), q4 (a third; answers change); "
+           "exact keeps f32")
+      .one_of({"f16", "q8", "q4"});
+}
+
+Status ComputeFlags::check_kv() const {
+  if (precision == "fast" || kv == "f16") return ok();
+  return Error{Code::kInvalid, "--kv " + kv + " with exact precision, which keeps keys and values in f32",
+               "add --precision fast, or leave --kv out"};
+}
+
 model::Precision ComputeFlags::chosen_precision() const {
   return precision == "exact" ? model::Precision::kExact : model::Precision::kFast;
+}
+
+model::KvType ComputeFlags::chosen_kv() const {
+  return kv == "q8" ? model::KvType::kQ8 : kv == "q4" ? model::KvType::kQ4 : model::KvType::kF16;
 }
 
 LoadMode ComputeFlags::load_mode() const { return load == "map" ? LoadMode::kMap : LoadMode::kCopy; }
@@ -23,6 +41,7 @@ LoadMode ComputeFlags::load_mode() const { return load == "map" ? LoadMode::kMap
 Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::filesystem::path& path,
                                                                    const LoadRequest& request, ThreadPool& pool,
                                                                    const Log& log) const {
+  PHIAL_CHECKED(check_kv());
   PHIAL_TRY(auto opened, formats::Checkpoint::open(path, load_mode()));
   const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
   PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint, window_extra));
@@ -33,20 +52,22 @@ Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::fi
                  "give fewer"};
   }
   PHIAL_TRY(const model::MemoryPlan plan,
-            model::Decoder::plan(*checkpoint, spec, chosen_precision(), request.context_tokens));
+            model::Decoder::plan(*checkpoint, spec, chosen_precision(), request.context_tokens, chosen_kv()));
   log(Severity::kDetail, "memory: weights " + bytes_text(plan.weights_bytes) + ", KV " + bytes_text(plan.kv_bytes) +
-                             " for " + std::to_string(plan.context_tokens) + " tokens, scratch " +
-                             bytes_text(plan.scratch_bytes) + "; free " + bytes_text(plan.available_bytes));
+                             " in " + model::name_of(plan.kv_type) + " for " + std::to_string(plan.context_tokens) +
+                             " tokens, scratch " + bytes_text(plan.scratch_bytes) + "; free " +
+                             bytes_text(plan.available_bytes));
   const uint64_t logits_bytes =
       static_cast<uint64_t>(request.logits_rows) * static_cast<uint64_t>(spec.vocab_size) * sizeof(float);
   if (plan.total_bytes() + logits_bytes > plan.available_bytes) {
-    return Error{Code::kOutOfRange,
-                 bytes_text(plan.total_bytes() + logits_bytes) + " are needed, " + bytes_text(plan.available_bytes) +
-                     " are free (" + path.string() + ")",
-                 request.logits_rows > 1 ? "give fewer tokens"
-                 : plan.largest_context_that_fits > 0
-                     ? std::to_string(plan.largest_context_that_fits) + " tokens would fit"
-                     : "a smaller or more strongly quantized model would fit"};
+    return Error{
+        Code::kOutOfRange,
+        bytes_text(plan.total_bytes() + logits_bytes) + " are needed, " + bytes_text(plan.available_bytes) +
+            " are free (" + path.string() + ")",
+        request.logits_rows > 1     ? "give fewer tokens"
+        : plan.smaller_kv_that_fits ? std::string("--kv ") + model::name_of(*plan.smaller_kv_that_fits) + " would fit"
+        : plan.largest_context_that_fits > 0 ? std::to_string(plan.largest_context_that_fits) + " tokens would fit"
+                                             : "a smaller or more strongly quantized model would fit"};
   }
   return model::Decoder::load(checkpoint, spec, chosen_precision(), pool);
 }

@@ -21,11 +21,16 @@ struct LoadRequest {
 struct ComputeFlags {
   std::string precision = "fast";
   int threads = usable_cores();
-  std::string load = "map";
+  std::string load = "map", kv = "f16";
   int window_extra = 0;
 
   void describe(Flags& flags);
+  // For verbs with a decoder, after describe().
+  void describe_kv(Flags& flags);
+  // kInvalid if a small cache is asked of exact precision.
+  Status check_kv() const;
   model::Precision chosen_precision() const;
+  model::KvType chosen_kv() const;
   LoadMode load_mode() const;
 
   // Opens, plans (told with --verbose; kOutOfRange if it cannot fit) and loads a decoder.

@@ -27,6 +27,7 @@ struct Logits : Command {
     flags.add("-p,--prompt", &text, "TEXT", "a text, tokenized as the model's prompts are");
     flags.add("--out", &out, "FILE", "the .npy file to write").offers(Completes::kPath).must();
     compute.describe(flags);
+    compute.describe_kv(flags);
   }
   Status check() override {
     if (text.has_value() == ids_list.has_value()) {
@@ -52,7 +53,7 @@ struct Logits : Command {
     PHIAL_TRY(const auto decoder,
               compute.load_decoder(path, {.context_tokens = n_tokens, .logits_rows = n_tokens}, pool, console.log()));
     const spec::DecoderSpec& spec = decoder->spec();
-    PHIAL_TRY(model::KvCache cache, decoder->make_cache(n_tokens));
+    PHIAL_TRY(model::KvCache cache, decoder->make_cache(n_tokens, compute.chosen_kv()));
     const auto table = spec::choose_rope_table(spec, spec::RopePolicy::kDynamic, n_tokens);
 
     std::vector<float> all, piece;

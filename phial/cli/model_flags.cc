@@ -37,11 +37,12 @@ void ModelFlags::describe_running(Flags& flags) {
            "tokens that prompt and answer may have together; the default is the model's own, at most 4096")
       .between(1, 1 << 26)
       .default_is("");
-  flags.add("--kv", &kv, "TYPE", "the cache's numbers in fast precision; exact keeps f32").one_of({"f16"});
+  compute.describe_kv(flags);
   flags.add("--draft", &draft, "M", "a draft model for speculation; this version has none").one_of({"off"});
 }
 
 Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Console& console) const {
+  PHIAL_CHECKED(compute.check_kv());
   PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
   if (!model) {
     console.note("using the default model " + path.filename().string() +
@@ -49,6 +50,7 @@ Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Con
   }
   generate::EngineOptions options;
   options.precision = compute.chosen_precision();
+  options.kv_type = compute.chosen_kv();
   options.context_tokens = context;
   options.load = compute.load_mode();
   options.window_extra = compute.window_extra;

@@ -15,7 +15,7 @@ namespace phial::cli {
 struct ModelFlags {
   std::optional<std::string> model = {};
   int context = 0;
-  std::string kv = "f16", draft = "off";
+  std::string draft = "off";
   ComputeFlags compute = {};
 
   void describe_model(Flags& flags);

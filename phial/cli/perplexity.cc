@@ -25,6 +25,7 @@ struct PerplexityCommand : Command {
         .default_is(std::to_string(kContext) + ", or the model's own");
     flags.add("--json", json, "one JSON object: perplexity, nll_sum, scored, tokens, context");
     compute.describe(flags);
+    compute.describe_kv(flags);
   }
 
   Status run(Console& console) override {

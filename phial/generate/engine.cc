@@ -29,17 +29,22 @@ std::string gigabytes(uint64_t bytes) {
 }
 
 std::string describe(const model::MemoryPlan& plan) {
-  return gigabytes(plan.weights_bytes) + " of weights, " + gigabytes(plan.kv_bytes) + " of keys and values for " +
-         std::to_string(plan.context_tokens) + " tokens, " + gigabytes(plan.scratch_bytes) +
-         " of scratch: " + gigabytes(plan.total_bytes()) + " in all, " + gigabytes(plan.available_bytes) + " are free";
+  return gigabytes(plan.weights_bytes) + " of weights, " + gigabytes(plan.kv_bytes) + " of keys and values in " +
+         model::name_of(plan.kv_type) + " for " + std::to_string(plan.context_tokens) + " tokens, " +
+         gigabytes(plan.scratch_bytes) + " of scratch: " + gigabytes(plan.total_bytes()) + " in all, " +
+         gigabytes(plan.available_bytes) + " are free";
 }
 
 Status check_plan(const model::MemoryPlan& plan, const std::filesystem::path& path) {
   if (plan.fits()) return ok();
-  return Error{Code::kOutOfRange, path.string() + " does not fit into memory: " + describe(plan),
-               plan.largest_context_that_fits > 0
-                   ? "--context " + std::to_string(plan.largest_context_that_fits) + " fits"
-                   : "take a smaller model or one with fewer bits a weight"};
+  std::string remedy;
+  if (plan.smaller_kv_that_fits) remedy = std::string("--kv ") + model::name_of(*plan.smaller_kv_that_fits) + " fits";
+  if (plan.largest_context_that_fits > 0) {
+    remedy +=
+        (remedy.empty() ? "" : ", or ") + ("--context " + std::to_string(plan.largest_context_that_fits)) + " fits";
+  }
+  if (remedy.empty()) remedy = "take a smaller model or one with fewer bits a weight";
+  return Error{Code::kOutOfRange, path.string() + " does not fit into memory: " + describe(plan), std::move(remedy)};
 }
 
 Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Checkpoint& checkpoint) {
@@ -68,7 +73,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   engine->rope_policy_ = options.rope_policy;
   engine->context_tokens_ =
       options.context_tokens > 0 ? options.context_tokens : std::min(spec.context, kDefaultContext);
-  PHIAL_TRY(engine->plan_, model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_));
+  PHIAL_TRY(engine->plan_,
+            model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_, options.kv_type));
   options.log(Severity::kDetail, "memory plan: " + describe(engine->plan_));
   PHIAL_CHECKED(check_plan(engine->plan_, path));
 
@@ -128,7 +134,7 @@ Status Engine::check_length(size_t prompt_tokens, int max_tokens) const {
 
 Status Engine::prepare_cache(std::span<const int32_t> ids, size_t first_row) {
   if (!cache_) {
-    PHIAL_TRY(cache_, decoder_->make_cache(context_tokens_));
+    PHIAL_TRY(cache_, decoder_->make_cache(context_tokens_, plan_.kv_type));
   }
   const auto table = spec::choose_rope_table(spec(), rope_policy_, static_cast<int>(ids.size()));
   const size_t comparable = std::min({cached_ids_.size(), ids.size(), first_row});

@@ -31,7 +31,8 @@ namespace phial::generate {
 
 struct EngineOptions {
   model::Precision precision = model::Precision::kFast;
-  int context_tokens = 0;  // 0: the model's own, at most 4096
+  model::KvType kv_type = model::KvType::kF16;  // of kFast; kExact keeps f32
+  int context_tokens = 0;                       // 0: the model's own, at most 4096
   LoadMode load = LoadMode::kMap;
   spec::RopePolicy rope_policy = spec::RopePolicy::kDynamic;
   int window_extra = 0;             // Decoder::read_spec
@@ -79,7 +80,7 @@ class Engine final : public LanguageModel {
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
   std::optional<Chat> chat_;
   std::vector<int32_t> end_ids_;
-  model::MemoryPlan plan_;
+  model::MemoryPlan plan_;  // kv_type is that of the cache
   int context_tokens_ = 0;
   spec::RopePolicy rope_policy_ = spec::RopePolicy::kDynamic;
   Log log_;

@@ -134,6 +134,24 @@ TEST(Engine, TheMemoryPlanIsTold) {
   EXPECT_NE(told.find("128 tokens"), std::string::npos) << told;
 }
 
+TEST(Engine, ASmallerCacheIsUsedAndReused) {
+  ThreadPool pool(2);
+  for (const model::KvType type : {model::KvType::kQ8, model::KvType::kQ4}) {
+    EngineOptions options;
+    options.kv_type = type;
+    const auto cold = Engine::open(golden("phi3-mini-like"), options, pool);
+    const auto warm = Engine::open(golden("phi3-mini-like"), options, pool);
+    ASSERT_TRUE(cold && warm);
+    EXPECT_EQ((*cold)->plan().kv_type, type);
+    ASSERT_TRUE((*warm)->generate(request_of("the quick brown", 3), nullptr));
+    const auto wanted = (*cold)->generate(request_of("the quick brown", 20), nullptr);
+    const auto found = (*warm)->generate(request_of("the quick brown", 20), nullptr);
+    ASSERT_TRUE(wanted && found);
+    EXPECT_EQ(found->ids, wanted->ids);
+    EXPECT_GT(found->reused_tokens, 0);
+  }
+}
+
 TEST(Perplexity, IsThatOfTheWindowsByThemselves) {
   ThreadPool pool(1);
   const auto engine = open(golden("phi3-mini-like"), pool);

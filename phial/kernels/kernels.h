@@ -43,6 +43,18 @@ struct Q8Block {
   int32_t sum;
   int8_t q[kBlock];
 };
+// 32 columns of a row of keys or values, scale * q, q in -127..127. Rows of E columns are (E + 31) / 32 blocks.
+struct KvQ8 {
+  uint16_t scale;  // f16
+  int8_t q[kBlock];
+};
+// The same as scale * n + min, n in 0..15, rounded once. The low half of nibbles[i] is column i, the high half column
+// i + 16.
+struct KvQ4 {
+  uint16_t scale, min;  // f16
+  uint8_t nibbles[kBlock / 2];
+};
+static_assert(sizeof(KvQ8) == 34 && sizeof(KvQ4) == 20);
 static_assert(sizeof(Q4Tile) == 288 && sizeof(Q4MinTile) == 320 && sizeof(Q8Tile) == 544 && sizeof(Q8Block) == 40);
 
 // `tile_rows` tile rows of W, one after the other at w (row i at w + i * blocks), times T tokens of `blocks` Q8Blocks,
@@ -94,6 +106,11 @@ struct KernelSet {
                      size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
   void (*scores_f32)(const float* q, size_t q_stride, size_t n_queries, const float* keys, size_t key_stride,
                      size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
+  // The same of keys in blocks, to the numbers that they stand for; key_stride in blocks. E <= 8192.
+  void (*scores_q8)(const float* q, size_t q_stride, size_t n_queries, const KvQ8* keys, size_t key_stride,
+                    size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
+  void (*scores_q4)(const float* q, size_t q_stride, size_t n_queries, const KvQ4* keys, size_t key_stride,
+                    size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
 
   // out[t][e] = fma(weights[t][n], values[n][e], out[t][e]) over n in order. Equal to the bit across sets; cutting N
   // into several calls changes nothing, nor do keys of weight 0 at the end.
@@ -101,6 +118,17 @@ struct KernelSet {
                   size_t value_stride, size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
   void (*mix_f32)(const float* weights, size_t weights_stride, size_t n_queries, const float* values,
                   size_t value_stride, size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
+  void (*mix_q8)(const float* weights, size_t weights_stride, size_t n_queries, const KvQ8* values, size_t value_stride,
+                 size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
+  void (*mix_q4)(const float* weights, size_t weights_stride, size_t n_queries, const KvQ4* values, size_t value_stride,
+                 size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
+
+  // A row of E columns, E >= 1, finite and below 65504, into blocks. Scales are rounded to f16 so that 127 (15) steps
+  // reach the farthest number, min to the nearest f16. Off by at most half a step and 2^-21 of the number, and for q4
+  // 2^-11 of min, or 2^-24 where that is more. The last block is filled up with its first column. Equal to the bit
+  // across sets.
+  void (*quantize_kv_q8)(const float* x, size_t E, KvQ8* out) = nullptr;
+  void (*quantize_kv_q4)(const float* x, size_t E, KvQ4* out) = nullptr;
 
   // In place: exp(s - max) / sum. Each within 2e-6 + |s - max| * 2^-23 of itself, + 1e-37. N >= 1; scores finite or
   // -inf, not all -inf.

@@ -107,25 +107,33 @@ void gemm_f32(benchmark::State& state, const KernelSet* isa, size_t rows, size_t
   count(state, w.bytes(), static_cast<double>(rows) * static_cast<double>(columns * n_tokens));
 }
 
-// One head of a cache of 32: rows of E halfs, 32 E apart.
-void attention(benchmark::State& state, const KernelSet* isa, bool mixing, size_t E, size_t n_keys, size_t n_queries) {
-  const size_t stride = 32 * E;
-  const Weights<uint16_t> cache(n_keys * stride);
+// One head after the other of a cache of 32, `width` numbers or blocks a row; rows of a head lie side by side.
+template <class Row, class Kernel>
+void scores_of(benchmark::State& state, Kernel kernel, size_t width, size_t E, size_t n_keys, size_t n_queries) {
+  const Weights<Row> cache(32 * n_keys * width);
   const auto q = numbers(n_queries * E);
-  std::vector<float> weights(n_queries * n_keys, 0.01F);
+  std::vector<float> scores(n_queries * n_keys);
+  size_t head = 0;
+  for (auto _ : state) {
+    const Row* keys = cache.get() + n_keys * width * (head++ % 32);
+    kernel(q.data(), E, n_queries, keys, width, n_keys, E, 0.1F, scores.data(), n_keys);
+    benchmark::DoNotOptimize(scores.data());
+  }
+  count(state, n_keys * width * sizeof(Row), static_cast<double>(n_queries) * static_cast<double>(n_keys * E));
+}
+
+template <class Row, class Kernel>
+void mix_of(benchmark::State& state, Kernel kernel, size_t width, size_t E, size_t n_keys, size_t n_queries) {
+  const Weights<Row> cache(32 * n_keys * width);
+  const std::vector<float> weights(n_queries * n_keys, 0.01F);
   std::vector<float> out(n_queries * E);
   size_t head = 0;
   for (auto _ : state) {
-    const uint16_t* rows = cache.get() + E * (head++ % 32);
-    if (mixing) {
-      isa->mix_f16(weights.data(), n_keys, n_queries, rows, stride, n_keys, E, out.data(), E);
-    } else {
-      isa->scores_f16(q.data(), E, n_queries, rows, stride, n_keys, E, 0.1F, weights.data(), n_keys);
-    }
+    const Row* values = cache.get() + n_keys * width * (head++ % 32);
+    kernel(weights.data(), n_keys, n_queries, values, width, n_keys, E, out.data(), E);
     benchmark::DoNotOptimize(out.data());
-    benchmark::DoNotOptimize(weights.data());
   }
-  count(state, n_keys * E * sizeof(uint16_t), static_cast<double>(n_queries) * static_cast<double>(n_keys * E));
+  count(state, n_keys * width * sizeof(Row), static_cast<double>(n_queries) * static_cast<double>(n_keys * E));
 }
 
 void over_floats(benchmark::State& state, size_t n, const std::function<void(float*)>& kernel) {
@@ -157,10 +165,13 @@ void register_set(const KernelSet* isa) {
     }
     const std::string shape = "384x1536x" + std::to_string(n_tokens);
     add(label("gemm_f32", shape), [=](auto& s) { gemm_f32(s, isa, 384, 1536, n_tokens); });
-    add(label("scores_f16", "96x2048x" + std::to_string(n_tokens)),
-        [=](auto& s) { attention(s, isa, false, 96, 2048, n_tokens); });
-    add(label("mix_f16", "96x2048x" + std::to_string(n_tokens)),
-        [=](auto& s) { attention(s, isa, true, 96, 2048, n_tokens); });
+    const std::string rows = "96x2048x" + std::to_string(n_tokens);
+    add(label("scores_f16", rows), [=](auto& s) { scores_of<uint16_t>(s, isa->scores_f16, 96, 96, 2048, n_tokens); });
+    add(label("scores_q8", rows), [=](auto& s) { scores_of<KvQ8>(s, isa->scores_q8, 3, 96, 2048, n_tokens); });
+    add(label("scores_q4", rows), [=](auto& s) { scores_of<KvQ4>(s, isa->scores_q4, 3, 96, 2048, n_tokens); });
+    add(label("mix_f16", rows), [=](auto& s) { mix_of<uint16_t>(s, isa->mix_f16, 96, 96, 2048, n_tokens); });
+    add(label("mix_q8", rows), [=](auto& s) { mix_of<KvQ8>(s, isa->mix_q8, 3, 96, 2048, n_tokens); });
+    add(label("mix_q4", rows), [=](auto& s) { mix_of<KvQ4>(s, isa->mix_q4, 3, 96, 2048, n_tokens); });
   }
   const auto ones = std::make_shared<std::vector<float>>(numbers(8192));
   add(label("softmax", "2048"), [=](auto& s) { over_floats(s, 2048, [=](float* y) { isa->softmax(y, 2048); }); });
@@ -169,13 +180,19 @@ void register_set(const KernelSet* isa) {
   add(label("silu_mul", "8192"),
       [=](auto& s) { over_floats(s, 8192, [=](float* y) { isa->silu_mul(y, ones->data(), 8192, y); }); });
   add(label("gelu", "1536"), [=](auto& s) { over_floats(s, 1536, [=](float* y) { isa->gelu(y, 1536); }); });
+  add(label("quantize_kv_q8", "96"), [=](auto& s) {
+    over_floats(s, 96, [=, out = std::vector<KvQ8>(3)](float* y) mutable { isa->quantize_kv_q8(y, 96, out.data()); });
+  });
+  add(label("quantize_kv_q4", "96"), [=](auto& s) {
+    over_floats(s, 96, [=, out = std::vector<KvQ4>(3)](float* y) mutable { isa->quantize_kv_q4(y, 96, out.data()); });
+  });
   add(label("quantize_q8", "3072"), [=](auto& s) {
     over_floats(s, 3072,
                 [=, out = std::vector<Q8Block>(96)](float* y) mutable { isa->quantize_q8(y, 96, out.data()); });
   });
-  const auto rows = std::make_shared<std::vector<float>>(numbers(size_t{4096} * 384));
+  const auto vectors = std::make_shared<std::vector<float>>(numbers(size_t{4096} * 384));
   add(label("dot_rows", "4096x384"), [=](auto& s) {
-    over_floats(s, 4096, [=](float* y) { isa->dot_rows(ones->data(), rows->data(), 4096, 384, y); });
+    over_floats(s, 4096, [=](float* y) { isa->dot_rows(ones->data(), vectors->data(), 4096, 384, y); });
   });
 }
 

@@ -84,8 +84,19 @@ void quantize_q8(const float* x, size_t blocks, Q8Block* out) {
   }
 }
 
-float number(uint16_t half) { return f16_to_f32(half); }
-float number(float value) { return value; }
+// Column e of a row.
+float number(const uint16_t* row, size_t e) { return f16_to_f32(row[e]); }
+float number(const float* row, size_t e) { return row[e]; }
+float number(const KvQ8* row, size_t e) {
+  const KvQ8& block = row[e / kBlock];
+  return f16_to_f32(block.scale) * static_cast<float>(block.q[e % kBlock]);
+}
+float number(const KvQ4* row, size_t e) {
+  const KvQ4& block = row[e / kBlock];
+  const uint8_t pair = block.nibbles[e % (kBlock / 2)];
+  const int n = e % kBlock < kBlock / 2 ? pair & 15 : pair >> 4;
+  return fmaf(f16_to_f32(block.scale), static_cast<float>(n), f16_to_f32(block.min));
+}
 
 template <class T>
 void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
@@ -93,7 +104,7 @@ void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, si
   for (size_t t = 0; t < n_queries; ++t) {
     for (size_t n = 0; n < n_keys; ++n) {
       double sum = 0;
-      for (size_t e = 0; e < E; ++e) sum += double{q[t * q_stride + e]} * double{number(keys[n * key_stride + e])};
+      for (size_t e = 0; e < E; ++e) sum += double{q[t * q_stride + e]} * double{number(keys + n * key_stride, e)};
       scores[t * scores_stride + n] = static_cast<float>(sum) * scale;
     }
   }
@@ -107,8 +118,53 @@ void mix(const float* weights, size_t weights_stride, size_t n_queries, const T*
       const float weight = weights[t * weights_stride + n];
       for (size_t e = 0; e < E; ++e) {
         float& sum = out[t * out_stride + e];
-        sum = fmaf(weight, number(values[n * value_stride + e]), sum);
+        sum = fmaf(weight, number(values + n * value_stride, e), sum);
       }
+    }
+  }
+}
+
+// The least f16 whose `steps` steps reach as far as `range`.
+uint16_t scale_for(float range, float steps) {
+  const uint16_t scale = tensor::f32_to_f16(range / steps);
+  return static_cast<uint16_t>(scale + (f16_to_f32(scale) * steps < range ? 1 : 0));
+}
+
+// Column c of a block that holds n, and the first beyond them.
+float column(const float* x, size_t n, size_t c) { return x[c < n ? c : 0]; }
+
+// Number of steps from `from` to x, ties to even.
+int steps(float x, float from, uint16_t scale) {
+  const float step = f16_to_f32(scale);
+  const float inverse = step > 0 ? 1 / step : 0;
+  return static_cast<int>(nearbyintf((x - from) * inverse));
+}
+
+void quantize_kv_q8(const float* x, size_t E, KvQ8* out) {
+  for (size_t e = 0; e < E; e += kBlock, ++out) {
+    float most = 0;
+    for (size_t c = 0; c < kBlock; ++c) most = std::max(most, fabsf(column(x + e, E - e, c)));
+    out->scale = scale_for(most, 127);
+    for (size_t c = 0; c < kBlock; ++c) {
+      out->q[c] = static_cast<int8_t>(steps(column(x + e, E - e, c), 0, out->scale));
+    }
+  }
+}
+
+void quantize_kv_q4(const float* x, size_t E, KvQ4* out) {
+  for (size_t e = 0; e < E; e += kBlock, ++out) {
+    float lowest = x[e], highest = x[e];
+    for (size_t c = 1; c < std::min<size_t>(kBlock, E - e); ++c) {
+      lowest = std::min(lowest, x[e + c]);
+      highest = std::max(highest, x[e + c]);
+    }
+    out->min = tensor::f32_to_f16(lowest + 0.0F);  // +0 for -0
+    const float min = f16_to_f32(out->min);
+    out->scale = scale_for(highest > min ? highest - min : 0, 15);
+    for (size_t c = 0; c < kBlock / 2; ++c) {
+      const int low = std::max(steps(column(x + e, E - e, c), min, out->scale), 0);
+      const int high = std::max(steps(column(x + e, E - e, c + kBlock / 2), min, out->scale), 0);
+      out->nibbles[c] = static_cast<uint8_t>(low | high << 4);
     }
   }
 }
@@ -186,8 +242,14 @@ constinit const KernelSet kScalar = {
     .quantize_q8 = quantize_q8,
     .scores_f16 = scores<uint16_t>,
     .scores_f32 = scores<float>,
+    .scores_q8 = scores<KvQ8>,
+    .scores_q4 = scores<KvQ4>,
     .mix_f16 = mix<uint16_t>,
     .mix_f32 = mix<float>,
+    .mix_q8 = mix<KvQ8>,
+    .mix_q4 = mix<KvQ4>,
+    .quantize_kv_q8 = quantize_kv_q8,
+    .quantize_kv_q4 = quantize_kv_q4,
     .softmax = softmax,
     .rmsnorm = rmsnorm,
     .layernorm = layernorm,

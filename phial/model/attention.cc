@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 namespace phial::model {
 namespace {
@@ -56,17 +57,31 @@ class Attention {
   // The kernels take queries at one distance: the heads of a token, or the tokens of a head, whichever are more.
   bool by_token() const { return shape_.heads_per_kv >= queries_.tokens; }
 
+  // body(rows, their stride, the kernels that read them).
+  template <class Body>
+  void with_type(const std::byte* from, const Body& body) {
+    const auto rows = [&]<class Row>(std::type_identity<Row>, auto score_kernel, auto mix_kernel) {
+      body(reinterpret_cast<const Row*>(from), cache_.row_bytes() / sizeof(Row), score_kernel, mix_kernel);
+    };
+    switch (cache_.type()) {
+      case KvType::kF32:
+        return rows(std::type_identity<float>(), kernels_.scores_f32, kernels_.mix_f32);
+      case KvType::kF16:
+        return rows(std::type_identity<uint16_t>(), kernels_.scores_f16, kernels_.mix_f16);
+      case KvType::kQ8:
+        return rows(std::type_identity<kernels::KvQ8>(), kernels_.scores_q8, kernels_.mix_q8);
+      case KvType::kQ4:
+        return rows(std::type_identity<kernels::KvQ4>(), kernels_.scores_q4, kernels_.mix_q4);
+    }
+  }
+
   void score(const std::byte* keys, const Run& r) {
     const size_t dim = size(shape_.head_dim), column = size(r.first - first_key_);
-    const std::byte* from = keys + size(r.slot) * dim * cache_.element_bytes();
+    const std::byte* from = keys + size(r.slot) * cache_.row_bytes();
     const auto call = [&](const float* q, size_t q_stride, int n, float* scores, size_t stride) {
-      if (cache_.type() == KvType::kF16) {
-        kernels_.scores_f16(q, q_stride, size(n), reinterpret_cast<const uint16_t*>(from), dim, size(r.count), dim,
-                            scale_, scores, stride);
-      } else {
-        kernels_.scores_f32(q, q_stride, size(n), reinterpret_cast<const float*>(from), dim, size(r.count), dim, scale_,
-                            scores, stride);
-      }
+      with_type(from, [&](const auto* rows, size_t row_stride, auto kernel, auto) {
+        kernel(q, q_stride, size(n), rows, row_stride, size(r.count), dim, scale_, scores, stride);
+      });
     };
     if (by_token()) {
       for (int t = 0; t < queries_.tokens; ++t) {
@@ -94,15 +109,11 @@ class Attention {
 
   void mix(const std::byte* values, const Run& r) {
     const size_t dim = size(shape_.head_dim), column = size(r.first - first_key_);
-    const std::byte* from = values + size(r.slot) * dim * cache_.element_bytes();
+    const std::byte* from = values + size(r.slot) * cache_.row_bytes();
     const auto call = [&](const float* weights, size_t stride, int n, float* out, size_t out_stride) {
-      if (cache_.type() == KvType::kF16) {
-        kernels_.mix_f16(weights, stride, size(n), reinterpret_cast<const uint16_t*>(from), dim, size(r.count), dim,
-                         out, out_stride);
-      } else {
-        kernels_.mix_f32(weights, stride, size(n), reinterpret_cast<const float*>(from), dim, size(r.count), dim, out,
-                         out_stride);
-      }
+      with_type(from, [&](const auto* rows, size_t row_stride, auto, auto kernel) {
+        kernel(weights, stride, size(n), rows, row_stride, size(r.count), dim, out, out_stride);
+      });
     };
     if (by_token()) {
       for (int t = 0; t < queries_.tokens; ++t) {

@@ -24,7 +24,7 @@ namespace {
 
 size_t size(int n) { return static_cast<size_t>(n); }
 
-KvType kv_type(Precision precision) { return precision == Precision::kExact ? KvType::kF32 : KvType::kF16; }
+KvType kv_type(Precision precision, KvType fast) { return precision == Precision::kExact ? KvType::kF32 : fast; }
 
 // What one chunk is run with; the same for all threads.
 struct Chunk {
@@ -168,16 +168,26 @@ class Pass {
     k_.rope_half(row + k, w_.cos.row(t), w_.sin.row(t), half);
 
     const size_t slot = (size(start_) + t) % size(cache_.ring());
-    const size_t at = slot * dim * cache_.element_bytes();
+    const size_t at = slot * cache_.row_bytes();
     keep(row + k, cache_.keys(layer, static_cast<int>(kv_head)) + at);
     keep(row + v, cache_.values(layer, static_cast<int>(kv_head)) + at);
   }
 
   void keep(const float* from, std::byte* to) const {
-    if (cache_.type() == KvType::kF16) {
-      k_.f32_to_f16(from, size(spec_.head_dim), reinterpret_cast<uint16_t*>(to));
-    } else {
-      std::memcpy(to, from, size(spec_.head_dim) * sizeof(float));
+    const size_t dim = size(spec_.head_dim);
+    switch (cache_.type()) {
+      case KvType::kF32:
+        std::memcpy(to, from, dim * sizeof(float));
+        break;
+      case KvType::kF16:
+        k_.f32_to_f16(from, dim, reinterpret_cast<uint16_t*>(to));
+        break;
+      case KvType::kQ8:
+        k_.quantize_kv_q8(from, dim, reinterpret_cast<kernels::KvQ8*>(to));
+        break;
+      case KvType::kQ4:
+        k_.quantize_kv_q4(from, dim, reinterpret_cast<kernels::KvQ4*>(to));
+        break;
     }
   }
 
@@ -255,9 +265,6 @@ class PackedDecoder final : public Decoder {
 
   const spec::DecoderSpec& spec() const override { return spec_; }
   Precision precision() const override { return precision_; }
-  Result<KvCache> make_cache(int capacity_tokens) const override {
-    return KvCache::make(spec_, capacity_tokens, kv_type(precision_));
-  }
 
   Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
                  std::vector<float>& logits) const override {
@@ -294,7 +301,7 @@ class PackedDecoder final : public Decoder {
 
  private:
   Status check(std::span<const int32_t> ids, KvCache& cache) const {
-    if (!KvAccess(cache).fits(spec_, kv_type(precision_))) {
+    if (!KvAccess(cache).fits(spec_) || cache.type() != kv_type(precision_, cache.type())) {
       return Error{Code::kInvalid, "this cache was made for another model", "make it with Decoder::make_cache"};
     }
     if (ids.size() > size(cache.capacity() - cache.length())) {
@@ -360,13 +367,17 @@ Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const formats::Ch
                                                                   std::move(weights), std::move(work), pool));
 }
 
+Result<KvCache> Decoder::make_cache(int capacity_tokens, KvType type) const {
+  return KvCache::make(spec(), capacity_tokens, kv_type(precision(), type));
+}
+
 Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens) {
+                                 Precision precision, int context_tokens, KvType kv) {
   PHIAL_CHECKED(spec::validate(spec));
   PHIAL_TRY(const DecoderTensors tensors, bind(checkpoint, spec));
   const PlanInput input = {.weights_bytes = packed_bytes(tensors, precision),
                            .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),
-                           .kv_type = kv_type(precision),
+                           .kv_type = kv_type(precision, kv),
                            .context_tokens = context_tokens};
   return make_plan(spec, input, available_memory());
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -18,7 +19,8 @@
 
 namespace phial::model {
 
-// kExact: activations and KV in f32, weights decoded exactly. kFast: integer products on packed weights, KV in f16.
+// kExact: activations and KV in f32, weights decoded exactly. kFast: integer products on packed weights, KV in f16 or
+// smaller.
 enum class Precision { kExact, kFast };
 
 enum class LogitsOf { kNone, kLast, kAll };
@@ -29,6 +31,8 @@ struct MemoryPlan {
   uint64_t available_bytes = 0;  // free memory of the machine, container limits respected
   int context_tokens = 0;
   int largest_context_that_fits = 0;  // 0: not even the weights fit
+  KvType kv_type = KvType::kF16;
+  std::optional<KvType> smaller_kv_that_fits;  // the largest smaller one with which this context fits
 
   uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes; }
   bool fits() const { return total_bytes() <= available_bytes; }
@@ -39,9 +43,9 @@ class Decoder {
   // The spec of a checkpoint, LongRoPE factor tensors included. `window_extra`: 0 or 1 (docs/sources.md, reading B).
   static Result<spec::DecoderSpec> read_spec(const formats::Checkpoint& checkpoint, int window_extra = 0);
 
-  // `context_tokens`: what KV is planned for.
+  // `context_tokens`: what KV is planned for. `kv` is for kFast; kExact keeps f32.
   static Result<MemoryPlan> plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens);
+                                 Precision precision, int context_tokens, KvType kv = KvType::kF16);
 
   // Packs the weights tensor by tensor (kFast) or refers to the checkpoint's bytes (kExact).
   static Result<std::unique_ptr<Decoder>> load(std::shared_ptr<const formats::Checkpoint> checkpoint,
@@ -51,8 +55,8 @@ class Decoder {
   virtual const spec::DecoderSpec& spec() const = 0;
   virtual Precision precision() const = 0;
 
-  // An empty cache for up to `capacity_tokens` positions.
-  virtual Result<KvCache> make_cache(int capacity_tokens) const = 0;
+  // An empty cache for up to `capacity_tokens` positions. `type` is for kFast; kExact keeps f32.
+  Result<KvCache> make_cache(int capacity_tokens, KvType type = KvType::kF16) const;
 
   // Runs `ids` at positions cache.length() ... and appends their keys and values. `logits` becomes [rows, vocab_size]
   // with rows 0, 1 or ids.size(). `table` must be the same for every call that fills one cache.

@@ -141,17 +141,9 @@ TEST(Decoder, QuantisedFilesGiveTheReferencesLogits) {
   }
 }
 
-// A long text of many chunks, more than the window and the ring.
-std::vector<int32_t> long_text(size_t length, int vocab) {
-  std::vector<int32_t> ids(length);
-  for (size_t i = 0; i < length; ++i)
-    ids[i] = static_cast<int32_t>((i * 7919 + i * i * 31) % static_cast<size_t>(vocab));
-  return ids;
-}
-
 // Every row's logits, with rows fed in pieces of `step`.
-std::vector<float> run_in_steps(const Decoder& decoder, std::span<const int32_t> ids, size_t step) {
-  auto cache = decoder.make_cache(static_cast<int>(ids.size()));
+std::vector<float> run_in_steps(const Decoder& decoder, std::span<const int32_t> ids, size_t step, KvType kv) {
+  auto cache = decoder.make_cache(static_cast<int>(ids.size()), kv);
   std::vector<float> all;
   for (size_t i = 0; i < ids.size(); i += step) {
     const auto logits = run(decoder, *cache, ids.subspan(i, std::min(step, ids.size() - i)), LogitsOf::kAll);
@@ -161,17 +153,24 @@ std::vector<float> run_in_steps(const Decoder& decoder, std::span<const int32_t>
 }
 
 TEST(Decoder, LogitsHaveTheSameBitsForAnyThreadsAndRows) {
-  for (const Precision precision : {Precision::kExact, Precision::kFast}) {
+  struct Way {
+    Precision precision;
+    KvType kv;
+  };
+  for (const Way way : {Way{Precision::kExact, KvType::kF32}, Way{Precision::kFast, KvType::kF16},
+                        Way{Precision::kFast, KvType::kQ8}, Way{Precision::kFast, KvType::kQ4}}) {
     for (const char* folder : {"phi3-mini-like", "phi3-medium-like"}) {
       ThreadPool one(1);
       const auto ids = long_text(600, 384);
-      const auto wanted = run_all(*load_model(golden(folder), precision, one), ids);
+      const auto wanted =
+          run_all(*load_model(golden(folder), way.precision, one), ids, spec::RopeTable::kShort, way.kv);
       for (const int threads : {1, 2, 7}) {
         ThreadPool pool(threads);
-        const auto decoder = load_model(golden(folder), precision, pool);
+        const auto decoder = load_model(golden(folder), way.precision, pool);
         for (const size_t step : {1, 2, 5, 64, 600}) {
           if (threads == 7 && step < 600) continue;
-          EXPECT_EQ(run_in_steps(*decoder, ids, step), wanted) << folder << " threads " << threads << " step " << step;
+          EXPECT_EQ(run_in_steps(*decoder, ids, step, way.kv), wanted)
+              << folder << " " << name_of(way.kv) << " threads " << threads << " step " << step;
         }
       }
     }

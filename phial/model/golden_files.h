@@ -107,10 +107,18 @@ inline std::vector<float> run(const Decoder& decoder, KvCache& cache, std::span<
 }
 
 inline std::vector<float> run_all(const Decoder& decoder, std::span<const int32_t> ids,
-                                  spec::RopeTable table = spec::RopeTable::kShort) {
-  auto cache = decoder.make_cache(static_cast<int>(ids.size()));
+                                  spec::RopeTable table = spec::RopeTable::kShort, KvType kv = KvType::kF16) {
+  auto cache = decoder.make_cache(static_cast<int>(ids.size()), kv);
   EXPECT_TRUE(cache);
   return run(decoder, *cache, ids, LogitsOf::kAll, table);
+}
+
+// A long text of many chunks, more than the window and the ring.
+inline std::vector<int32_t> long_text(size_t length, int vocab) {
+  std::vector<int32_t> ids(length);
+  for (size_t i = 0; i < length; ++i)
+    ids[i] = static_cast<int32_t>((i * 7919 + i * i * 31) % static_cast<size_t>(vocab));
+  return ids;
 }
 
 inline int32_t best(std::span<const float> logits) {

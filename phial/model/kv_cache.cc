@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "phial/kernels/kernels.h"
 #include "phial/model/kv_access.h"
 
 namespace phial::model {
@@ -16,10 +17,39 @@ int ring_for(const spec::DecoderSpec& spec, int capacity) {
 
 }  // namespace
 
+const char* name_of(KvType type) {
+  switch (type) {
+    case KvType::kF32:
+      return "f32";
+    case KvType::kF16:
+      return "f16";
+    case KvType::kQ8:
+      return "q8";
+    case KvType::kQ4:
+      return "q4";
+  }
+  return "";
+}
+
+size_t row_bytes(KvType type, int head_dim) {
+  const auto columns = static_cast<size_t>(head_dim);
+  const size_t blocks = (columns + kernels::kBlock - 1) / kernels::kBlock;
+  switch (type) {
+    case KvType::kF32:
+      return columns * sizeof(float);
+    case KvType::kF16:
+      return columns * sizeof(uint16_t);
+    case KvType::kQ8:
+      return blocks * sizeof(kernels::KvQ8);
+    case KvType::kQ4:
+      return blocks * sizeof(kernels::KvQ4);
+  }
+  return 0;
+}
+
 uint64_t KvCache::bytes_for(const spec::DecoderSpec& spec, int capacity_tokens, KvType type) {
-  return uint64_t{2} * (type == KvType::kF16 ? 2 : 4) * static_cast<uint64_t>(spec.n_layers) *
-         static_cast<uint64_t>(spec.n_kv_heads) * static_cast<uint64_t>(spec.head_dim) *
-         static_cast<uint64_t>(ring_for(spec, capacity_tokens));
+  return uint64_t{2} * row_bytes(type, spec.head_dim) * static_cast<uint64_t>(spec.n_layers) *
+         static_cast<uint64_t>(spec.n_kv_heads) * static_cast<uint64_t>(ring_for(spec, capacity_tokens));
 }
 
 Result<KvCache> KvCache::make(const spec::DecoderSpec& spec, int capacity_tokens, KvType type) {

@@ -2,8 +2,9 @@
 //
 // Shapes: keys and values of a layer are [n_kv_heads, ring, head_dim]; keys are stored after rotation. Position p
 // stands at entry p modulo ring. Without a sliding window the ring is the capacity; with one it is as many entries as a
-// query may see plus a prefill chunk, which is exact. Element type: f32 (exact) or f16 (fast). Memory is taken from the
-// machine as positions are filled. Threads: one at a time.
+// query may see plus a prefill chunk, which is exact. Element type: f32 (exact), or f16, q8, q4 (fast): blocks of 32
+// columns that share an f16 scale, q4 an f16 minimum as well; the last block of a head is padded. Memory is taken from
+// the machine as positions are filled. Threads: one at a time. Source: docs/decisions/0005-kv-cache.md.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,11 @@
 
 namespace phial::model {
 
-enum class KvType { kF32, kF16 };
+enum class KvType { kF32, kF16, kQ8, kQ4 };  // from large to small
+
+const char* name_of(KvType type);  // "f32", "f16", "q8", "q4"
+// One position of one head, of keys or of values.
+size_t row_bytes(KvType type, int head_dim);
 
 class KvCache {
  public:
@@ -27,6 +32,7 @@ class KvCache {
 
   int length() const { return length_; }
   int capacity() const { return capacity_; }
+  KvType type() const { return type_; }
   uint64_t bytes() const { return keys_.size() + values_.size(); }
 
   // Forgets positions >= `length`. With a sliding window older entries may be gone: then the cache empties and length()

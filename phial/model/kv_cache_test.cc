@@ -16,6 +16,21 @@ TEST(KvCache, TakesWhatTheFamilyIsKnownToTake) {
   EXPECT_EQ(KvCache::bytes_for(mini, 4096, KvType::kF16), 393'216U * (2047 + kPrefillChunk));
 }
 
+TEST(KvCache, BlocksOf32ShareAScale) {
+  EXPECT_EQ(row_bytes(KvType::kF32, 96), 384U);
+  EXPECT_EQ(row_bytes(KvType::kF16, 96), 192U);
+  EXPECT_EQ(row_bytes(KvType::kQ8, 96), 3 * 34U);
+  EXPECT_EQ(row_bytes(KvType::kQ4, 96), 3 * 20U);
+  EXPECT_EQ(row_bytes(KvType::kQ8, 8), 34U);
+  EXPECT_EQ(row_bytes(KvType::kQ4, 100), 4 * 20U);
+  const spec::DecoderSpec& mini = spec::variants()[0];
+  EXPECT_EQ(KvCache::bytes_for(mini, 1000, KvType::kQ8), 393'216'000U / 192 * 102);
+  const auto cache = KvCache::make(mini, 10, KvType::kQ4);
+  ASSERT_TRUE(cache);
+  EXPECT_EQ(cache->type(), KvType::kQ4);
+  EXPECT_GE(cache->bytes(), 393'216U * 10 / 192 * 60);
+}
+
 TEST(KvCache, TruncationKeepsWhatAQueryWillSee) {
   spec::DecoderSpec spec = spec::variants()[0];
   spec.n_layers = spec.n_heads = spec.n_kv_heads = 1;

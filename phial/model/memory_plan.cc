@@ -74,15 +74,25 @@ MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint
   plan.scratch_bytes = input.scratch_bytes;
   plan.available_bytes = available_bytes;
   plan.context_tokens = input.context_tokens;
+  plan.kv_type = input.kv_type;
   plan.kv_bytes = KvCache::bytes_for(spec, input.context_tokens, input.kv_type);
   // Bytes grow with the context, so the largest that fits is found by halving.
   int fits = 0, beyond = spec.context + 1;
   const uint64_t fixed = input.weights_bytes + input.scratch_bytes;
+  const auto fits_with = [&](int context, KvType type) {
+    return fixed + KvCache::bytes_for(spec, context, type) <= available_bytes;
+  };
   while (beyond - fits > 1) {
     const int middle = fits + (beyond - fits) / 2;
-    (fixed + KvCache::bytes_for(spec, middle, input.kv_type) <= available_bytes ? fits : beyond) = middle;
+    (fits_with(middle, input.kv_type) ? fits : beyond) = middle;
   }
   plan.largest_context_that_fits = fits;
+  if (input.kv_type == KvType::kF32) return plan;  // exact has no choice
+  for (const KvType type : {KvType::kQ8, KvType::kQ4}) {
+    if (type > input.kv_type && !plan.smaller_kv_that_fits && fits_with(input.context_tokens, type)) {
+      plan.smaller_kv_that_fits = type;
+    }
+  }
   return plan;
 }
 

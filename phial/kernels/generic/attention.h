@@ -56,12 +56,12 @@ void score_four_keys(const float* q, size_t q_stride, const T* keys, size_t key_
 
 // Four keys meet all the queries while they are in the first-level cache.
 template <class Simd, class T>
-void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
-            size_t E, float scale, float* out, size_t out_stride) {
+void score_rows(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
+                size_t E, float scale, float* out, size_t out_stride, bool fetch) {
   constexpr size_t kTile = Simd::kQueryTile;
   for (size_t n = 0; n < n_keys; n += 4) {
     const T* four = keys + n * key_stride;
-    for (size_t k = 0; k < 4; ++k) prefetch_row(four + (kRowsAhead + k) * key_stride, E);
+    for (size_t k = 0; fetch && k < 4; ++k) prefetch_row(four + (kRowsAhead + k) * key_stride, E);
     size_t t = 0;
     for (; t + kTile <= n_queries; t += kTile) {
       score_four_keys<Simd, kTile>(q + t * q_stride, q_stride, four, key_stride, n_keys - n, E, scale,
@@ -72,6 +72,12 @@ void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, si
                                out + t * out_stride + n, out_stride);
     }
   }
+}
+
+template <class Simd, class T>
+void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
+            size_t E, float scale, float* out, size_t out_stride) {
+  score_rows<Simd>(q, q_stride, n_queries, keys, key_stride, n_keys, E, scale, out, out_stride, true);
 }
 
 // out[t][0..kVectors vectors) += weights . values, for kQueries queries.

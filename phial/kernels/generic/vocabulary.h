@@ -10,6 +10,8 @@
 //
 //   zero_f32 set_f32 load_f32 store_f32 load_some_f32(p, n, fill) store_some_f32(p, v, n)
 //   load_f16 load_some_f16(p, n) store_f16 store_some_f16            (n < kLanes; nothing past n is touched)
+//   to_f16 from_f16     of one number
+//   load_i8 load_low_nibbles load_high_nibbles       kLanes bytes, or their halves, as floats
 //   add sub mul div max abs sqrt  fma(a, b, c) = a b + c  fnma(a, b, c) = c - a b
 //   round               to the nearest integer, ties to even
 //   times_power_of_2(x, n)           n a whole number in -252..252

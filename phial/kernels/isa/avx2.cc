@@ -8,6 +8,7 @@
 #include "phial/kernels/generic/elementwise.h"
 #include "phial/kernels/generic/gemm.h"
 #include "phial/kernels/generic/gemm_f32.h"
+#include "phial/kernels/generic/kv_blocks.h"
 #include "phial/kernels/kernels.h"
 
 namespace phial::kernels {
@@ -51,8 +52,14 @@ constinit const KernelSet kAvx2 = {
     .quantize_q8 = quantize_q8<Simd>,
     .scores_f16 = scores<Simd>,
     .scores_f32 = scores<Simd>,
+    .scores_q8 = scores_of_blocks<Simd>,
+    .scores_q4 = scores_of_blocks<Simd>,
     .mix_f16 = mix<Simd>,
     .mix_f32 = mix<Simd>,
+    .mix_q8 = mix_blocks<Simd>,
+    .mix_q4 = mix_blocks<Simd>,
+    .quantize_kv_q8 = quantize_kv_q8<Simd>,
+    .quantize_kv_q4 = quantize_kv_q4<Simd>,
     .softmax = softmax<Simd>,
     .rmsnorm = rmsnorm<Simd>,
     .layernorm = layernorm<Simd>,

@@ -42,6 +42,16 @@ struct Avx2Words {
     store_f16(some, v);
     memcpy(p, some, n * sizeof *p);
   }
+  static uint16_t to_f16(float value) { return static_cast<uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT)); }
+  static float from_f16(uint16_t half) { return _cvtsh_ss(half); }
+  static F32 load_i8(const int8_t* p) {
+    return to_f32(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  static I32 load_u8(const uint8_t* p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static F32 load_low_nibbles(const uint8_t* p) { return to_f32(_mm256_and_si256(load_u8(p), _mm256_set1_epi32(15))); }
+  static F32 load_high_nibbles(const uint8_t* p) { return to_f32(_mm256_srli_epi32(load_u8(p), 4)); }
 
   static F32 add(F32 a, F32 b) { return _mm256_add_ps(a, b); }
   static F32 sub(F32 a, F32 b) { return _mm256_sub_ps(a, b); }

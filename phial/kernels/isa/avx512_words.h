@@ -34,6 +34,16 @@ struct Avx512Words {
   static void store_some_f16(uint16_t* p, F32 v, size_t n) {
     _mm256_mask_storeu_epi16(p, first_lanes(n), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }
+  static uint16_t to_f16(float value) { return static_cast<uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT)); }
+  static float from_f16(uint16_t half) { return _cvtsh_ss(half); }
+  static F32 load_i8(const int8_t* p) {
+    return to_f32(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+  static I32 load_u8(const uint8_t* p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static F32 load_low_nibbles(const uint8_t* p) { return to_f32(_mm512_and_si512(load_u8(p), _mm512_set1_epi32(15))); }
+  static F32 load_high_nibbles(const uint8_t* p) { return to_f32(_mm512_srli_epi32(load_u8(p), 4)); }
 
   static F32 add(F32 a, F32 b) { return _mm512_add_ps(a, b); }
   static F32 sub(F32 a, F32 b) { return _mm512_sub_ps(a, b); }

@@ -39,6 +39,23 @@ struct NeonWords {
     store_f16(some, v);
     memcpy(p, some, n * sizeof *p);
   }
+  static uint16_t to_f16(float value) {
+    uint16_t half;
+    store_some_f16(&half, set_f32(value), 1);
+    return half;
+  }
+  static float from_f16(uint16_t half) { return vgetq_lane_f32(load_some_f16(&half, 1), 0); }
+  static uint8x8_t four_bytes(const void* p) {
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    return vreinterpret_u8_u32(vdup_n_u32(four));
+  }
+  static F32 load_i8(const int8_t* p) {
+    return to_f32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(four_bytes(p))))));
+  }
+  static F32 load_u8(uint8x8_t bytes) { return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes)))); }
+  static F32 load_low_nibbles(const uint8_t* p) { return load_u8(vand_u8(four_bytes(p), vdup_n_u8(15))); }
+  static F32 load_high_nibbles(const uint8_t* p) { return load_u8(vshr_n_u8(four_bytes(p), 4)); }
 
   static F32 add(F32 a, F32 b) { return vaddq_f32(a, b); }
   static F32 sub(F32 a, F32 b) { return vsubq_f32(a, b); }
