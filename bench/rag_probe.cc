@@ -139,7 +139,7 @@ void signs(rag::Store& store, rag::Embedder& embedder, const std::string& querie
     const std::string question = question_of(query);
     const auto found = need(retriever.search(question, {}));
     const auto evidence = need(rag::Evidence::make(question, found.hits, store, embedder, 5));
-    const auto seen = rag::signs_of(evidence, found.hits);
+    const auto seen = rag::signs_of(evidence);
     Json texts = Json::array();
     for (const auto& hit : found.hits) texts.push_back({{"path", hit.path}, {"text", hit.passage.text}});
     std::puts(dump_json({{"_id", id_of(query)},

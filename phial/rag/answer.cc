@@ -195,7 +195,7 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
   PHIAL_TRY(answer.searched, standalone_question(question, history, writer_model, options.cancel));
   PHIAL_TRY(const Retrieval retrieval, retriever_.search(answer.searched, options.search));
   PHIAL_TRY(const Evidence evidence, Evidence::make(answer.searched, retrieval.hits, store_, embedder_, kEvidenceHits));
-  const AnswerSigns signs = signs_of(evidence, retrieval.hits);
+  const AnswerSigns signs = signs_of(evidence);
   answer.confidence = retrieval.hits.empty() ? 0 : confidence(signs);
   answer.answerable = answer.confidence >= kAnswerable;
   answer.retrieve_ms = ms_since(start);

@@ -9,12 +9,8 @@ constexpr double kMaxNameShare = 0.75;
 }
 
 Json to_json(const AnswerSigns& signs) {
-  return {{"best_cosine", signs.best_cosine},
-          {"passage_cosine", signs.passage_cosine},
-          {"best_overlap", signs.best_overlap},
-          {"sentence_overlap", signs.sentence_overlap},
+  return {{"joint", signs.joint},
           {"contrast", signs.contrast},
-          {"joint", signs.joint},
           {"missing_names", signs.missing_names},
           {"missing", signs.missing},
           {"size", signs.size}};
@@ -41,21 +37,17 @@ double missing_names(const Evidence& evidence) {
 
 }  // namespace
 
-AnswerSigns signs_of(const Evidence& evidence, std::span<const Hit> hits) {
+AnswerSigns signs_of(const Evidence& evidence) {
   AnswerSigns signs;
-  for (const Hit& hit : hits) signs.passage_cosine = std::max(signs.passage_cosine, hit.cosine);
   double sum = 0;
+  double best = 0;
   for (const EvidenceSentence& sentence : evidence.sentences()) {
     sum += sentence.cosine;
-    signs.best_cosine = std::max(signs.best_cosine, static_cast<double>(sentence.cosine));
-    signs.sentence_overlap = std::max(signs.sentence_overlap, sentence.overlap);
+    best = std::max(best, static_cast<double>(sentence.cosine));
     signs.joint = std::max(signs.joint, (sentence.cosine + evidence.overlap(evidence.stems_of(sentence.hit))) / 2);
   }
   if (!evidence.sentences().empty()) {
-    signs.contrast = std::max(signs.best_cosine - sum / static_cast<double>(evidence.sentences().size()), 0.0);
-  }
-  for (size_t hit = 0; hit < evidence.hits(); ++hit) {
-    signs.best_overlap = std::max(signs.best_overlap, evidence.overlap(evidence.stems_of(hit)));
+    signs.contrast = std::max(best - sum / static_cast<double>(evidence.sentences().size()), 0.0);
   }
   signs.missing_names = missing_names(evidence);
   signs.size = std::log10(1 + static_cast<double>(evidence.library_passages()));
@@ -70,8 +62,8 @@ AnswerSigns signs_of(const Evidence& evidence, std::span<const Hit> hits) {
 
 double confidence(const AnswerSigns& signs) {
   // bench/answers.py fit
-  const double z = -0.69 + 4.17 * signs.joint + 4.19 * signs.contrast - 2.03 * signs.missing_names -
-                   2.06 * signs.missing - 0.73 * signs.size;
+  const double z = -0.62 + 3.97 * signs.joint + 4.70 * signs.contrast - 1.89 * signs.missing_names -
+                   2.17 * signs.missing - 0.80 * signs.size;
   return 1 / (1 + std::exp(-z));
 }
 

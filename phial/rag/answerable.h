@@ -2,33 +2,26 @@
 //
 // A logistic model over what retrieval knows: whether a sentence near to the question and the question's words meet in
 // one place, how far that sentence stands out, whether a name that the question is about is absent, and how large the
-// library is. Its coefficients are fitted (bench/answers.py fit). The other signs are told by --explain, not weighed.
+// library is. Its coefficients are fitted (bench/answers.py fit).
 // Threads: any.
 #pragma once
 
-#include <span>
-
 #include "phial/base/json.h"
 #include "phial/rag/evidence.h"
-#include "phial/rag/retrieve.h"
 
 namespace phial::rag {
 
 struct AnswerSigns {
-  double best_cosine = 0;       // of a sentence with the question
-  double passage_cosine = 0;    // of a passage with the question
-  double best_overlap = 0;      // share of the question's weight in one hit
-  double sentence_overlap = 0;  // share of the question's weight in the best sentence
-  double contrast = 0;          // by how much the best sentence is nearer than those looked at on average
-  double joint = 0;             // best mean of a sentence's cosine and its passage's share of the question's weight
-  double missing_names = 0;     // share of the question's names and codes that no passage looked at has together
-  double size = 0;              // of the library: passages, as a power of ten; among many, one is near by chance
-  double missing = 0;           // share of the question's weight in words that no passage of the library has
+  double contrast = 0;       // by how much the best sentence is nearer than those looked at on average
+  double joint = 0;          // best mean of a sentence's cosine and its passage's share of the question's weight
+  double missing_names = 0;  // share of the question's names and codes that no passage looked at has together
+  double size = 0;           // of the library: passages, as a power of ten; among many, one is near by chance
+  double missing = 0;        // share of the question's weight in words that no passage of the library has
 };
 
 Json to_json(const AnswerSigns& signs);
 
-AnswerSigns signs_of(const Evidence& evidence, std::span<const Hit> hits);
+AnswerSigns signs_of(const Evidence& evidence);
 
 // The chance that the passages hold the answer, 0 to 1; from kAnswerable on they are taken to.
 double confidence(const AnswerSigns& signs);
