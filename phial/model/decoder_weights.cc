@@ -55,6 +55,10 @@ constexpr Names kGguf = {.embedding = "token_embd",
                          .up = "ffn_up",
                          .down = "ffn_down"};
 
+bool is_zero(const formats::Tensor& tensor) {
+  return std::all_of(tensor.bytes.begin(), tensor.bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
 class Binder {
  public:
   Binder(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec)
@@ -158,6 +162,7 @@ class Binder {
     for (const formats::Tensor& tensor : checkpoint_.tensors()) {
       const std::string_view name = tensor.name;
       if (find_.was_used(tensor.name) || name.find("rotary_emb") != name.npos) continue;
+      if (name.ends_with(".bias") && is_zero(tensor)) continue;  // what GPTQ's first tools wrote beside every matrix
       if (name.starts_with(names_.layers) || name.ends_with(".bias")) {
         return Error{Code::kUnsupported,
                      checkpoint_.path().string() + ": tensor '" + tensor.name + "' has no place in a " +
@@ -193,7 +198,7 @@ class Packer {
   Result<Linear> operator()(const LinearSource& source) const {
     Linear linear;
     for (const StoredRows& rows : source) {
-      const Layout layout = layout_for(tensors_, precision_, rows.dtype);
+      const Layout layout = layout_for(tensors_, precision_, rows);
       auto matrix = Matrix::make(rows, layout, pool_);
       if (!matrix) return std::move(matrix).error().in(checkpoint_.path().string());
       linear.append(*std::move(matrix));
@@ -216,8 +221,8 @@ Result<DecoderTensors> bind(const formats::Checkpoint& checkpoint, const spec::D
   return Binder(checkpoint, spec).run();
 }
 
-Layout layout_for(const DecoderTensors& tensors, Precision precision, tensor::DType dtype) {
-  if (precision == Precision::kFast) return fast_layout(dtype);
+Layout layout_for(const DecoderTensors& tensors, Precision precision, const StoredRows& matrix) {
+  if (precision == Precision::kFast) return fast_layout(matrix);
   uint64_t bytes = 0;
   for_each_linear(tensors, [&](const LinearSource& source) {
     for (const StoredRows& rows : source) bytes += rows.rows * rows.cols * sizeof(float);
@@ -229,7 +234,7 @@ uint64_t packed_bytes(const DecoderTensors& tensors, Precision precision) {
   uint64_t bytes = 0;
   for_each_linear(tensors, [&](const LinearSource& source) {
     for (const StoredRows& rows : source) {
-      const Layout layout = layout_for(tensors, precision, rows.dtype);
+      const Layout layout = layout_for(tensors, precision, rows);
       const uint64_t tile_rows = round_up(rows.rows, kernels::kTileRows) / kernels::kTileRows;
       bytes += layout == Layout::kStored ? rows.rows * rows.row_bytes : tile_rows * tile_row_bytes(layout, rows.cols);
     }
