@@ -82,6 +82,14 @@ class Source {
     return out;
   }
 
+  // generation_config.json: every token that ends a text.
+  Json generation() const {
+    Json out = {{"eos_token_id", tokenizer_.end_of_text()}};
+    if (const auto at = id("bos")) out["bos_token_id"] = *at;
+    if (const auto at = id("padding")) out["pad_token_id"] = *at;
+    return out;
+  }
+
   const Json& metadata() const { return metadata_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
 
@@ -117,7 +125,8 @@ std::vector<FolderFile> sentencepiece_files(const Source& source) {
   file.add_prefix = find_bool(source.metadata(), "tokenizer.ggml.add_space_prefix").value_or(true);
   file.remove_extra = false;
   return {{"tokenizer.model", write_sentencepiece_file(file)},
-          {"tokenizer_config.json", text_of(source.config("LlamaTokenizer"))}};
+          {"tokenizer_config.json", text_of(source.config("LlamaTokenizer"))},
+          {"generation_config.json", text_of(source.generation())}};
 }
 
 // The names that Phial reads as one of the named pre-tokenizers (load_gguf.cc).
@@ -184,7 +193,8 @@ Result<std::vector<FolderFile>> byte_bpe_files(const Source& source) {
                      {"decoder", decoder},    {"post_processor", post_processor(source)},
                      {"model", model}};
   return std::vector<FolderFile>{{"tokenizer.json", text_of(file)},
-                                 {"tokenizer_config.json", text_of(source.config("PreTrainedTokenizerFast"))}};
+                                 {"tokenizer_config.json", text_of(source.config("PreTrainedTokenizerFast"))},
+                                 {"generation_config.json", text_of(source.generation())}};
 }
 
 Json make_byte_level(bool use_regex) {
