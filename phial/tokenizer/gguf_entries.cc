@@ -8,6 +8,7 @@
 #include "phial/base/mapped_file.h"
 #include "phial/tokenizer/convert.h"
 #include "phial/tokenizer/load.h"
+#include "phial/tokenizer/sentencepiece.h"
 #include "phial/tokenizer/sentencepiece_file.h"
 
 namespace phial::tokenizer {
@@ -84,6 +85,30 @@ Result<std::string> pre_tokenizer_of(const Json& file) {
   return cannot_express("the pre-tokenizer " + dump_json(steps).substr(0, 200));
 }
 
+// What SentencePiece does to a text, as tokenizer.json spells it; GGUF's "llama" does this and nothing else.
+const Json& mark_spaces() {
+  static const Json kSteps = {{"type", "Sequence"},
+                              {"normalizers",
+                               {{{"type", "Prepend"}, {"prepend", kSpaceMark}},
+                                {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpaceMark}}}}};
+  return kSteps;
+}
+
+// A vocabulary of SentencePiece in tokenizer.json.
+Result<Json> marked_entries(const Json& file, Tokens& tokens) {
+  const Json *normalizer = find_member(file, "normalizer"), *splitter = find_member(file, "pre_tokenizer");
+  if (normalizer == nullptr || *normalizer != mark_spaces() || (splitter != nullptr && !splitter->is_null())) {
+    return cannot_express("the normalizer " + (normalizer != nullptr ? dump_json(*normalizer).substr(0, 200) : "null"));
+  }
+  const Json& model = *find_member(file, "model");
+  tokens.scores = scores_of(*find_member(model, "merges"), tokens);
+  if (const std::string* unknown = find_string(model, "unk_token")) {
+    const auto at = std::find(tokens.texts.begin(), tokens.texts.end(), *unknown);
+    if (at != tokens.texts.end()) tokens.kinds[static_cast<size_t>(at - tokens.texts.begin())] = TokenKind::kUnknown;
+  }
+  return Json{{"tokenizer.ggml.model", "llama"}, {"tokenizer.ggml.pre", "default"}};
+}
+
 // tokenizer.json of type BPE, read without error before.
 Result<Json> from_json(const Json& file, Tokens& tokens) {
   const Json& model = *find_member(file, "model");
@@ -104,10 +129,7 @@ Result<Json> from_json(const Json& file, Tokens& tokens) {
                  is_special ? TokenKind::kControl : TokenKind::kUserDefined);
     }
   }
-  if (has_marks) {
-    tokens.scores = scores_of(*merges, tokens);
-    return Json{{"tokenizer.ggml.model", "llama"}, {"tokenizer.ggml.pre", "default"}};
-  }
+  if (has_marks) return marked_entries(file, tokens);
   const Json* normalizer = find_member(file, "normalizer");
   const bool is_plain = normalizer == nullptr || normalizer->is_null();
   // What is in Unicode's normal form C already, as nearly all text is, stays as it is.
@@ -135,6 +157,7 @@ Result<Json> read_kind(const fs::path& folder, const SideFiles& side, Tokens& to
     tokens.texts = std::move(file.vocabulary.pieces);
     tokens.kinds = std::move(file.vocabulary.kinds);
     tokens.scores = std::move(file.scores);
+    if (file.vocabulary.unknown) tokens.kinds[static_cast<size_t>(*file.vocabulary.unknown)] = TokenKind::kUnknown;
     return Json{{"tokenizer.ggml.model", "llama"},
                 {"tokenizer.ggml.pre", "default"},
                 {"tokenizer.ggml.add_space_prefix", file.add_prefix}};
