@@ -59,9 +59,10 @@ std::unique_ptr<tokenizer::Tokenizer> tokenizer_of(const fs::path& path) {
   return opened ? *std::move(opened) : nullptr;
 }
 
+// Without "</s>": what it swallows is told by a folder, and by its text in a GGUF file.
 constexpr const char* kTexts[] = {"Hello world, the small model",
                                   "<|user|>\nhello<|end|>\n<|assistant|>\n",
-                                  "  two  spaces\n\n\tand a tab </s> <s>",
+                                  "  two  spaces\n\n\tand a tab <s>",
                                   "Grüße, 世界! \U0001f600 é",
                                   "12345 'quoted' don't",
                                   ""};

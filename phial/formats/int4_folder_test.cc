@@ -38,6 +38,15 @@ class Vectors {
   std::vector<Tensor> tensors_;
 };
 
+const Vectors& awq_vectors() {
+  static const Vectors kVectors("awq-gemm-4bit");
+  return kVectors;
+}
+const Vectors& gptq_vectors() {
+  static const Vectors kVectors("gptq-4bit");
+  return kVectors;
+}
+
 void expect_the_references_bits(const Vectors& vectors, const Json& stated) {
   auto tensors = vectors.tensors();
   const Status joined = join_int4(config(stated), tensors);
@@ -58,12 +67,12 @@ void expect_the_references_bits(const Vectors& vectors, const Json& stated) {
   }
 }
 
-TEST(Int4Folder, AwqDecodesToTheReferencesBits) { expect_the_references_bits(Vectors("awq-gemm-4bit"), kAwq); }
+TEST(Int4Folder, AwqDecodesToTheReferencesBits) { expect_the_references_bits(awq_vectors(), kAwq); }
 
-TEST(Int4Folder, GptqInActOrderDecodesToTheReferencesBits) { expect_the_references_bits(Vectors("gptq-4bit"), kGptq); }
+TEST(Int4Folder, GptqInActOrderDecodesToTheReferencesBits) { expect_the_references_bits(gptq_vectors(), kGptq); }
 
 TEST(Int4Folder, TheSecondVersionOfGptqStoresZeroPointsAsTheyAre) {
-  auto first = Vectors("gptq-4bit").tensors(), second = first;
+  auto first = gptq_vectors().tensors(), second = first;
   Json stated = kGptq;
   ASSERT_TRUE(join_int4(config(stated), first));
   stated["checkpoint_format"] = "gptq_v2";
@@ -72,13 +81,13 @@ TEST(Int4Folder, TheSecondVersionOfGptqStoresZeroPointsAsTheyAre) {
 }
 
 TEST(Int4Folder, GroupsInOrderNeedNoList) {
-  auto tensors = Vectors("gptq-4bit").tensors();
+  auto tensors = gptq_vectors().tensors();
   std::erase_if(tensors, [](const Tensor& t) { return t.name == "m.g_idx"; });
   ASSERT_TRUE(join_int4(config(kGptq), tensors));
   EXPECT_EQ(tensors.back().int4->group(33), 1U);
   std::vector<int32_t> in_order(256);
   for (size_t i = 0; i < in_order.size(); ++i) in_order[i] = static_cast<int32_t>(i / 32);
-  auto listed = Vectors("gptq-4bit").tensors();
+  auto listed = gptq_vectors().tensors();
   for (Tensor& tensor : listed) {
     if (tensor.name == "m.g_idx") tensor.bytes = std::as_bytes(std::span(in_order));
   }
@@ -92,7 +101,7 @@ std::string why_not(Json stated, std::vector<Tensor> tensors) {
 }
 
 TEST(Int4Folder, AVariantThatIsNotReadIsRefusedByName) {
-  const auto awq = Vectors("awq-gemm-4bit").tensors(), gptq = Vectors("gptq-4bit").tensors();
+  const auto awq = awq_vectors().tensors(), gptq = gptq_vectors().tensors();
   const auto with = [](Json stated, const char* key, Json value) {
     stated[key] = std::move(value);
     return stated;
@@ -111,7 +120,7 @@ TEST(Int4Folder, AVariantThatIsNotReadIsRefusedByName) {
 }
 
 TEST(Int4Folder, OtherMethodsAreLeftAsTheyAre) {
-  auto tensors = Vectors("awq-gemm-4bit").tensors();
+  auto tensors = awq_vectors().tensors();
   const size_t before = tensors.size();
   EXPECT_TRUE(join_int4(config({{"quant_method", "bitsandbytes"}}), tensors));
   EXPECT_TRUE(join_int4(config("gptq"), tensors));
@@ -119,12 +128,12 @@ TEST(Int4Folder, OtherMethodsAreLeftAsTheyAre) {
 }
 
 TEST(Int4Folder, QuantizedTensorsWithoutAConfigAreAnErrorThatNamesOne) {
-  auto tensors = Vectors("awq-gemm-4bit").tensors();
+  auto tensors = awq_vectors().tensors();
   EXPECT_THAT(join_int4({{"model_type", "phi3"}}, tensors).error().text(), HasSubstr("'m.qweight' is quantized"));
 }
 
 TEST(Int4Folder, APartThatIsMissingOrMisshapenIsNamed) {
-  const auto whole = Vectors("gptq-4bit").tensors();
+  const auto whole = gptq_vectors().tensors();
   for (const char* part : {"qzeros", "scales"}) {
     auto tensors = whole;
     std::erase_if(tensors, [&](const Tensor& t) { return t.name == std::string("m.") + part; });
@@ -153,7 +162,7 @@ TEST(Int4Folder, AGroupOutOfRangeIsAnErrorThatNamesTheInput) {
   for (const int32_t wrong : {-1, 8, INT32_MAX, INT32_MIN}) {
     std::vector<int32_t> groups(256, 0);
     groups[77] = wrong;
-    auto tensors = Vectors("gptq-4bit").tensors();
+    auto tensors = gptq_vectors().tensors();
     for (Tensor& t : tensors) {
       if (t.name == "m.g_idx") t.bytes = std::as_bytes(std::span(groups));
     }
