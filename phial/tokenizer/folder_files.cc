@@ -124,8 +124,10 @@ std::vector<FolderFile> sentencepiece_files(const Source& source) {
   file.eos = role("eos");
   file.add_prefix = find_bool(source.metadata(), "tokenizer.ggml.add_space_prefix").value_or(true);
   file.remove_extra = false;
+  Json config = source.config("LlamaTokenizer");
+  config["legacy"] = true;  // every segment behind a special token gets its own space mark, as GGUF's does
   return {{"tokenizer.model", write_sentencepiece_file(file)},
-          {"tokenizer_config.json", text_of(source.config("LlamaTokenizer"))},
+          {"tokenizer_config.json", text_of(config)},
           {"generation_config.json", text_of(source.generation())}};
 }
 
