@@ -113,6 +113,19 @@ TEST_P(ConvertEvery, WeightsKeepTheirType) {
   EXPECT_EQ(there->find("blk.0.attn_norm.weight")->dtype, tensor::DType::kF32);
 }
 
+// Biases, permuted like the rows of q and k; heads that are rotated in part.
+TEST_F(Convert, BiasesAndPartOfAHeadComeAlong) {
+  for (const char* name : {"llama-biased", "phi3-partial"}) {
+    const fs::path there = place_ / (std::string(name) + ".gguf"), back = place_ / name;
+    ASSERT_EQ(why_not(golden(name), there), "it was converted");
+    ASSERT_EQ(why_not(there, back), "it was converted");
+    const auto wanted = logits_of(golden(name), some_ids());
+    ASSERT_FALSE(wanted.empty());
+    EXPECT_EQ(logits_of(there, some_ids()), wanted) << name;
+    EXPECT_EQ(logits_of(back, some_ids()), wanted) << name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, ConvertEvery,
                          testing::Values("phi3-mini-like", "phi3-medium-like", "phi3-128k-like", "llama-like"),
                          [](const auto& name) {

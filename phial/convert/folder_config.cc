@@ -74,6 +74,12 @@ Result<Json> rope_scaling(const spec::DecoderSpec& spec) {
 Result<Json> folder_config(const spec::DecoderSpec& spec, tensor::DType weights, const Json& metadata) {
   const bool is_mistral = spec.architecture == "llama" && spec.sliding_window > 0;
   const std::string type = is_mistral ? "mistral" : spec.architecture;
+  // Qwen2's q, k and v always have biases; a Llama has them there and behind the output, or nowhere.
+  const bool has_biases = spec.has_attention_bias || spec.has_output_bias;
+  const bool is_usual = type == "qwen2"
+                            ? !spec.has_output_bias
+                            : !has_biases || (type == "llama" && spec.has_attention_bias && spec.has_output_bias);
+  if (!is_usual) return cannot_express("the biases in the attention of this " + type);
   PHIAL_TRY(Json scaling, rope_scaling(spec));
   Json out = {{"model_type", type},
               {"architectures", {class_of(type)}},
@@ -98,6 +104,7 @@ Result<Json> folder_config(const spec::DecoderSpec& spec, tensor::DType weights,
   if (spec.rope_dims != spec.head_dim) {
     out["partial_rotary_factor"] = static_cast<double>(spec.rope_dims) / spec.head_dim;
   }
+  if (type == "llama") out["attention_bias"] = has_biases;
   if (type == "phi3") {
     out["original_max_position_embeddings"] = spec.long_rope.active() ? spec.long_rope.original_context : spec.context;
   }

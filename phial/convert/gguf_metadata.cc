@@ -20,7 +20,8 @@ int file_type(tensor::DType weights) {
 Result<Json> gguf_metadata(const spec::DecoderSpec& spec, tensor::DType weights) {
   const std::string architecture = spec.architecture == "mistral" ? "llama" : spec.architecture;
   if (spec.activation != spec::Activation::kSwiGlu) return cannot_express("the activation 'gelu'");
-  if (spec.has_output_bias || (spec.has_attention_bias && architecture != "qwen2")) {
+  const bool has_biases = spec.has_attention_bias || spec.has_output_bias;
+  if (has_biases && architecture != "llama" && architecture != "qwen2") {
     return cannot_express("a " + spec.architecture + " whose attention has biases");
   }
   const bool has_factors = !spec.rope_divisors.empty();
