@@ -113,16 +113,18 @@ TEST_P(ConvertEvery, WeightsKeepTheirType) {
   EXPECT_EQ(there->find("blk.0.attn_norm.weight")->dtype, tensor::DType::kF32);
 }
 
-// Biases, permuted like the rows of q and k; heads that are rotated in part.
+// Biases, permuted like the rows of q and k; heads that are rotated in part; rotary divisors of any kind.
 TEST_F(Convert, BiasesAndPartOfAHeadComeAlong) {
   for (const char* name : {"llama-biased", "phi3-partial"}) {
     const fs::path there = place_ / (std::string(name) + ".gguf"), back = place_ / name;
+    std::vector<int32_t> ids = some_ids();
+    for (int32_t& id : ids) id %= 131;  // their vocabulary
     ASSERT_EQ(why_not(golden(name), there), "it was converted");
     ASSERT_EQ(why_not(there, back), "it was converted");
-    const auto wanted = logits_of(golden(name), some_ids());
+    const auto wanted = logits_of(golden(name), ids);
     ASSERT_FALSE(wanted.empty());
-    EXPECT_EQ(logits_of(there, some_ids()), wanted) << name;
-    EXPECT_EQ(logits_of(back, some_ids()), wanted) << name;
+    EXPECT_EQ(logits_of(there, ids), wanted) << name;
+    EXPECT_LE(model::largest_difference(logits_of(back, ids), wanted), 1e-5) << name;
   }
 }
 

@@ -48,7 +48,7 @@ Json llama3_scaling(const spec::DecoderSpec& spec) {
   return {};
 }
 
-Result<Json> rope_scaling(const spec::DecoderSpec& spec) {
+Json rope_scaling(const spec::DecoderSpec& spec) {
   const spec::LongRope& rope = spec.long_rope;
   if (rope.active()) {
     Json out = {{"type", "longrope"}, {"short_factor", rope.short_factors}, {"long_factor", rope.long_factors}};
@@ -59,14 +59,18 @@ Result<Json> rope_scaling(const spec::DecoderSpec& spec) {
     }
     return out;
   }
-  if (spec.rope_divisors.empty()) return Json();
+  if (spec.rope_divisors.empty()) return {};
   const float first = spec.rope_divisors.front();
   if (std::all_of(spec.rope_divisors.begin(), spec.rope_divisors.end(), [&](float d) { return d == first; })) {
-    return Json{{"type", "linear"}, {"rope_type", "linear"}, {"factor", first}};
+    return {{"type", "linear"}, {"rope_type", "linear"}, {"factor", first}};
   }
   Json llama3 = llama3_scaling(spec);
-  if (llama3.is_null()) return cannot_express("the rotary scaling of tensor 'rope_freqs.weight'");
-  return llama3;
+  if (!llama3.is_null()) return llama3;
+  return {{"rope_type", "longrope"},  // whose two tables are the same: any divisors at all
+          {"short_factor", spec.rope_divisors},
+          {"long_factor", spec.rope_divisors},
+          {"original_max_position_embeddings", spec.context},
+          {"attention_factor", 1.0}};
 }
 
 }  // namespace
@@ -80,7 +84,6 @@ Result<Json> folder_config(const spec::DecoderSpec& spec, tensor::DType weights,
                             ? !spec.has_output_bias
                             : !has_biases || (type == "llama" && spec.has_attention_bias && spec.has_output_bias);
   if (!is_usual) return cannot_express("the biases in the attention of this " + type);
-  PHIAL_TRY(Json scaling, rope_scaling(spec));
   Json out = {{"model_type", type},
               {"architectures", {class_of(type)}},
               {"hidden_act", "silu"},
@@ -93,7 +96,7 @@ Result<Json> folder_config(const spec::DecoderSpec& spec, tensor::DType weights,
               {"max_position_embeddings", spec.context},
               {"rms_norm_eps", spec.norm_eps},
               {"rope_theta", spec.rope_theta},
-              {"rope_scaling", std::move(scaling)},
+              {"rope_scaling", rope_scaling(spec)},
               {"tie_word_embeddings", spec.tied_output},
               {"torch_dtype", dtype_name(weights)},
               {"use_cache", true},
