@@ -27,7 +27,8 @@ MAY_INCLUDE = {
     "rag": UP_TO_FLOOR_4,
     "documents": {"base", "formats", "sandbox"},
     "sandbox": {"base"},
-    "cli": BELOW_THE_TOP | {"rag"},
+    "convert": BELOW_THE_TOP - {"generate"},
+    "cli": BELOW_THE_TOP | {"rag", "convert"},
 }
 
 # What only tests may include besides: GGUF vocabularies are the tokenizers' vectors.

@@ -62,6 +62,12 @@ constexpr Verb kModelsVerbs[] = {
      "phial models add ~/Downloads/Phi-3-mini-4k-instruct-q4.gguf\nphial models add --default", make_models_add},
     {"show", "what a model is: architecture, sizes, types, context", "", "phial models show SmolLM2-135M-Instruct.Q4_1",
      make_models_show},
+    {"convert", "a GGUF file to a Hugging Face folder, or the other way round",
+     "IN decides: from a GGUF file OUT becomes a folder, from a folder a GGUF file. Weights in F32, F16 and BF16 are "
+     "written as they are stored; those in blocks or in 4 bits are written as F32, so nothing is lost. The tokenizer "
+     "and "
+     "the chat template come along. OUT must not be there yet.",
+     "phial models convert model.gguf model-folder\nphial models convert model-folder model.gguf", make_models_convert},
     {"remove", "takes a model out of the list",
      "A linked model's own files stay where they are; one that was copied or fetched is deleted.",
      "phial models remove Phi-3-mini-4k-instruct-q4", make_models_remove},

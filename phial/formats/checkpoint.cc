@@ -8,6 +8,7 @@
 
 #include "phial/base/utf8.h"
 #include "phial/formats/gguf.h"
+#include "phial/formats/int4_folder.h"
 #include "phial/formats/safetensors.h"
 
 namespace phial::formats {
@@ -144,6 +145,15 @@ Result<Opened> open_path(const fs::path& path, LoadMode mode) {
   return opened;
 }
 
+Status sort_by_name(const fs::path& path, std::vector<Tensor>& tensors) {
+  std::sort(tensors.begin(), tensors.end(), [](const Tensor& a, const Tensor& b) { return a.name < b.name; });
+  const auto twice = std::adjacent_find(tensors.begin(), tensors.end(),
+                                        [](const Tensor& a, const Tensor& b) { return a.name == b.name; });
+  if (twice == tensors.end()) return ok();
+  return Error{Code::kCorrupt, "tensor '" + printable(twice->name) + "' is given twice (" + path.string() + ")",
+               "get the model again"};
+}
+
 }  // namespace
 
 uint64_t Tensor::elements() const {
@@ -161,13 +171,11 @@ Result<Checkpoint> Checkpoint::open(const fs::path& path, LoadMode mode) {
   checkpoint.files_ = std::move(opened.files);
   checkpoint.tensors_ = std::move(opened.tensors);
 
-  auto& tensors = checkpoint.tensors_;
-  std::sort(tensors.begin(), tensors.end(), [](const Tensor& a, const Tensor& b) { return a.name < b.name; });
-  const auto twice = std::adjacent_find(tensors.begin(), tensors.end(),
-                                        [](const Tensor& a, const Tensor& b) { return a.name == b.name; });
-  if (twice != tensors.end()) {
-    return Error{Code::kCorrupt, "tensor '" + printable(twice->name) + "' is given twice (" + path.string() + ")",
-                 "get the model again"};
+  PHIAL_CHECKED(sort_by_name(path, checkpoint.tensors_));
+  if (checkpoint.kind_ == CheckpointKind::kHuggingFace && !checkpoint.metadata_.empty()) {
+    Status joined = join_int4(checkpoint.metadata_, checkpoint.tensors_);
+    if (!joined) return std::move(joined).error().in(path.string());
+    PHIAL_CHECKED(sort_by_name(path, checkpoint.tensors_));
   }
   return checkpoint;
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@
 #include "phial/base/mapped_file.h"
 #include "phial/base/result.h"
 #include "phial/tensor/dtype.h"
+#include "phial/tensor/int4.h"
 
 namespace phial::formats {
 
@@ -28,6 +30,7 @@ struct Tensor {
   tensor::DType dtype = tensor::DType::kF32;
   std::vector<uint64_t> shape;       // outermost first, as in "y = W x" with W [out, in]; GGUF's order is turned around
   std::span<const std::byte> bytes;  // exactly bytes_of(dtype, elements()); may begin at any address
+  std::optional<tensor::Int4Matrix> int4;  // of kInt4 only: what the bytes mean
 
   uint64_t elements() const;  // fits: checked when the file was read
 };

@@ -71,7 +71,7 @@ class Pass {
     crew_.share(rows_, 8, [&](size_t begin, size_t end) {
       for (size_t t = begin; t < end; ++t) {
         const StoredRows& table = c_.weights.embedding;
-        tensor::decode_row(table.dtype, table.row(size(c_.ids[t])), 0, std::span<float>(w_.x.row(t), hidden()));
+        table.decode(size(c_.ids[t]), 0, std::span<float>(w_.x.row(t), hidden()));
         spec::rotary_angles(c_.rotary, start_ + static_cast<int>(t), {w_.cos.row(t), c_.rotary.frequencies.size()},
                             {w_.sin.row(t), c_.rotary.frequencies.size()});
       }

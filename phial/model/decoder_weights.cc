@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "phial/model/tensor_finder.h"
+#include "phial/model/tensor_names.h"
 
 namespace phial::model {
 namespace {
@@ -12,55 +13,16 @@ namespace {
 // Exact models up to this size (in f32) are unpacked once; larger ones are decoded tile by tile as they are used.
 constexpr uint64_t kUnpackedExactBytes = uint64_t{1} << 30;
 
-// The names of a layer's tensors, without the layer's prefix and ".weight".
-struct Names {
-  const char* embedding;
-  const char* final_norm;
-  const char* head;
-  const char* layers;  // prefix before the layer's number
-  const char *attention_norm, *qkv, *q, *k, *v, *output;
-  const char *ffn_norm, *gate_up, *gate, *up, *down;
-};
-
-constexpr Names kHuggingFace = {.embedding = "model.embed_tokens",
-                                .final_norm = "model.norm",
-                                .head = "lm_head",
-                                .layers = "model.layers.",
-                                .attention_norm = "input_layernorm",
-                                .qkv = "self_attn.qkv_proj",
-                                .q = "self_attn.q_proj",
-                                .k = "self_attn.k_proj",
-                                .v = "self_attn.v_proj",
-                                .output = "self_attn.o_proj",
-                                .ffn_norm = "post_attention_layernorm",
-                                .gate_up = "mlp.gate_up_proj",
-                                .gate = "mlp.gate_proj",
-                                .up = "mlp.up_proj",
-                                .down = "mlp.down_proj"};
-
-// GGUF has no name of its own for gate and up in one: "phi3" calls it ffn_up.
-constexpr Names kGguf = {.embedding = "token_embd",
-                         .final_norm = "output_norm",
-                         .head = "output",
-                         .layers = "blk.",
-                         .attention_norm = "attn_norm",
-                         .qkv = "attn_qkv",
-                         .q = "attn_q",
-                         .k = "attn_k",
-                         .v = "attn_v",
-                         .output = "attn_output",
-                         .ffn_norm = "ffn_norm",
-                         .gate_up = "ffn_up",
-                         .gate = "ffn_gate",
-                         .up = "ffn_up",
-                         .down = "ffn_down"};
+bool is_zero(const formats::Tensor& tensor) {
+  return std::all_of(tensor.bytes.begin(), tensor.bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
 
 class Binder {
  public:
   Binder(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec)
       : checkpoint_(checkpoint),
         spec_(spec),
-        names_(checkpoint.kind() == formats::CheckpointKind::kGguf ? kGguf : kHuggingFace),
+        names_(checkpoint.kind() == formats::CheckpointKind::kGguf ? kGgufNames : kHuggingFaceNames),
         find_(checkpoint),
         hidden_(static_cast<uint64_t>(spec.hidden_dim)),
         ffn_(static_cast<uint64_t>(spec.ffn_dim)),
@@ -158,6 +120,7 @@ class Binder {
     for (const formats::Tensor& tensor : checkpoint_.tensors()) {
       const std::string_view name = tensor.name;
       if (find_.was_used(tensor.name) || name.find("rotary_emb") != name.npos) continue;
+      if (name.ends_with(".bias") && is_zero(tensor)) continue;  // what GPTQ's first tools wrote beside every matrix
       if (name.starts_with(names_.layers) || name.ends_with(".bias")) {
         return Error{Code::kUnsupported,
                      checkpoint_.path().string() + ": tensor '" + tensor.name + "' has no place in a " +
@@ -170,7 +133,7 @@ class Binder {
 
   const formats::Checkpoint& checkpoint_;
   const spec::DecoderSpec& spec_;
-  const Names& names_;
+  const TensorNames& names_;
   TensorFinder find_;
   uint64_t hidden_, ffn_, q_, kv_;
   RowOrder order_;
@@ -193,7 +156,7 @@ class Packer {
   Result<Linear> operator()(const LinearSource& source) const {
     Linear linear;
     for (const StoredRows& rows : source) {
-      const Layout layout = layout_for(tensors_, precision_, rows.dtype);
+      const Layout layout = layout_for(tensors_, precision_, rows);
       auto matrix = Matrix::make(rows, layout, pool_);
       if (!matrix) return std::move(matrix).error().in(checkpoint_.path().string());
       linear.append(*std::move(matrix));
@@ -216,8 +179,8 @@ Result<DecoderTensors> bind(const formats::Checkpoint& checkpoint, const spec::D
   return Binder(checkpoint, spec).run();
 }
 
-Layout layout_for(const DecoderTensors& tensors, Precision precision, tensor::DType dtype) {
-  if (precision == Precision::kFast) return fast_layout(dtype);
+Layout layout_for(const DecoderTensors& tensors, Precision precision, const StoredRows& matrix) {
+  if (precision == Precision::kFast) return fast_layout(matrix);
   uint64_t bytes = 0;
   for_each_linear(tensors, [&](const LinearSource& source) {
     for (const StoredRows& rows : source) bytes += rows.rows * rows.cols * sizeof(float);
@@ -229,7 +192,7 @@ uint64_t packed_bytes(const DecoderTensors& tensors, Precision precision) {
   uint64_t bytes = 0;
   for_each_linear(tensors, [&](const LinearSource& source) {
     for (const StoredRows& rows : source) {
-      const Layout layout = layout_for(tensors, precision, rows.dtype);
+      const Layout layout = layout_for(tensors, precision, rows);
       const uint64_t tile_rows = round_up(rows.rows, kernels::kTileRows) / kernels::kTileRows;
       bytes += layout == Layout::kStored ? rows.rows * rows.row_bytes : tile_rows * tile_row_bytes(layout, rows.cols);
     }

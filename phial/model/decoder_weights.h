@@ -46,7 +46,7 @@ struct DecoderWeights {
 Result<DecoderTensors> bind(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec);
 
 // The layout that a matrix gets. Exact weights are unpacked to f32 where the whole model is small, else read in place.
-Layout layout_for(const DecoderTensors& tensors, Precision precision, tensor::DType dtype);
+Layout layout_for(const DecoderTensors& tensors, Precision precision, const StoredRows& matrix);
 
 uint64_t packed_bytes(const DecoderTensors& tensors, Precision precision);
 

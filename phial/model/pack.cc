@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "phial/kernels/kernels.h"
 #include "phial/tensor/blocks.h"
@@ -112,6 +113,28 @@ void pack_q4_k(const StoredRows& source, size_t tile, Q4MinTile* out) {
   }
 }
 
+// A block of 32 inputs lies within one group here: fast_layout() sees to that.
+template <class Tile>
+void pack_int4(const tensor::Int4Matrix& source, size_t tile, Tile* out) {
+  const size_t blocks = source.inputs / kBlock;
+  for (size_t r = 0; r < kTileRows && tile * kTileRows + r < source.outputs; ++r) {
+    const size_t output = tile * kTileRows + r;
+    for (size_t b = 0; b < blocks; ++b) {
+      uint8_t levels[kBlock];
+      tensor::read_levels(source, output, b * kBlock, levels);
+      uint32_t columns[8];
+      std::memcpy(columns, levels, sizeof columns);
+      place_nibbles(columns, r, out[b].nibbles);
+      const size_t group = source.group(b * kBlock);
+      const float scale = source.scale(group, output);
+      out[b].scale[r] = tensor::f32_to_f16(scale);
+      if constexpr (std::is_same_v<Tile, Q4MinTile>) {
+        out[b].min[r] = tensor::f32_to_f16(-static_cast<float>(source.zero(group, output)) * scale);
+      }
+    }
+  }
+}
+
 // The smallest f16 that is at least `value`, so that no weight falls outside -127..127 steps.
 uint16_t f16_at_least(float value) {
   constexpr uint16_t kLargest = 0x7BFF;
@@ -167,14 +190,15 @@ void pack_q8(const StoredRows& source, size_t tile, Q8Tile* out) {
   float decoded[kChunk + kBlock];
   const size_t block_bytes = tensor::info(source.dtype).block_bytes;
   for (size_t r = 0; r < kTileRows && tile * kTileRows + r < source.rows; ++r) {
-    const std::byte* row = source.row(tile * kTileRows + r);
     for (size_t first = 0; first < source.cols; first += kChunk) {
       const size_t count = std::min(kChunk, source.cols - first);
-      tensor::decode_row(source.dtype, row, first, std::span<float>(decoded, count));
+      source.decode(tile * kTileRows + r, first, std::span<float>(decoded, count));
       std::fill(decoded + count, decoded + count + kBlock, 0.0F);  // columns that pad the last block
       for (size_t i = 0; i < count; i += kBlock) {
         const size_t block = (first + i) / kBlock;
-        const uint16_t own = has_whole_steps(source.dtype) ? read_u16(row + block * block_bytes) : uint16_t{0};
+        const uint16_t own = has_whole_steps(source.dtype)
+                                 ? read_u16(source.row(tile * kTileRows + r) + block * block_bytes)
+                                 : uint16_t{0};
         pack_q8_block(decoded + i, own, r, out[block]);
       }
     }
@@ -187,7 +211,7 @@ void pack_f32(const StoredRows& source, size_t tile, float* out) {
     const size_t count = std::min(kChunk, source.cols - first);
     for (size_t r = 0; r < kTileRows; ++r) {
       if (tile * kTileRows + r < source.rows) {
-        tensor::decode_row(source.dtype, source.row(tile * kTileRows + r), first, std::span<float>(decoded, count));
+        source.decode(tile * kTileRows + r, first, std::span<float>(decoded, count));
       } else {
         std::fill(decoded, decoded + count, 0.0F);
       }
@@ -205,9 +229,20 @@ size_t RowOrder::stored_row(size_t row) const {
   return row - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
 }
 
-Layout fast_layout(DType dtype) {
-  if (dtype == DType::kQ4_0) return Layout::kQ4;
-  if (dtype == DType::kQ4_1 || dtype == DType::kQ4_K) return Layout::kQ4Min;
+void StoredRows::decode(size_t r, size_t first, std::span<float> out) const {
+  if (int4 != nullptr) {
+    tensor::decode_row(*int4, r, first, out);
+  } else {
+    tensor::decode_row(dtype, row(r), first, out);
+  }
+}
+
+Layout fast_layout(const StoredRows& source) {
+  if (source.int4 != nullptr && tensor::groups_are_whole(*source.int4, kBlock)) {
+    return tensor::all_zeros_are(*source.int4, 8) ? Layout::kQ4 : Layout::kQ4Min;
+  }
+  if (source.dtype == DType::kQ4_0) return Layout::kQ4;
+  if (source.dtype == DType::kQ4_1 || source.dtype == DType::kQ4_K) return Layout::kQ4Min;
   return Layout::kQ8;
 }
 
@@ -234,7 +269,11 @@ void pack_tile_row(const StoredRows& source, Layout layout, size_t tile, std::by
     return;
   }
   std::memset(out, 0, tile_row_bytes(layout, source.cols));
-  if (layout == Layout::kQ4) {
+  if (source.int4 != nullptr && layout == Layout::kQ4) {
+    pack_int4(*source.int4, tile, reinterpret_cast<Q4Tile*>(out));
+  } else if (source.int4 != nullptr && layout == Layout::kQ4Min) {
+    pack_int4(*source.int4, tile, reinterpret_cast<Q4MinTile*>(out));
+  } else if (layout == Layout::kQ4) {
     pack_q4_0(source, tile, reinterpret_cast<Q4Tile*>(out));
   } else if (layout == Layout::kQ8) {
     pack_q8(source, tile, reinterpret_cast<Q8Tile*>(out));

@@ -1,7 +1,8 @@
 // Stored weights -> tiles of 16 rows, as the kernels read them.
 //
-// Exact where the tile can hold what is stored: Q4_0, Q4_1, Q5_0, Q8_0 and IQ4_NL keep every bit, Q4_K has its scales
-// rounded to f16, the rest is rounded to 8 bits with a scale for 32 weights.
+// Exact where the tile can hold what is stored: Q4_0, Q4_1, Q5_0, Q8_0 and IQ4_NL keep every bit, as does INT4 whose
+// zero points are all 8. Q4_K has its scales rounded to f16, other INT4 the products of scale and zero point; the rest
+// (and INT4 whose groups are scattered over the inputs) is rounded to 8 bits with a scale for 32 weights.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <span>
 
 #include "phial/tensor/dtype.h"
+#include "phial/tensor/int4.h"
 
 namespace phial::model {
 
@@ -31,11 +33,15 @@ struct StoredRows {
   size_t rows = 0, cols = 0;
   size_t row_bytes = 0;
   RowOrder order;
+  const tensor::Int4Matrix* int4 = nullptr;  // of kInt4 only: its rows do not lie in one piece
 
+  // Of any type but kInt4.
   const std::byte* row(size_t r) const { return bytes + order.stored_row(r) * row_bytes; }
+  // Columns [first, first + out.size()) of row r: whole blocks.
+  void decode(size_t r, size_t first, std::span<float> out) const;
 };
 
-Layout fast_layout(tensor::DType dtype);
+Layout fast_layout(const StoredRows& source);
 
 // Bytes of one tile row (16 rows, all columns).
 size_t tile_row_bytes(Layout layout, size_t cols);

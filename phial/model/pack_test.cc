@@ -50,7 +50,8 @@ Stored random_rows(DType dtype, size_t rows, size_t cols) {
                  .rows = rows,
                  .cols = cols,
                  .row_bytes = *tensor::bytes_of(dtype, cols),
-                 .order = {}};
+                 .order = {},
+                 .int4 = nullptr};
   return stored;
 }
 
@@ -97,7 +98,7 @@ double tolerance(DType dtype) {
 TEST_P(EveryType, PackedWeightsAreThoseStored) {
   const size_t rows = 21, cols = 512;
   const Stored stored = random_rows(GetParam(), rows, cols);
-  const Layout layout = fast_layout(GetParam());
+  const Layout layout = fast_layout(stored.rows);
   std::vector<std::byte> tile_row(tile_row_bytes(layout, cols));
   for (size_t tile = 0; tile < 2; ++tile) {
     pack_tile_row(stored.rows, layout, tile, tile_row.data());
@@ -136,7 +137,7 @@ TEST(Pack, WeightsThatAreNotNumbersDoNotCrash) {
   values[0] = NAN;
   values[40] = INFINITY;
   values[70] = 1e-42F;
-  const StoredRows rows = {reinterpret_cast<const std::byte*>(values.data()), DType::kF32, 16, 32, 128, {}};
+  const StoredRows rows = {reinterpret_cast<const std::byte*>(values.data()), DType::kF32, 16, 32, 128, {}, nullptr};
   std::vector<std::byte> tile_row(tile_row_bytes(Layout::kQ8, 32));
   pack_tile_row(rows, Layout::kQ8, 0, tile_row.data());
   EXPECT_NEAR(unpacked(tile_row.data(), Layout::kQ8, 5, 5), 1, 0.01);

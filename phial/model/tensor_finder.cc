@@ -49,6 +49,7 @@ Result<StoredRows> TensorFinder::matrix(const std::string& name, uint64_t rows, 
   stored.rows = rows;
   stored.cols = cols;
   stored.row_bytes = *row_bytes;
+  stored.int4 = tensor->int4 ? &*tensor->int4 : nullptr;
   return stored;
 }
 

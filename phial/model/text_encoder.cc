@@ -90,10 +90,10 @@ class EncoderPass {
       const size_t t = r_.slab.first_row[s] + i;
       float* x = w_.x.row(t);
       const StoredRows &words = r_.weights.words, &positions = r_.weights.positions;
-      tensor::decode_row(words.dtype, words.row(size(ids[i])), 0, {x, hidden_});
+      words.decode(size(ids[i]), 0, {x, hidden_});
       if (!r_.weights.token_type.empty()) k_.add(r_.weights.token_type.data(), x, hidden_);
       float* position = w_.branch.row(t);
-      tensor::decode_row(positions.dtype, positions.row(size(r_.spec.first_position) + i), 0, {position, hidden_});
+      positions.decode(size(r_.spec.first_position) + i, 0, {position, hidden_});
       k_.add(position, x, hidden_);
       normalise(t, r_.weights.embedding_norm);
     }

@@ -37,7 +37,7 @@ class EncoderBinder {
       PHIAL_TRY(const StoredRows types, find_.matrix(place + "token_type_embeddings.weight",
                                                      static_cast<uint64_t>(spec_.token_types), hidden_));
       out.token_type.resize(hidden_);
-      tensor::decode_row(types.dtype, types.row(0), 0, out.token_type);
+      types.decode(0, 0, out.token_type);
     }
     PHIAL_TRY(out.embedding_norm, norm(place + "LayerNorm"));
     for (int i = 0; i < spec_.n_layers; ++i) {
@@ -59,7 +59,7 @@ class EncoderBinder {
   Status append(const std::string& name, uint64_t rows, uint64_t cols, Linear& linear, std::vector<float>& bias) {
     PHIAL_TRY(const StoredRows stored, find_.matrix(name + ".weight", rows, cols));
     PHIAL_TRY(const std::vector<float> own, find_.vector(name + ".bias", rows));
-    const Layout layout = precision_ == Precision::kFast ? fast_layout(stored.dtype) : Layout::kF32;
+    const Layout layout = precision_ == Precision::kFast ? fast_layout(stored) : Layout::kF32;
     auto matrix = Matrix::make(stored, layout, pool_);
     if (!matrix) return std::move(matrix).error().in(name);
     linear.append(*std::move(matrix));

@@ -52,6 +52,8 @@ Status refuse_unknown_variants(const Fields& fields, const Json& config, Decoder
   if (const Json* quantization = find_member(config, "quantization_config");
       quantization != nullptr && !quantization->is_null()) {
     const std::string* method = find_string(*quantization, "quant_method");
+    const bool is_read = method != nullptr && (*method == "awq" || *method == "gptq");  // by formats, which says more
+    if (is_read) return ok();
     return unsupported(
         "quantization method '" + (method != nullptr ? *method : std::string("?")) + "' is not supported",
         "convert the model to GGUF, or use the unquantized one");

@@ -14,7 +14,7 @@
 namespace phial::tensor {
 
 // Decodes weights [first, first + out.size()) of a stored row or tensor into f32.
-// Promises: is_weight_type(dtype); first and out.size() are multiples of the block; `stored` holds them.
+// Promises: is_weight_type(dtype) and not kInt4; first and out.size() are multiples of the block; `stored` holds them.
 void decode_row(DType dtype, const std::byte* stored, size_t first, std::span<float> out);
 
 // True for F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0.

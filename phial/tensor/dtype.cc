@@ -6,15 +6,15 @@ namespace phial::tensor {
 namespace {
 
 // In the order of DType.
-constexpr std::array<DTypeInfo, 22> kTypes = {{
+constexpr std::array<DTypeInfo, 23> kTypes = {{
     {"F32", 0, 1, 4},       {"F16", 1, 1, 2},         {"BF16", 30, 1, 2},     {"F64", 28, 1, 8},
     {"I8", 24, 1, 1},       {"I16", 25, 1, 2},        {"I32", 26, 1, 4},      {"I64", 27, 1, 8},
     {"U8", -1, 1, 1},       {"BOOL", -1, 1, 1},       {"Q4_0", 2, 32, 18},    {"Q4_1", 3, 32, 20},
     {"Q5_0", 6, 32, 22},    {"Q5_1", 7, 32, 24},      {"Q8_0", 8, 32, 34},    {"Q2_K", 10, 256, 84},
     {"Q3_K", 11, 256, 110}, {"Q4_K", 12, 256, 144},   {"Q5_K", 13, 256, 176}, {"Q6_K", 14, 256, 210},
-    {"IQ4_NL", 20, 32, 18}, {"IQ4_XS", 23, 256, 136},
+    {"IQ4_NL", 20, 32, 18}, {"IQ4_XS", 23, 256, 136}, {"INT4", -1, 8, 4},
 }};
-static_assert(kTypes[static_cast<size_t>(DType::kIQ4_XS)].name == "IQ4_XS", "one line a DType, in its order");
+static_assert(kTypes[static_cast<size_t>(DType::kInt4)].name == "INT4", "one line a DType, in its order");
 static_assert(kTypes[static_cast<size_t>(DType::kQ4_0)].name == "Q4_0");
 
 }  // namespace

@@ -34,6 +34,7 @@ enum class DType : uint8_t {
   kQ6_K,    // [14]
   kIQ4_NL,  // [20]
   kIQ4_XS,  // [23]
+  kInt4,    // AWQ and GPTQ matrices of Hugging Face folders: tensor/int4.h
 };
 
 struct DTypeInfo {
@@ -50,7 +51,7 @@ std::optional<DType> dtype_from_name(std::string_view name);
 // The bytes of `count` weights; nothing if `count` is not whole blocks or the product does not fit 64 bits.
 std::optional<uint64_t> bytes_of(DType dtype, uint64_t count);
 
-// True if decode_row (blocks.h) can turn the type into f32.
+// True if the type holds weights: decode_row of blocks.h turns it into f32, that of int4.h for kInt4.
 bool is_weight_type(DType dtype);
 
 }  // namespace phial::tensor

@@ -34,6 +34,9 @@ struct SideFiles {
   Json generation_config = Json::object();  // generation_config.json: eos_token_id
 };
 
+// Those of a folder.
+Result<SideFiles> read_side_files(const std::filesystem::path& folder);
+
 // tokenizer.json of type BPE (byte-level, or with SentencePiece's space marks), WordPiece or Unigram.
 Result<std::unique_ptr<Tokenizer>> from_tokenizer_json(std::string_view text, const SideFiles& side = {});
 

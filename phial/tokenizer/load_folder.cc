@@ -29,6 +29,8 @@ Result<Json> read_side_file(const fs::path& path) {
   return json;
 }
 
+}  // namespace
+
 Result<SideFiles> read_side_files(const fs::path& folder) {
   SideFiles side;
   PHIAL_TRY(side.tokenizer_config, read_side_file(folder / "tokenizer_config.json"));
@@ -37,6 +39,8 @@ Result<SideFiles> read_side_files(const fs::path& folder) {
   PHIAL_TRY(side.generation_config, read_side_file(folder / "generation_config.json"));
   return side;
 }
+
+namespace {
 
 // The first by name, or an empty path.
 fs::path ranks_file(const fs::path& folder) {

@@ -13,6 +13,7 @@
 #include "phial/tokenizer/load.h"
 #include "phial/tokenizer/normalizer.h"
 #include "phial/tokenizer/sentencepiece.h"
+#include "phial/tokenizer/sentencepiece_file.h"
 #include "phial/tokenizer/side_files.h"
 #include "phial/tokenizer/unigram.h"
 
@@ -77,18 +78,7 @@ Status for_each_field(std::string_view message, const Handle& handle) {
   return ok();
 }
 
-enum ModelType : uint64_t { kUnigramModel = 1, kBpeModel = 2 };
-
-struct Model {
-  Vocabulary vocabulary;
-  std::vector<float> scores;
-  uint64_t type = kUnigramModel;
-  bool suffix_marks = false, add_prefix = true, remove_extra = true, escape = true;
-  int64_t bos = 1, eos = 2;
-  std::string_view charsmap;
-};
-
-Status read_piece(std::string_view message, Model& model) {
+Status read_piece(std::string_view message, SentencePieceFile& model) {
   std::string_view text;
   float score = 0;
   uint64_t type = 1;
@@ -113,7 +103,7 @@ Status read_piece(std::string_view message, Model& model) {
   return ok();
 }
 
-Status read_trainer(std::string_view message, Model& model) {
+Status read_trainer(std::string_view message, SentencePieceFile& model) {
   return for_each_field(message, [&](const Field& field) {
     if (field.number == 3) model.type = field.value;
     if (field.number == 24) model.suffix_marks = field.value != 0;
@@ -123,7 +113,7 @@ Status read_trainer(std::string_view message, Model& model) {
   });
 }
 
-Status read_normalizer(std::string_view message, Model& model) {
+Status read_normalizer(std::string_view message, SentencePieceFile& model) {
   return for_each_field(message, [&](const Field& field) {
     if (field.number == 2) model.charsmap = field.bytes;
     if (field.number == 3) model.add_prefix = field.value != 0;
@@ -133,8 +123,8 @@ Status read_normalizer(std::string_view message, Model& model) {
   });
 }
 
-Result<Model> read_model(std::string_view bytes) {
-  Model model;
+Result<SentencePieceFile> read_model(std::string_view bytes) {
+  SentencePieceFile model;
   PHIAL_CHECKED(for_each_field(bytes, [&](const Field& field) -> Status {
     if (field.number == 1) return read_piece(field.bytes, model);
     if (field.number == 2) return read_trainer(field.bytes, model);
@@ -145,7 +135,7 @@ Result<Model> read_model(std::string_view bytes) {
     return Error{Code::kUnsupported, "a SentencePiece model with " + std::move(what) + " is not known",
                  "use the model's tokenizer.json"};
   };
-  if (model.type != kBpeModel && model.type != kUnigramModel) {
+  if (model.type != SentencePieceFile::kBpe && model.type != SentencePieceFile::kUnigram) {
     return refuse("model_type " + std::to_string(model.type) + " (word or char)");
   }
   if (model.suffix_marks) return refuse("treat_whitespace_as_suffix");
@@ -153,7 +143,7 @@ Result<Model> read_model(std::string_view bytes) {
   return model;
 }
 
-Status add_declared_tokens(Model& model, const SideFiles& side) {
+Status add_declared_tokens(SentencePieceFile& model, const SideFiles& side) {
   Vocabulary& vocabulary = model.vocabulary;
   for (size_t i = 0; i < vocabulary.pieces.size(); ++i) {
     const TokenKind kind = vocabulary.kinds[i];
@@ -181,15 +171,20 @@ Status add_declared_tokens(Model& model, const SideFiles& side) {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes, const SideFiles& side) {
-  PHIAL_TRY(Model model, read_model(bytes));
+Result<SentencePieceFile> read_sentencepiece_file(std::string_view bytes, const SideFiles& side) {
+  PHIAL_TRY(SentencePieceFile model, read_model(bytes));
   PHIAL_CHECKED(model.vocabulary.check());
   PHIAL_CHECKED(add_declared_tokens(model, side));
+  return model;
+}
+
+Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes, const SideFiles& side) {
+  PHIAL_TRY(SentencePieceFile model, read_sentencepiece_file(bytes, side));
   PHIAL_TRY(Charsmap charsmap, Charsmap::make(model.charsmap));
   Normalizer normalizer;
   if (!charsmap.empty()) normalizer.add(make_charsmap_step(std::move(charsmap)));
   const SpacePrefix prefix = model.add_prefix ? SpacePrefix::kEverySegment : SpacePrefix::kNone;
-  if (model.type == kBpeModel) {
+  if (model.type == SentencePieceFile::kBpe) {
     SentencePieceBpe parts;
     parts.vocabulary = std::move(model.vocabulary);
     parts.normalizer = std::move(normalizer);

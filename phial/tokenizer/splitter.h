@@ -41,6 +41,12 @@ inline constexpr WordPattern kLlama3Words{WordPattern::Contractions::kFolded, tr
 inline constexpr WordPattern kQwen2Words{WordPattern::Contractions::kFolded, true, 1, true, false};
 inline constexpr WordPattern kPhi3SmallWords{WordPattern::Contractions::kAnyCase, true, 3, true, false};
 
+// Two of them as tokenizer.json spells them.
+inline constexpr std::string_view kLlama3Regex =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+inline constexpr std::string_view kQwen2Regex =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
 std::unique_ptr<Splitter> make_word_splitter(WordPattern pattern);
 
 // The hand-written pattern that is the same as this regular expression, else null.

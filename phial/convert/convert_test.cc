@@ -1,0 +1,179 @@
+#include "phial/convert/convert.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "phial/model/golden_files.h"
+#include "phial/tokenizer/load.h"
+
+namespace phial::convert {
+namespace {
+
+namespace fs = std::filesystem;
+using model::golden;
+using testing::HasSubstr;
+
+// A folder of its own for one test.
+class Convert : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::replace(name.begin(), name.end(), '/', '_');
+    place_ = fs::path(testing::TempDir()) / ("phial_convert_" + name);
+    fs::remove_all(place_);
+    fs::create_directory(place_);
+  }
+  void TearDown() override { fs::remove_all(place_); }
+
+  std::string why_not(const fs::path& in, const fs::path& out) const {
+    const Status done = convert_model(in, out, {});
+    return done ? "it was converted" : done.error().text();
+  }
+  size_t n_left() const { return static_cast<size_t>(std::distance(fs::directory_iterator(place_), {})); }
+
+  fs::path place_;
+};
+
+std::vector<int32_t> some_ids() {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 40; ++i) ids.push_back(1 + i * 37 % 350);
+  return ids;
+}
+
+std::vector<float> logits_of(const fs::path& path, std::span<const int32_t> ids,
+                             spec::RopeTable table = spec::RopeTable::kShort) {
+  ThreadPool pool(2);
+  const auto decoder = model::load_model(path, model::Precision::kExact, pool);
+  return decoder == nullptr ? std::vector<float>() : model::run_all(*decoder, ids, table);
+}
+
+std::unique_ptr<tokenizer::Tokenizer> tokenizer_of(const fs::path& path) {
+  auto opened =
+      fs::is_directory(path) ? tokenizer::from_folder(path) : tokenizer::from_gguf(model::open_model(path)->metadata());
+  EXPECT_TRUE(opened) << (opened ? "" : opened.error().text());
+  return opened ? *std::move(opened) : nullptr;
+}
+
+// Without "</s>": what it swallows is told by a folder, and by its text in a GGUF file.
+constexpr const char* kTexts[] = {"Hello world, the small model",
+                                  "<|user|>\nhello<|end|>\n<|assistant|>\n",
+                                  "  two  spaces\n\n\tand a tab <s>",
+                                  "Grüße, 世界! \U0001f600 é",
+                                  "12345 'quoted' don't",
+                                  ""};
+
+void expect_same_tokens(const fs::path& a, const fs::path& b) {
+  const auto one = tokenizer_of(a), other = tokenizer_of(b);
+  ASSERT_TRUE(one && other);
+  for (const char* text : kTexts) {
+    for (const bool special : {false, true}) {
+      const tokenizer::EncodeOptions options{.parse_special = special, .add_bos = true};
+      const auto ids = one->encode(text, options);
+      EXPECT_EQ(ids, other->encode(text, options)) << text;
+      EXPECT_EQ(one->decode(ids, true), other->decode(ids, true)) << text;
+    }
+  }
+  EXPECT_EQ(one->bos(), other->bos());
+  EXPECT_EQ(one->adds_bos(), other->adds_bos());
+  EXPECT_EQ(one->end_of_text(), other->end_of_text());
+}
+
+class ConvertEvery : public Convert, public testing::WithParamInterface<std::string> {};
+
+TEST_P(ConvertEvery, ModelComputesTheSameOnTheOtherSideAndBack) {
+  const fs::path folder = golden(GetParam());
+  ASSERT_EQ(why_not(folder, place_ / "there.gguf"), "it was converted");
+  ASSERT_EQ(why_not(place_ / "there.gguf", place_ / "back"), "it was converted");
+  ASSERT_EQ(why_not(folder / "model.gguf", place_ / "folder/"), "it was converted");
+  for (const auto table : {spec::RopeTable::kShort, spec::RopeTable::kLong}) {
+    const auto wanted = logits_of(folder, some_ids(), table);
+    ASSERT_FALSE(wanted.empty());
+    EXPECT_EQ(logits_of(place_ / "there.gguf", some_ids(), table), wanted);
+    EXPECT_EQ(logits_of(place_ / "back", some_ids(), table), wanted);
+    EXPECT_LE(model::largest_difference(logits_of(place_ / "folder", some_ids(), table),
+                                        logits_of(folder / "model.gguf", some_ids(), table)),
+              1e-5);
+  }
+  expect_same_tokens(folder, place_ / "there.gguf");
+  expect_same_tokens(folder, place_ / "back");
+  expect_same_tokens(folder / "model.gguf", place_ / "folder");
+  EXPECT_EQ(n_left(), 3U) << "something was left behind";
+}
+
+TEST_P(ConvertEvery, WeightsKeepTheirType) {
+  const fs::path folder = golden(GetParam());
+  ASSERT_EQ(why_not(folder, place_ / "there.gguf"), "it was converted");
+  const auto stored = model::open_model(folder), there = model::open_model(place_ / "there.gguf");
+  EXPECT_EQ(there->find("blk.0.ffn_down.weight")->dtype, stored->find("model.layers.0.mlp.down_proj.weight")->dtype);
+  EXPECT_EQ(there->find("blk.0.attn_norm.weight")->dtype, tensor::DType::kF32);
+}
+
+// Biases, permuted like the rows of q and k; heads that are rotated in part; rotary divisors of any kind.
+TEST_F(Convert, BiasesAndPartOfAHeadComeAlong) {
+  for (const char* name : {"llama-biased", "phi3-partial"}) {
+    const fs::path there = place_ / (std::string(name) + ".gguf"), back = place_ / name;
+    std::vector<int32_t> ids = some_ids();
+    for (int32_t& id : ids) id %= 131;  // their vocabulary
+    ASSERT_EQ(why_not(golden(name), there), "it was converted");
+    ASSERT_EQ(why_not(there, back), "it was converted");
+    const auto wanted = logits_of(golden(name), ids);
+    ASSERT_FALSE(wanted.empty());
+    EXPECT_EQ(logits_of(there, ids), wanted) << name;
+    EXPECT_LE(model::largest_difference(logits_of(back, ids), wanted), 1e-5) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ConvertEvery,
+                         testing::Values("phi3-mini-like", "phi3-medium-like", "phi3-128k-like", "llama-like"),
+                         [](const auto& name) {
+                           std::string out = name.param;
+                           std::erase(out, '-');
+                           return out;
+                         });
+
+TEST_F(Convert, BlocksAndFourBitsAreDecoded) {
+  const fs::path blocks = golden("phi3-mini-like") / "model-q4_0.gguf", four = golden("phi3-int4-like") / "awq";
+  ASSERT_EQ(why_not(blocks, place_ / "blocks"), "it was converted");
+  EXPECT_EQ(logits_of(place_ / "blocks", some_ids()), logits_of(blocks, some_ids()));
+  ASSERT_EQ(why_not(four, place_ / "four.gguf"), "it was converted");
+  const std::vector<int32_t> ids = {1, 5, 60, 33, 2};
+  EXPECT_EQ(logits_of(place_ / "four.gguf", ids), logits_of(four, ids));
+}
+
+TEST_F(Convert, AnOutputThatIsThereIsLeftAlone) {
+  const fs::path out = place_ / "out";
+  std::ofstream(out) << "mine";
+  EXPECT_THAT(why_not(golden("llama-like"), out), HasSubstr("is there already"));
+  EXPECT_EQ(fs::file_size(out), 4U);
+  EXPECT_THAT(why_not(golden("llama-like"), place_), HasSubstr("is there already"));
+}
+
+TEST_F(Convert, WhatIsStoppedLeavesNothing) {
+  std::stop_source stop;
+  stop.request_stop();
+  for (const char* in : {"llama-like", "llama-like/model.gguf"}) {
+    const Status done = convert_model(golden(in), place_ / "out", stop.get_token());
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, Code::kCancelled);
+    EXPECT_EQ(n_left(), 0U);
+  }
+}
+
+TEST_F(Convert, WhatTheOtherSideCannotExpressIsRefusedByName) {
+  EXPECT_THAT(why_not(golden("phi3-small-like"), place_ / "out"), HasSubstr("'phi3small'"));
+  fs::copy(golden("llama-like"), place_ / "in");
+  fs::permissions(place_ / "in/config.json", fs::perms::owner_all);
+  Json config = *parse_json(*read_text_file(place_ / "in/config.json"));
+  config["hidden_act"] = "gelu";
+  std::ofstream(place_ / "in/config.json") << dump_json(config);
+  EXPECT_THAT(why_not(place_ / "in", place_ / "out"), HasSubstr("'gelu' cannot be written into a GGUF file"));
+  EXPECT_EQ(n_left(), 1U);
+}
+
+}  // namespace
+}  // namespace phial::convert

@@ -1,0 +1,129 @@
+#include "phial/formats/gguf_writer.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "phial/base/check.h"
+
+namespace phial::formats {
+namespace {
+
+constexpr uint64_t kAlignment = 32;
+
+// The numbers of GGUF's value types.
+enum ValueType : uint32_t {
+  kU32 = 4,
+  kI32 = 5,
+  kF32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kU64 = 10,
+  kI64 = 11,
+};
+
+class Header {
+ public:
+  template <class T>
+  void number(T value) {
+    static_assert(std::is_arithmetic_v<T>);
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  void text(std::string_view value) {
+    number(uint64_t{value.size()});
+    bytes_.append(value);
+  }
+
+  void entry(std::string_view key, const Json& value) {
+    text(key);
+    const ValueType type = type_of(value);
+    number(static_cast<uint32_t>(type));
+    put(type, value);
+  }
+
+  // Zeros up to the alignment.
+  void pad() { bytes_.append((kAlignment - bytes_.size() % kAlignment) % kAlignment, '\0'); }
+  std::span<const std::byte> bytes() const { return std::as_bytes(std::span(bytes_)); }
+
+ private:
+  static ValueType type_of(const Json& value) {
+    if (value.is_boolean()) return kBool;
+    if (value.is_string()) return kString;
+    if (value.is_array()) return kArray;
+    if (value.is_number_unsigned()) return value.get<uint64_t>() <= UINT32_MAX ? kU32 : kU64;
+    if (value.is_number_integer()) {
+      const auto whole = value.get<int64_t>();
+      return whole >= 0 ? whole <= UINT32_MAX ? kU32 : kU64 : whole >= INT32_MIN ? kI32 : kI64;
+    }
+    PHIAL_CHECK(value.is_number_float());
+    return kF32;
+  }
+
+  void put(ValueType type, const Json& value) {
+    switch (type) {
+      case kU32:
+        return number(value.get<uint32_t>());
+      case kI32:
+        return number(value.get<int32_t>());
+      case kF32:
+        return number(value.get<float>());
+      case kBool:
+        return number(static_cast<uint8_t>(value.get<bool>() ? 1 : 0));
+      case kString:
+        return text(value.get_ref<const std::string&>());
+      case kU64:
+        return number(value.get<uint64_t>());
+      case kI64:
+        return number(value.get<int64_t>());
+      case kArray:
+        break;
+    }
+    ValueType kind = value.empty() ? kString : type_of(value.front());
+    if (kind == kU32) kind = kI32;
+    number(static_cast<uint32_t>(kind));
+    number(uint64_t{value.size()});
+    for (const Json& one : value) put(kind, one);
+  }
+
+  std::string bytes_;
+};
+
+uint64_t padded(uint64_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+
+}  // namespace
+
+Status write_gguf(const std::filesystem::path& path, const Json& metadata, const std::vector<NewTensor>& tensors,
+                  const std::stop_token& stop) {
+  Header header;
+  for (const char c : {'G', 'G', 'U', 'F'}) header.number(c);
+  header.number(uint32_t{3});
+  header.number(uint64_t{tensors.size()});
+  header.number(uint64_t{metadata.size()});
+  for (const auto& [key, value] : metadata.items()) header.entry(key, value);
+  uint64_t offset = 0;
+  for (const NewTensor& tensor : tensors) {
+    header.text(tensor.name);
+    header.number(static_cast<uint32_t>(tensor.shape.size()));
+    for (size_t i = tensor.shape.size(); i > 0; --i) header.number(tensor.shape[i - 1]);
+    header.number(static_cast<uint32_t>(tensor::info(tensor.dtype).gguf_id));
+    header.number(offset);
+    offset += padded(tensor.bytes());
+  }
+  header.pad();
+
+  PHIAL_TRY(OutputFile file, OutputFile::create(path));
+  PHIAL_CHECKED(file.write(header.bytes()));
+  constexpr std::byte kZeros[kAlignment] = {};
+  for (const NewTensor& tensor : tensors) {
+    PHIAL_CHECKED(write_values(file, tensor, stop));
+    PHIAL_CHECKED(file.write({kZeros, static_cast<size_t>(padded(tensor.bytes()) - tensor.bytes())}));
+  }
+  return file.finish();
+}
+
+}  // namespace phial::formats

@@ -1,0 +1,19 @@
+// Writes a GGUF file, version 3, as docs/formats.md describes it.
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+#include <vector>
+
+#include "phial/base/json.h"
+#include "phial/formats/new_tensor.h"
+
+namespace phial::formats {
+
+// `metadata`: one flat object. Whole numbers become u32 (i32 where negative, u64 and i64 where they do not fit), others
+// f32; in arrays whole numbers are i32. Promises: no null, no nested object; arrays hold one kind of values; every name
+// is given once. Errors: kIo, kCancelled; the file is then not whole.
+Status write_gguf(const std::filesystem::path& path, const Json& metadata, const std::vector<NewTensor>& tensors,
+                  const std::stop_token& stop);
+
+}  // namespace phial::formats
