@@ -220,7 +220,11 @@ Result<std::string> read_in_cage(const std::string& path, const SuperviseOptions
     job.with_ocr = true;
     return better_of(answer, run(job));
   }
-  return finish(answer);
+  Result<std::string> finished = finish(answer);
+  if (finished || answer.kind != kErrorWantsOcr) return finished;
+  Error error = std::move(finished).error();
+  error.remedy = "leave out --no-ocr (of phial-reader: --ocr off) to have it recognised";
+  return error;
 }
 
 }  // namespace phial::documents

@@ -146,6 +146,13 @@ TEST(Documents, ScansAndPicturesAreRecognisedWhereTesseractIsInstalled) {
   EXPECT_GE(found, 2U);
 }
 
+TEST(Documents, APictureIsRefusedWithTheRemedyThatHelps) {
+  const auto off = read_file(kDocs / "made/scan-askew.png", {.ocr = false});
+  ASSERT_FALSE(off);
+  EXPECT_THAT(off.error().remedy, HasSubstr("--no-ocr"));
+  EXPECT_THAT(off.error().remedy, Not(HasSubstr("install")));
+}
+
 TEST(Documents, WordBoxesMarkTheirWords) {
   const auto document = read_file(kDocs / "hard/receipt.pdf", {});
   ASSERT_TRUE(document);
