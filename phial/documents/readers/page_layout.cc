@@ -1,40 +1,20 @@
-// Reading order by cutting the page. Words close together on a line are runs. The upright strip that the most rows
-// leave free, with text on both sides, is a gutter; what lies above, left, right and below is cut again. A gutter
-// between runs that share rows and of which one is short separates the cells of a table, and is not cut: its rows stay
-// together.
+// Regions of a page -> lines and paragraphs.
 #include "phial/documents/readers/page_layout.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <iterator>
-#include <numeric>
-#include <span>
 #include <utility>
 
 #include "phial/documents/readers/page_direction.h"
+#include "phial/documents/readers/page_regions.h"
+#include "phial/documents/readers/page_rows.h"
 
 namespace phial::documents {
 namespace {
 
 constexpr size_t kMostWords = 20'000;  // of a page that is laid out; denser ones are no pages
-constexpr float kGap = 0.75F;          // gaps from here on, in font sizes, may separate columns
-constexpr float kSameLine = 0.5F;      // share of heights in common
-constexpr int kMostCuts = 40;          // depth of nested columns
-constexpr size_t kShortCell = 16;      // characters
-
-struct Run {
-  std::vector<size_t> words;
-  float left = 0, right = 0, top = 0, bottom = 0;
-  size_t characters = 0;
-};
-
-struct Row {
-  std::vector<Run> runs;  // from left to right
-  float top = 0, bottom = 0;
-};
-
-using Rows = std::vector<Row>;
 
 // Turned words are laid out as if the page had been turned back.
 PageWord upright(PageWord word) {
@@ -54,239 +34,6 @@ PageWord upright(PageWord word) {
   }
   return word;
 }
-
-Run run_of(const std::vector<PageWord>& words, size_t index) {
-  const PageWord& word = words[index];
-  return {{index}, word.left, word.right, word.top, word.bottom, word.text.size()};
-}
-
-void join(Run& run, Run&& more) {
-  run.left = std::min(run.left, more.left);
-  run.right = std::max(run.right, more.right);
-  run.top = std::min(run.top, more.top);
-  run.bottom = std::max(run.bottom, more.bottom);
-  run.characters += more.characters + 1;
-  run.words.insert(run.words.end(), more.words.begin(), more.words.end());
-}
-
-// Rows from top to bottom, each cut into runs where the gap is wide.
-Rows rows_of(const std::vector<PageWord>& words, std::vector<size_t> indices) {
-  const auto middle = [&](size_t i) { return words[i].top + words[i].bottom; };
-  std::sort(indices.begin(), indices.end(),
-            [&](size_t a, size_t b) { return middle(a) != middle(b) ? middle(a) < middle(b) : a < b; });
-  std::vector<std::vector<size_t>> lines;
-  std::vector<std::pair<float, float>> extents;
-  for (const size_t i : indices) {
-    const PageWord& word = words[i];
-    bool placed = false;
-    // Only the last few lines can reach down to this word.
-    for (size_t back = 0; back < std::min<size_t>(lines.size(), 4) && !placed; ++back) {
-      const size_t line = lines.size() - 1 - back;
-      auto& [top, bottom] = extents[line];
-      placed = overlap_share(top, bottom, word.top, word.bottom) >= kSameLine;
-      if (placed) lines[line].push_back(i);
-    }
-    if (placed) continue;
-    lines.push_back({i});
-    extents.emplace_back(word.top, word.bottom);
-  }
-  Rows rows;
-  for (auto& line : lines) {
-    std::sort(line.begin(), line.end(), [&](size_t a, size_t b) {
-      return words[a].left != words[b].left ? words[a].left < words[b].left : a < b;
-    });
-    Row row;
-    for (const size_t i : line) {
-      const float gap = row.runs.empty() ? 0 : words[i].left - row.runs.back().right;
-      const float em = row.runs.empty() ? 1 : std::max(words[i].size, words[row.runs.back().words.back()].size);
-      if (row.runs.empty() || gap > kGap * em) {
-        row.runs.push_back(run_of(words, i));
-      } else {
-        join(row.runs.back(), run_of(words, i));
-      }
-    }
-    row.top = row.runs[0].top;
-    row.bottom = row.runs[0].bottom;
-    for (const Run& run : row.runs) {
-      row.top = std::min(row.top, run.top);
-      row.bottom = std::max(row.bottom, run.bottom);
-    }
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-struct Gutter {
-  size_t first = 0, last = 0;  // rows, [first, last)
-  float x = 0;
-  size_t score = 0;  // rows with text on the side that has fewer
-  float width = 0;   // free on both sides of x, in font sizes
-};
-
-bool crosses(const Row& row, float x) {
-  return std::any_of(row.runs.begin(), row.runs.end(), [x](const Run& run) { return run.left < x && run.right > x; });
-}
-
-// The longest stretch of rows that leaves x free.
-Gutter stretch_at(const Rows& rows, float x) {
-  Gutter best, now;
-  size_t left = 0, right = 0;
-  now.x = x;
-  for (size_t i = 0; i <= rows.size(); ++i) {
-    if (i < rows.size() && !crosses(rows[i], x)) {
-      left += rows[i].runs.front().left < x ? 1 : 0;
-      right += rows[i].runs.back().right > x ? 1 : 0;
-      continue;
-    }
-    now.last = i;
-    now.score = std::min(left, right);
-    if (now.score > best.score) best = now;
-    now.first = i + 1;
-    left = right = 0;
-  }
-  return best;
-}
-
-// How wide the strip around the gutter is, measured in the heights of its rows.
-float free_width(const Rows& rows, const Gutter& gutter) {
-  float left = -1e9F, right = 1e9F, heights = 0;
-  for (size_t i = gutter.first; i < gutter.last; ++i) {
-    for (const Run& run : rows[i].runs) {
-      if (run.left < gutter.x) {
-        left = std::max(left, run.right);
-      } else {
-        right = std::min(right, run.left);
-      }
-    }
-    heights += rows[i].bottom - rows[i].top;
-  }
-  return (right - left) * static_cast<float>(gutter.last - gutter.first) / std::max(heights, 0.1F);
-}
-
-Gutter best_gutter(const Rows& rows) {
-  std::vector<float> candidates;
-  for (const Row& row : rows) {
-    for (size_t i = 1; i < row.runs.size(); ++i) candidates.push_back((row.runs[i - 1].right + row.runs[i].left) / 2);
-    candidates.push_back(row.runs.front().left - 3);  // beside columns whose lines share no row
-  }
-  std::sort(candidates.begin(), candidates.end());
-  candidates.erase(std::unique(candidates.begin(), candidates.end(), [](float a, float b) { return b - a < 2; }),
-                   candidates.end());
-  Gutter best;
-  for (const float x : candidates) {
-    const Gutter gutter = stretch_at(rows, x);
-    if (gutter.score > best.score) best = gutter;
-  }
-  if (best.score > 0) best.width = free_width(rows, best);
-  return best;
-}
-
-// Between a few lines the spaces of justified text may line up; a narrow gutter must run on.
-bool separates_columns(const Gutter& gutter) {
-  constexpr float kWide = 1.5F;
-  constexpr size_t kFew = 3, kMany = 6;
-  return gutter.score >= (gutter.width >= kWide ? kFew : kMany);
-}
-
-// Rows beyond those between which a gutter runs may be headings that happen to leave it free: cut to where both sides
-// have begun.
-void trim_to_both_sides(const Rows& rows, Gutter& gutter, bool table) {
-  if (table) {
-    while (gutter.first + 1 < gutter.last && rows[gutter.first].runs.size() < 2) ++gutter.first;
-    return;
-  }
-  const auto one_sided_and_apart = [&](size_t i, size_t next) {
-    const Row& row = rows[i];
-    const bool both = row.runs.front().left < gutter.x && row.runs.back().right > gutter.x;
-    const float gap = next > i ? rows[next].top - row.bottom : row.top - rows[next].bottom;
-    return !both && gap > 1.2F * (row.bottom - row.top);
-  };
-  while (gutter.first + 1 < gutter.last && one_sided_and_apart(gutter.first, gutter.first + 1)) ++gutter.first;
-  while (gutter.first + 1 < gutter.last && one_sided_and_apart(gutter.last - 1, gutter.last - 2)) --gutter.last;
-}
-
-// The characters of the shortest cell of a row; 0 if it has one cell only. Gaps that the rows do not share are the
-// spaces of justified text.
-size_t shortest_cell(const Row& row, std::span<const Row> rows) {
-  const auto is_shared = [&](float x) {
-    const auto crossing = std::count_if(rows.begin(), rows.end(), [x](const Row& other) { return crosses(other, x); });
-    return static_cast<size_t>(crossing) * 5 <= rows.size() * 2;
-  };
-  std::vector<size_t> cells;
-  for (size_t i = 0; i < row.runs.size(); ++i) {
-    const bool begins = i == 0 || is_shared((row.runs[i - 1].right + row.runs[i].left) / 2);
-    if (begins) cells.push_back(0);
-    cells.back() += row.runs[i].characters;
-  }
-  return cells.size() < 2 ? 0 : *std::min_element(cells.begin(), cells.end());
-}
-
-bool is_table(std::span<const Row> rows) {
-  constexpr size_t kMostCompared = 100;  // rows; each is held against each
-  const std::span<const Row> compared = rows.first(std::min(rows.size(), kMostCompared));
-  std::vector<size_t> shorter;
-  for (const Row& row : compared) {
-    if (const size_t least = shortest_cell(row, compared); least > 0) shorter.push_back(least);
-  }
-  if (shorter.size() < 2 || shorter.size() * 2 < compared.size()) return false;
-  std::nth_element(shorter.begin(), shorter.begin() + static_cast<ptrdiff_t>(shorter.size() / 2), shorter.end());
-  return shorter[shorter.size() / 2] <= kShortCell;
-}
-
-// A region of the page in reading order: rows of one column, or of a table.
-struct Region {
-  Rows rows;
-  bool table = false;
-};
-
-class Cutter {
- public:
-  explicit Cutter(const std::vector<PageWord>& words) : words_(words) {}
-
-  void cut(Rows rows, int depth) {
-    if (rows.empty()) return;
-    Gutter gutter = best_gutter(rows);
-    if (gutter.score < 2 || depth >= kMostCuts) {
-      regions_.push_back({std::move(rows)});
-      return;
-    }
-    const auto at = [&](size_t i) { return rows.begin() + static_cast<ptrdiff_t>(i); };
-    const bool table = is_table({rows.data() + gutter.first, gutter.last - gutter.first});
-    trim_to_both_sides(rows, gutter, table);
-    if (!table && !separates_columns(gutter)) {
-      regions_.push_back({std::move(rows)});
-      return;
-    }
-    cut(Rows(at(0), at(gutter.first)), depth + 1);
-    if (table) {
-      regions_.push_back({Rows(at(gutter.first), at(gutter.last)), true});
-    } else {
-      std::array<std::vector<size_t>, 2> sides;
-      for (size_t i = gutter.first; i < gutter.last; ++i) {
-        for (const Run& run : rows[i].runs) {
-          auto& side = sides[run.left < gutter.x ? 0 : 1];
-          side.insert(side.end(), run.words.begin(), run.words.end());
-        }
-      }
-      // Pages in Hebrew or Arabic are read from the right column.
-      if (mostly_right_to_left(sides[0])) std::swap(sides[0], sides[1]);
-      for (auto& side : sides) cut(rows_of(words_, std::move(side)), depth + 1);
-    }
-    cut(Rows(at(gutter.last), rows.end()), depth + 1);
-  }
-
-  std::vector<Region> take() { return std::move(regions_); }
-
- private:
-  bool mostly_right_to_left(const std::vector<size_t>& indices) const {
-    const auto count =
-        std::count_if(indices.begin(), indices.end(), [this](size_t i) { return is_right_to_left(words_[i].text); });
-    return static_cast<size_t>(count) * 2 > indices.size();
-  }
-
-  const std::vector<PageWord>& words_;
-  std::vector<Region> regions_;
-};
 
 PageLine line_of(const std::vector<PageWord>& words, const Row& row, bool table) {
   PageLine line;
@@ -408,11 +155,7 @@ void add_table(std::vector<PageLine> lines, int page, std::vector<PageParagraph>
 
 // `words`: upright, of one rotation.
 void lay_out_turned(const std::vector<PageWord>& words, int page, std::vector<PageParagraph>& to) {
-  std::vector<size_t> all(words.size());
-  std::iota(all.begin(), all.end(), size_t{0});
-  Cutter cutter(words);
-  cutter.cut(rows_of(words, std::move(all)), 0);
-  for (const Region& region : cutter.take()) {
+  for (const Region& region : regions_of(words)) {
     std::vector<PageLine> lines;
     for (const Row& row : region.rows) lines.push_back(line_of(words, row, region.table));
     if (region.table) {

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "phial/documents/testing.h"
@@ -93,6 +95,58 @@ TEST(PageLayout, ThreeNarrowJustifiedColumnsAreNoTable) {
     }
   }
   for (const PageParagraph& paragraph : lay_out(page)) EXPECT_NE(paragraph.kind, BlockKind::kTable);
+}
+
+// Lines of words of any lengths, as many as there is room for, spread over `width` points from `left` on.
+void add_justified(Page& page, float left, float width, int lines, uint32_t seed) {
+  std::string next;
+  for (int line = 0; line < lines; ++line) {
+    std::vector<std::string> words;
+    float letters = 0;
+    for (;;) {
+      if (next.empty()) {
+        seed = seed * 1664525 + 1013904223;
+        next.assign(1 + (seed >> 16) % 10, 'n');
+      }
+      const float more = 5.0F * static_cast<float>(next.size());
+      if (letters + more + 3 * static_cast<float>(words.size()) > width) break;
+      letters += more;
+      words.push_back(std::exchange(next, {}));
+    }
+    const float gap = (width - letters) / (static_cast<float>(words.size()) - 1);
+    float x = left;
+    for (const std::string& word : words) {
+      page.line(x, 100.0F + 12.0F * static_cast<float>(line), word);
+      x += 5.0F * static_cast<float>(word.size()) + gap;
+    }
+  }
+}
+
+TEST(PageLayout, NarrowJustifiedColumnsAreReadWhole) {
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    for (const int columns : {1, 2, 3}) {
+      Page page;
+      constexpr float width = 160;
+      for (int i = 0; i < columns; ++i) {
+        add_justified(page, 30 + 180 * static_cast<float>(i), width, 30, seed * 10 + static_cast<uint32_t>(i));
+      }
+      const auto paragraphs = lay_out(page);
+      EXPECT_EQ(paragraphs.size(), static_cast<size_t>(columns)) << seed;
+      for (const PageParagraph& paragraph : paragraphs) EXPECT_NE(paragraph.kind, BlockKind::kTable) << seed;
+    }
+  }
+}
+
+TEST(PageLayout, EvenlySpacedNumbersInLineAreRowsOfATable) {
+  Page page;
+  for (int row = 0; row < 4; ++row) {
+    for (int column = 0; column < 4; ++column) {
+      page.line(50.0F + 40.0F * static_cast<float>(column), 80.0F + 12.0F * static_cast<float>(row),
+                std::to_string(10 + 17 * row + column));
+    }
+  }
+  EXPECT_THAT(outline(written({page})),
+              ElementsAre("table:10 | 11 | 12 | 13\n27 | 28 | 29 | 30\n44 | 45 | 46 | 47\n61 | 62 | 63 | 64"));
 }
 
 TEST(PageLayout, ShortCellsInLineAreRowsOfATable) {
