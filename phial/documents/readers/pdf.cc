@@ -213,7 +213,8 @@ bool is_covered(const poppler::page& page, const PageOfWords& words) {
     const char* row = picture.const_data() + static_cast<ptrdiff_t>(y) * picture.bytes_per_row();
     for (int x = 0; x < picture.width(); ++x) {
       if (static_cast<unsigned char>(row[x]) >= kDark || is_word(x, y)) continue;
-      inked[static_cast<size_t>(y * kCells / picture.height() * kCells + x * kCells / picture.width())] = true;
+      const int down = y * kCells / picture.height(), across = x * kCells / picture.width();
+      inked[static_cast<size_t>(down) * kCells + static_cast<size_t>(across)] = true;
     }
   }
   return static_cast<size_t>(std::count(inked.begin(), inked.end(), true)) >= kCovered;

@@ -86,6 +86,7 @@ class Straightener {
     even_out();
     for (auto& [number, line] : lines_) {
       std::vector<float> bases;
+      bases.reserve(line.words.size());
       for (const OcrWord* word : line.words) bases.push_back(base_of(*word, line.size));
       line.base = middle_of(bases);
     }
@@ -154,6 +155,7 @@ class Straightener {
     for (auto& [number, line] : lines_) uneven.push_back(&line);
     while (!uneven.empty()) {
       std::vector<float> sizes;
+      sizes.reserve(uneven.size());
       for (const Line* line : uneven) sizes.push_back(line->size);
       const float usual = middle_of(sizes);
       std::erase_if(uneven, [usual](Line* line) {
