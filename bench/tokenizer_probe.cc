@@ -1,4 +1,4 @@
-// Tokenizer behind a pipe, for tools/check_tokenizers.py and bench/tokenizers.py.
+// Tokenizer behind a pipe, for tools/check_tokenizers.py and bench/tokenizing.py.
 //
 //   phial_tokenizer_probe MODEL            each line of standard input: JSON {"text": ..., "special": bool, "bos":
 //   bool}
@@ -33,7 +33,7 @@ Result<std::unique_ptr<Tokenizer>> open(const std::string& path) {
   return find_member(json, "tokenizer.ggml.model") != nullptr ? from_gguf(json) : from_tokenizer_json(bytes);
 }
 
-// Cut behind line ends, as bench/tokenizers.py cuts for the reference.
+// Cut behind line ends, as bench/tokenizing.py cuts for the reference.
 std::vector<std::string_view> documents_of(std::string_view text, size_t most_bytes) {
   std::vector<std::string_view> documents;
   while (!text.empty()) {

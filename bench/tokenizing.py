@@ -3,7 +3,7 @@
 time; 10 MB as one text and as documents of 4 KB. Prints JSON.
 
     cmake --build --preset release --target phial_tokenizer_probe
-    python3 bench/tokenizers.py [--megabytes 10] [--rounds 3] [--models DIR] [--text FILE ...]
+    python3 bench/tokenizing.py [--megabytes 10] [--rounds 3] [--models DIR] [--text FILE ...]
 
 Needs the Python package `tokenizers` (and gguf). Without --text the text is what the machine has to read: documentation
 under /usr/share, then this repository's own documents, repeated only if that is not enough.
