@@ -96,7 +96,7 @@ std::string bash_body(std::span<const Verb> table) {
       if (words.empty() || flag.completes == Completes::kModel) out += "COMPREPLY+=($(compgen -f -- \"$word\")); ";
       out += "return ;;\n";
     }
-    out += "    esac\n    flags=\"" + all + "--help\" arguments=(" + arguments + ") ;;\n";
+    out.append("    esac\n    flags=\"").append(all).append("--help\" arguments=(").append(arguments).append(") ;;\n");
   }
   out +=
       "  esac\n"

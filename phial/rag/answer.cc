@@ -87,7 +87,8 @@ class Writer {
 };
 
 // Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
-// until a supported sentence follows, so that an answer of which nothing holds is never shown. A sentence that says
+// until a supported sentence that is to the point follows, so that an answer of which nothing holds, or that answers
+// something else, is never shown. A sentence that says
 // nothing beyond the question and the headings, or that was said before, is left out.
 class SentenceGate {
  public:
@@ -139,7 +140,7 @@ class SentenceGate {
       failure_ = checked.error();
       return;
     }
-    if (checked->hits.empty()) {
+    if (checked->hits.empty() || (!any_supported_ && !checked->is_to_the_point)) {
       waiting_.push_back(*std::move(checked));
       return;
     }

@@ -21,6 +21,7 @@ constexpr double kFewestOwnWords = 0.4;
 constexpr double kCosineShare = 0.6;  // in the rank of one sentence
 constexpr size_t kMaxStatement = 2;   // sentences
 constexpr double kPairGain = 0.05;    // by which two sentences must be better than one
+constexpr double kToThePoint = 0.6;   // of the best relevance; set by hand
 constexpr size_t kMaxCited = 2;       // hits in one sentence
 constexpr size_t kMaxMarkBytes = 40;
 
@@ -254,8 +255,17 @@ Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
   for (size_t i = 0; i < std::min(supporting.size(), wanted); ++i) {
     checked.hits.push_back(supporting[i].hit);
     checked.evidence.push_back(span_of(supporting[i]));
+    checked.is_to_the_point = checked.is_to_the_point || is_to_the_point(supporting[i]);
   }
   return checked;
+}
+
+// A small model likes to say what is true and was not asked.
+bool CitationCheck::is_to_the_point(const Support& support) const {
+  const auto all = evidence_.sentences();
+  const auto less = [](const EvidenceSentence& a, const EvidenceSentence& b) { return a.relevance() < b.relevance(); };
+  const auto best_of = [&](auto sentences) { return std::ranges::max_element(sentences, less)->relevance(); };
+  return best_of(all.subspan(support.first, support.last - support.first + 1)) >= kToThePoint * best_of(all);
 }
 
 Span CitationCheck::span_of(const Support& support) const {

@@ -50,11 +50,12 @@ struct Support {
 bool supports(const Support& support);
 
 struct CheckedSentence {
-  std::string text;            // without marks; a wrong number replaced
-  std::vector<size_t> hits;    // that support it, best first; empty: unsupported
-  std::vector<Span> evidence;  // for each, the bytes of its text that do
-  bool corrected = false;      // a number was replaced by the passage's or taken out
-  double support = 0;          // of the best hit
+  std::string text;              // without marks; a wrong number replaced
+  std::vector<size_t> hits;      // that support it, best first; empty: unsupported
+  std::vector<Span> evidence;    // for each, the bytes of its text that do
+  bool corrected = false;        // a number was replaced by the passage's or taken out
+  double support = 0;            // of the best hit
+  bool is_to_the_point = false;  // what supports it is not far less relevant to the question than the best there is
 };
 
 class CitationCheck {
@@ -76,6 +77,7 @@ class CitationCheck {
 
  private:
   std::string_view text_of(const Support& support) const;
+  bool is_to_the_point(const Support& support) const;
   Span span_of(const Support& support) const;
   bool correct_number(CheckedSentence& sentence, std::span<const Support> judged) const;
   bool is_held(const std::string& number, std::span<const Support> judged) const;

@@ -27,6 +27,9 @@ struct EvidenceSentence {
   std::vector<float> vector;
   float cosine = 0;    // with the question
   double overlap = 0;  // of the question's words, weighted by rarity, 0 to 1
+
+  // How near it is to the question, by meaning and words.
+  double relevance() const { return (cosine + overlap) / 2; }
 };
 
 struct QuestionWord {
