@@ -200,7 +200,8 @@ def citation_pairs(bench, split):
             spans.append((len(document["text"][:start].encode()), len(document["text"][:end].encode())))
             start = end + 1
         gold = {n for group in claims[one["_id"]]["evidence"][one["document"]] for n in group["sentences"]}
-        pairs.append(([spans[n] for n in sorted(gold)], one["sentences"]))
+        # One claim of the set names a sentence behind its abstract's last.
+        pairs.append(([spans[n] for n in sorted(gold) if n < len(spans)], one["sentences"]))
     return pairs
 
 
