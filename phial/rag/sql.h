@@ -1,4 +1,7 @@
-// SQLite behind a door that returns Results. Nothing else in the house includes sqlite3.h, but for word_count.cc.
+// SQLite behind a door that returns Results. Nothing else in the house includes sqlite3.h.
+//
+// Statements may ask an FTS5 table for word_count(TABLE): how often the words of the running MATCH stand in the row.
+// FTS5 counts them for its own ranking only; ours (word_scores.h) needs the counts.
 //
 // Every value reaches SQL as a parameter. Errors: kCorrupt for a damaged file, kIo for a full disk or a refused write,
 // kInvalid for a broken promise of ours; each names the file.
