@@ -5,7 +5,6 @@
 #include <chrono>
 #include <thread>
 
-#include "phial/rag/ignore.h"
 #include "phial/rag/retrieve.h"
 #include "phial/rag/testing.h"
 #include "phial/rag/watch.h"
@@ -190,22 +189,6 @@ TEST_F(Ingest, HiddenIgnoredAndMachineMadeFilesAreLeftOut) {
   const IngestReport report = add(options);
   EXPECT_EQ(report.removed, 2);
   EXPECT_THAT(names(), ElementsAre("keep.txt", "secret2.txt"));
-}
-
-TEST(IgnoreRules, JudgesAsGitDoes) {
-  const auto judge = [](std::string_view rules, std::string_view path) {
-    return IgnoreRules(rules).judge(path, false);
-  };
-  EXPECT_EQ(judge("\xEF\xBB\xBF*.log\n", "a.log"), Verdict::kIgnored);
-  EXPECT_EQ(judge("[[:digit:]x]1\n", "71"), Verdict::kIgnored);
-  EXPECT_EQ(judge("[![:alpha:]]1\n", "a1"), Verdict::kNoRule);
-  EXPECT_EQ(judge("***/b\n", "x/y/b"), Verdict::kIgnored);
-  EXPECT_EQ(judge("/a/***\n", "a/b/c"), Verdict::kIgnored);
-  EXPECT_EQ(judge("a**\n", "abc"), Verdict::kIgnored);
-  EXPECT_EQ(judge("[a\n", "[a"), Verdict::kNoRule);    // not closed
-  EXPECT_EQ(judge("a\\\n", "a\\"), Verdict::kNoRule);  // escapes nothing
-  EXPECT_EQ(judge("\\[a\n", "[a"), Verdict::kIgnored);
-  EXPECT_EQ(judge("*\n!keep\n", "keep"), Verdict::kKept);
 }
 
 TEST_F(Ingest, FileThatGoesWhileItIsReadIsNoProblem) {

@@ -4,7 +4,6 @@
 
 #include <chrono>
 
-#include "phial/rag/ignore.h"
 #include "phial/rag/lexical.h"
 #include "phial/rag/testing.h"
 
@@ -122,33 +121,6 @@ TEST(Lexical, WordsNumbersAndTerms) {
   EXPECT_EQ(rough_stem("answered"), rough_stem("answers"));
   EXPECT_EQ(rough_stem("stopping"), rough_stem("stops"));
   EXPECT_EQ(without_accents("beiträge"), "beitrage");
-}
-
-TEST(Ignore, PatternsFollowGitignore) {
-  const auto judge = [](std::string_view rules, std::string_view path, bool is_folder = false) {
-    return IgnoreRules(rules).judge(path, is_folder);
-  };
-  EXPECT_EQ(judge("*.log", "a/b/c.log"), Verdict::kIgnored);
-  EXPECT_EQ(judge("/*.log", "a/c.log"), Verdict::kNoRule);
-  EXPECT_EQ(judge("build/", "x/build", true), Verdict::kIgnored);
-  EXPECT_EQ(judge("build/", "x/build", false), Verdict::kNoRule);
-  EXPECT_EQ(judge("*.txt\n!keep.txt", "keep.txt"), Verdict::kKept);
-  EXPECT_EQ(judge("doc/*.txt", "doc/a.txt"), Verdict::kIgnored);
-  EXPECT_EQ(judge("doc/*.txt", "x/doc/a.txt"), Verdict::kNoRule);
-  EXPECT_EQ(judge("doc/**/a.txt", "doc/a.txt"), Verdict::kIgnored);
-  EXPECT_EQ(judge("doc/**/a.txt", "doc/x/y/a.txt"), Verdict::kIgnored);
-  EXPECT_EQ(judge("**/foo", "a/b/foo"), Verdict::kIgnored);
-  EXPECT_EQ(judge("abc/**", "abc/x/y"), Verdict::kIgnored);
-  EXPECT_EQ(judge("abc/**", "abc", true), Verdict::kNoRule);
-  EXPECT_EQ(judge("a[0-9].t?t", "a7.txt"), Verdict::kIgnored);
-  EXPECT_EQ(judge("a[!0-9].txt", "a7.txt"), Verdict::kNoRule);
-  EXPECT_EQ(judge("# comment\n\\#file\ntrail   ", "#file"), Verdict::kIgnored);
-  EXPECT_EQ(judge("trail   ", "trail"), Verdict::kIgnored);
-  EXPECT_EQ(judge("a[", "a["), Verdict::kNoRule);  // as Git: a class that is not closed fits nothing
-  // No pattern is slow.
-  std::string hard;
-  for (int i = 0; i < 60; ++i) hard += "*a";
-  EXPECT_FALSE(glob_matches(hard + "b", std::string(2000, 'a')));
 }
 
 }  // namespace
