@@ -9,11 +9,11 @@
 
 #include "phial/base/bytes.h"
 #include "phial/base/utf8.h"
+#include "phial/formats/gguf_layout.h"
 
 namespace phial::formats {
 namespace {
 
-constexpr std::string_view kMagic = "GGUF";
 constexpr uint64_t kLongestName = 65535;
 constexpr uint32_t kMostDimensions = 4;
 constexpr int kDeepestArray = 8;
@@ -21,42 +21,26 @@ constexpr int kDeepestArray = 8;
 constexpr uint64_t kMostArrayElements = uint64_t{1} << 24;
 constexpr std::string_view kGetAgain = "the file is damaged: get it again";
 
-enum class ValueType : uint32_t {
-  kU8 = 0,
-  kI8 = 1,
-  kU16 = 2,
-  kI16 = 3,
-  kU32 = 4,
-  kI32 = 5,
-  kF32 = 6,
-  kBool = 7,
-  kString = 8,
-  kArray = 9,
-  kU64 = 10,
-  kI64 = 11,
-  kF64 = 12,
-};
-
 // The fewest bytes that a value of the type takes; 0 for a type that GGUF does not have.
-uint64_t least_bytes(ValueType type) {
+uint64_t least_bytes(GgufType type) {
   switch (type) {
-    case ValueType::kU8:
-    case ValueType::kI8:
-    case ValueType::kBool:
+    case GgufType::kU8:
+    case GgufType::kI8:
+    case GgufType::kBool:
       return 1;
-    case ValueType::kU16:
-    case ValueType::kI16:
+    case GgufType::kU16:
+    case GgufType::kI16:
       return 2;
-    case ValueType::kU32:
-    case ValueType::kI32:
-    case ValueType::kF32:
+    case GgufType::kU32:
+    case GgufType::kI32:
+    case GgufType::kF32:
       return 4;
-    case ValueType::kString:
-    case ValueType::kU64:
-    case ValueType::kI64:
-    case ValueType::kF64:
+    case GgufType::kString:
+    case GgufType::kU64:
+    case GgufType::kI64:
+    case GgufType::kF64:
       return 8;
-    case ValueType::kArray:
+    case GgufType::kArray:
       return 12;
   }
   return 0;
@@ -125,33 +109,33 @@ class ValueReader {
  public:
   explicit ValueReader(Reader& in) : in_(in) {}
 
-  Result<Json> read(ValueType type, int depth = 0) {
+  Result<Json> read(GgufType type, int depth = 0) {
     switch (type) {
-      case ValueType::kU8:
+      case GgufType::kU8:
         return number<uint8_t>();
-      case ValueType::kI8:
+      case GgufType::kI8:
         return number<int8_t>();
-      case ValueType::kU16:
+      case GgufType::kU16:
         return number<uint16_t>();
-      case ValueType::kI16:
+      case GgufType::kI16:
         return number<int16_t>();
-      case ValueType::kU32:
+      case GgufType::kU32:
         return number<uint32_t>();
-      case ValueType::kI32:
+      case GgufType::kI32:
         return number<int32_t>();
-      case ValueType::kF32:
+      case GgufType::kF32:
         return number<float>();
-      case ValueType::kU64:
+      case GgufType::kU64:
         return number<uint64_t>();
-      case ValueType::kI64:
+      case GgufType::kI64:
         return number<int64_t>();
-      case ValueType::kF64:
+      case GgufType::kF64:
         return number<double>();
-      case ValueType::kBool:
+      case GgufType::kBool:
         return boolean();
-      case ValueType::kString:
+      case GgufType::kString:
         return string();
-      case ValueType::kArray:
+      case GgufType::kArray:
         return array(depth);
     }
     return corrupt("a value has the type " + std::to_string(static_cast<uint32_t>(type)) + ", GGUF has types 0 to 12");
@@ -179,7 +163,7 @@ class ValueReader {
   Result<Json> array(int depth) {
     PHIAL_TRY(const uint32_t type_id, in_.u32());
     PHIAL_TRY(const uint64_t count, in_.u64());
-    const auto type = static_cast<ValueType>(type_id);
+    const auto type = static_cast<GgufType>(type_id);
     const uint64_t least = least_bytes(type);
     if (least == 0) {
       return corrupt("an array has elements of type " + std::to_string(type_id) + ", GGUF has types 0 to 12");
@@ -216,7 +200,7 @@ Result<Json> read_metadata(Reader& in, uint64_t count) {
   for (uint64_t i = 0; i < count; ++i) {
     PHIAL_TRY(const std::string_view key, read_name(in, "metadata entry " + std::to_string(i)));
     PHIAL_TRY(const uint32_t type, in.u32());
-    Result<Json> value = values.read(static_cast<ValueType>(type));
+    Result<Json> value = values.read(static_cast<GgufType>(type));
     if (!value) return std::move(value).error().in("metadata entry " + in_quotes(key));
     const auto [place, is_new] = metadata.get_ref<Json::object_t&>().emplace(std::string(key), *std::move(value));
     if (!is_new) return corrupt("metadata entry " + in_quotes(key) + " is given twice");
@@ -317,8 +301,8 @@ struct Header {
 };
 
 Result<Header> read_header(Reader& in) {
-  PHIAL_TRY(const std::string_view magic, in.text(kMagic.size()));
-  if (magic != kMagic) return corrupt("it does not begin with GGUF");
+  PHIAL_TRY(const std::string_view magic, in.text(kGgufMagic.size()));
+  if (magic != kGgufMagic) return corrupt("it does not begin with GGUF");
   Header header;
   PHIAL_TRY(header.version, in.u32());
   if (header.version != 2 && header.version != 3) {
@@ -360,7 +344,7 @@ Status refuse_split(const Json& metadata) {
 }  // namespace
 
 bool looks_like_gguf(std::span<const std::byte> bytes) {
-  return bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;
+  return bytes.size() >= kGgufMagic.size() && std::memcmp(bytes.data(), kGgufMagic.data(), kGgufMagic.size()) == 0;
 }
 
 Result<Gguf> parse_gguf(std::span<const std::byte> bytes) {

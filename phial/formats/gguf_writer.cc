@@ -9,23 +9,15 @@
 #include <type_traits>
 
 #include "phial/base/check.h"
+#include "phial/formats/gguf_layout.h"
 
 namespace phial::formats {
 namespace {
 
-constexpr uint64_t kAlignment = 32;
+using enum GgufType;
 
-// The numbers of GGUF's value types.
-enum ValueType : uint32_t {
-  kU32 = 4,
-  kI32 = 5,
-  kF32 = 6,
-  kBool = 7,
-  kString = 8,
-  kArray = 9,
-  kU64 = 10,
-  kI64 = 11,
-};
+constexpr uint32_t kVersion = 3;
+constexpr uint64_t kAlignment = 32;
 
 class Header {
  public:
@@ -34,14 +26,15 @@ class Header {
     static_assert(std::is_arithmetic_v<T>);
     bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
+  void raw(std::string_view value) { bytes_.append(value); }
   void text(std::string_view value) {
     number(uint64_t{value.size()});
-    bytes_.append(value);
+    raw(value);
   }
 
   void entry(std::string_view key, const Json& value) {
     text(key);
-    const ValueType type = type_of(value);
+    const GgufType type = type_of(value);
     number(static_cast<uint32_t>(type));
     put(type, value);
   }
@@ -51,7 +44,7 @@ class Header {
   std::span<const std::byte> bytes() const { return std::as_bytes(std::span(bytes_)); }
 
  private:
-  static ValueType type_of(const Json& value) {
+  static GgufType type_of(const Json& value) {
     if (value.is_boolean()) return kBool;
     if (value.is_string()) return kString;
     if (value.is_array()) return kArray;
@@ -64,7 +57,7 @@ class Header {
     return kF32;
   }
 
-  void put(ValueType type, const Json& value) {
+  void put(GgufType type, const Json& value) {
     switch (type) {
       case kU32:
         return number(value.get<uint32_t>());
@@ -80,10 +73,10 @@ class Header {
         return number(value.get<uint64_t>());
       case kI64:
         return number(value.get<int64_t>());
-      case kArray:
+      default:
         break;
     }
-    ValueType kind = value.empty() ? kString : type_of(value.front());
+    GgufType kind = value.empty() ? kString : type_of(value.front());
     if (kind == kU32) kind = kI32;
     number(static_cast<uint32_t>(kind));
     number(uint64_t{value.size()});
@@ -100,8 +93,8 @@ uint64_t padded(uint64_t size) { return (size + kAlignment - 1) / kAlignment * k
 Status write_gguf(const std::filesystem::path& path, const Json& metadata, const std::vector<NewTensor>& tensors,
                   const std::stop_token& stop) {
   Header header;
-  for (const char c : {'G', 'G', 'U', 'F'}) header.number(c);
-  header.number(uint32_t{3});
+  header.raw(kGgufMagic);
+  header.number(kVersion);
   header.number(uint64_t{tensors.size()});
   header.number(uint64_t{metadata.size()});
   for (const auto& [key, value] : metadata.items()) header.entry(key, value);
