@@ -162,6 +162,12 @@ uint64_t Tensor::elements() const {
   return product;
 }
 
+std::string shape_text(std::span<const uint64_t> shape) {
+  std::string text = "[";
+  for (const uint64_t extent : shape) text.append(text.size() > 1 ? ", " : "").append(std::to_string(extent));
+  return text + "]";
+}
+
 Result<Checkpoint> Checkpoint::open(const fs::path& path, LoadMode mode) {
   PHIAL_TRY(Opened opened, open_path(path, mode));
   Checkpoint checkpoint;

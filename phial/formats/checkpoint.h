@@ -35,6 +35,9 @@ struct Tensor {
   uint64_t elements() const;  // fits: checked when the file was read
 };
 
+// "[32, 64]", for messages.
+std::string shape_text(std::span<const uint64_t> shape);
+
 enum class CheckpointKind { kGguf, kHuggingFace };
 
 class Checkpoint {

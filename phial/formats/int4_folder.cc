@@ -26,12 +26,6 @@ Error unsupported(std::string message) {
 
 std::string in_quotes(std::string_view name) { return std::string("'").append(printable(name)).append("'"); }
 
-std::string shape_text(const std::vector<uint64_t>& shape) {
-  std::string text;
-  for (const uint64_t extent : shape) text += (text.empty() ? "[" : ", ") + std::to_string(extent);
-  return text.empty() ? "[]" : text + "]";
-}
-
 // What quantization_config says of all matrices.
 struct Settings {
   Int4Matrix::Packing packing = Int4Matrix::Packing::kGptq;

@@ -6,33 +6,21 @@
 #include "phial/tensor/blocks.h"
 
 namespace phial::model {
-namespace {
-
-template <class Range>
-std::string shape_text(const Range& shape) {
-  std::string text = "[";
-  for (const uint64_t n : shape) {
-    if (text.size() > 1) text += ", ";
-    text += std::to_string(n);
-  }
-  return text + "]";
-}
-
-}  // namespace
 
 Result<const formats::Tensor*> TensorFinder::find(const std::string& name, std::initializer_list<uint64_t> wanted) {
   PHIAL_TRY(const formats::Tensor* tensor, checkpoint_.need(name));
   if (!std::equal(wanted.begin(), wanted.end(), tensor->shape.begin(), tensor->shape.end())) {
     return Error{Code::kCorrupt,
-                 checkpoint_.path().string() + ": tensor '" + name + "' has shape " + shape_text(tensor->shape) +
-                     ", wanted " + shape_text(wanted),
+                 checkpoint_.path().string() + ": tensor '" + name + "' has shape " +
+                     formats::shape_text(tensor->shape) + ", wanted " +
+                     formats::shape_text({wanted.begin(), wanted.size()}),
                  "the weights do not belong to this configuration; download the model again"};
   }
   const auto& type = tensor::info(tensor->dtype);
   if (!tensor::is_weight_type(tensor->dtype) || *(wanted.end() - 1) % type.block_size != 0) {
     return Error{Code::kUnsupported,
                  checkpoint_.path().string() + ": tensor '" + name + "' is stored as " + std::string(type.name) +
-                     ", which cannot hold weights of shape " + shape_text(wanted),
+                     ", which cannot hold weights of shape " + formats::shape_text({wanted.begin(), wanted.size()}),
                  "convert the model anew"};
   }
   used_.insert(name);
