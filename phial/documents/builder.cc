@@ -56,6 +56,18 @@ void trim_blank_lines(std::string& text) {
 
 }  // namespace
 
+void append_raised(std::string& text, std::string_view raised, bool is_reference) {
+  const bool is_number = !raised.empty() && raised.find_first_not_of("0123456789-+.,") == std::string_view::npos;
+  const bool after_sign = !text.empty() && text.back() != ' ' && text.back() != '\n';
+  if (!is_number || !after_sign) {
+    text += raised;
+  } else if (is_reference) {
+    text.append("[").append(raised).append("]");
+  } else {
+    text.append("^").append(raised);
+  }
+}
+
 std::string clean_text(std::string_view raw, WhiteSpace white_space) {
   std::string clean;
   clean.reserve(raw.size());

@@ -27,6 +27,9 @@ enum class WhiteSpace {
 // at both ends white space is cut off (for kKeep: blank lines).
 std::string clean_text(std::string_view raw, WhiteSpace white_space);
 
+// Adds what is set above the line: "10^6" is not 106, nor is the sign of a footnote part of the word before it.
+void append_raised(std::string& text, std::string_view raised, bool is_reference);
+
 struct BlockPlace {
   BlockKind kind = BlockKind::kParagraph;
   int level = 0;

@@ -151,11 +151,10 @@ class DocxReader {
     }
     const size_t before = in.text.size();
     inline_content(node, depth + 1, in);
-    if (!is_raised(properties) || before == 0 || in.text[before - 1] == ' ') return;
-    // 10 to the sixth is not 106.
-    const bool is_number =
-        in.text.size() > before && in.text.find_first_not_of("0123456789-+.,", before) == std::string::npos;
-    if (is_number) in.text.insert(before, "^");
+    if (!is_raised(properties)) return;
+    const std::string raised = in.text.substr(before);
+    in.text.resize(before);
+    append_raised(in.text, raised, false);
   }
 
   void inline_content(const pugi::xml_node& parent, int depth, Inline& in) {

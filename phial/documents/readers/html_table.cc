@@ -118,18 +118,6 @@ bool holds_link(const GumboNode& at, int depth) {
 
 }  // namespace
 
-void append_raised(std::string& text, std::string_view raised, bool is_reference) {
-  const bool is_number = !raised.empty() && raised.find_first_not_of("0123456789-+.,") == std::string_view::npos;
-  const bool after_sign = !text.empty() && text.back() != ' ' && text.back() != '\n';
-  if (!is_number || !after_sign) {
-    text += raised;
-  } else if (is_reference) {
-    text.append("[").append(raised).append("]");
-  } else {
-    text.append("^").append(raised);
-  }
-}
-
 bool is_linked(const GumboNode& element) {
   const bool within =
       element.parent != nullptr && is_element(*element.parent) && element.parent->v.element.tag == GUMBO_TAG_A;

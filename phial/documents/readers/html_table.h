@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 
 namespace phial::documents {
 
@@ -14,8 +13,6 @@ bool is_text(const GumboNode& node);
 bool never_shown(GumboTag tag);
 bool starts_block(GumboTag tag);
 
-// Adds what is set above the line: "10^6" is not 106, nor is the sign of a footnote part of the word before it.
-void append_raised(std::string& text, std::string_view raised, bool is_reference);
 // Whether the element is, or holds, or stands in a link.
 bool is_linked(const GumboNode& element);
 
