@@ -24,12 +24,4 @@ struct FolderFile {
 // SentencePiece becomes tokenizer.model, a byte-level one tokenizer.json.
 Result<std::vector<FolderFile>> folder_files(const Json& metadata);
 
-// A pre-tokenizer that both sides have: its name in tokenizer.ggml.pre, and how tokenizer.json spells it.
-struct NamedPreTokenizer {
-  std::string name;
-  Json steps;  // an array
-  bool ignore_merges = false;
-};
-const std::vector<NamedPreTokenizer>& named_pre_tokenizers();
-
 }  // namespace phial::tokenizer

@@ -6,8 +6,8 @@
 #include "phial/base/utf8.h"
 #include "phial/tokenizer/convert.h"
 #include "phial/tokenizer/load.h"
+#include "phial/tokenizer/pre_tokenizers.h"
 #include "phial/tokenizer/sentencepiece_file.h"
-#include "phial/tokenizer/splitter.h"
 
 namespace phial::tokenizer {
 namespace {
@@ -131,20 +131,6 @@ std::vector<FolderFile> sentencepiece_files(const Source& source) {
           {"generation_config.json", text_of(source.generation())}};
 }
 
-// The names that Phial reads as one of the named pre-tokenizers (load_gguf.cc).
-std::string_view canonical(std::string_view pre) {
-  for (const std::string_view name :
-       {"phi-2", "mpt", "olmo", "jais", "roberta-bpe", "jina-v2-en", "jina-v2-code", "jina-es", "jina-de"}) {
-    if (pre == name) return "gpt-2";
-  }
-  for (const std::string_view name : {"starcoder", "refact", "command-r", "codeshell"}) {
-    if (pre == name) return "smollm";
-  }
-  if (pre == "llama3" || pre == "llama-v3") return "llama-bpe";
-  if (pre == "stablelm2" || pre == "deepseek-r1-qwen" || pre == "megrez") return "qwen2";
-  return pre;
-}
-
 // What puts bos before a text, where the model wants it; else a step that changes no ids.
 Json post_processor(const Source& source) {
   const auto bos = source.id("bos");
@@ -162,10 +148,9 @@ Json post_processor(const Source& source) {
 
 Result<std::vector<FolderFile>> byte_bpe_files(const Source& source) {
   const std::string* pre = find_string(source.metadata(), "tokenizer.ggml.pre");
-  const std::string_view name = canonical(pre != nullptr ? std::string_view(*pre) : "default");
-  const auto& known = named_pre_tokenizers();
-  const auto found = std::find_if(known.begin(), known.end(), [&](const auto& one) { return one.name == name; });
-  if (found == known.end()) return cannot_express("the pre-tokenizer '" + std::string(name) + "'");
+  const std::string name = pre != nullptr ? *pre : "default";
+  const auto found = spelling_of(name);
+  if (!found) return cannot_express("the pre-tokenizer '" + name + "'");
   if (find_bool(source.metadata(), "tokenizer.ggml.add_space_prefix") == true) {
     return cannot_express("a byte-level vocabulary with add_space_prefix");
   }
@@ -199,25 +184,7 @@ Result<std::vector<FolderFile>> byte_bpe_files(const Source& source) {
                                  {"generation_config.json", text_of(source.generation())}};
 }
 
-Json make_byte_level(bool use_regex) {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
-}
-
-Json make_split(std::string_view regex) {
-  return {{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}, {"invert", false}};
-}
-
 }  // namespace
-
-const std::vector<NamedPreTokenizer>& named_pre_tokenizers() {
-  static const std::vector<NamedPreTokenizer> kNamed = {
-      {"gpt-2", Json::array({make_byte_level(true)}), false},
-      {"smollm", Json::array({{{"type", "Digits"}, {"individual_digits", true}}, make_byte_level(true)}), false},
-      {"llama-bpe", Json::array({make_split(kLlama3Regex), make_byte_level(false)}), true},
-      {"qwen2", Json::array({make_split(kQwen2Regex), make_byte_level(false)}), false},
-  };
-  return kNamed;
-}
 
 Result<std::vector<FolderFile>> folder_files(const Json& metadata) {
   const std::string* model = find_string(metadata, "tokenizer.ggml.model");

@@ -8,6 +8,7 @@
 #include "phial/base/mapped_file.h"
 #include "phial/tokenizer/convert.h"
 #include "phial/tokenizer/load.h"
+#include "phial/tokenizer/pre_tokenizers.h"
 #include "phial/tokenizer/sentencepiece.h"
 #include "phial/tokenizer/sentencepiece_file.h"
 
@@ -60,14 +61,6 @@ std::vector<float> scores_of(const Json& merges, const Tokens& tokens) {
   return scores;
 }
 
-bool has_same_fields(const Json& wanted, const Json& found) {
-  return std::all_of(wanted.items().begin(), wanted.items().end(), [&](const auto& item) {
-    if (item.key() == "trim_offsets") return true;
-    const Json* own = find_member(found, item.key());
-    return own != nullptr && *own == item.value();
-  });
-}
-
 Result<std::string> pre_tokenizer_of(const Json& file) {
   const Json* stated = find_member(file, "pre_tokenizer");
   Json steps = Json::array();
@@ -75,14 +68,12 @@ Result<std::string> pre_tokenizer_of(const Json& file) {
     const Json* list = find_member(*stated, "pretokenizers");
     steps = list != nullptr && list->is_array() ? *list : Json::array({*stated});
   }
-  for (const NamedPreTokenizer& known : named_pre_tokenizers()) {
-    if (known.steps.size() == steps.size() &&
-        std::equal(steps.begin(), steps.end(), known.steps.begin(),
-                   [](const Json& found, const Json& wanted) { return has_same_fields(wanted, found); })) {
-      return known.name;
-    }
-  }
-  return cannot_express("the pre-tokenizer " + dump_json(steps).substr(0, 200));
+  const Json* model = find_member(file, "model");
+  const bool ignore_merges = model != nullptr && find_bool(*model, "ignore_merges") == true;
+  const std::string_view name = name_of({steps, ignore_merges});
+  if (!name.empty()) return std::string(name);
+  return cannot_express("the pre-tokenizer " + dump_json(steps).substr(0, 200) +
+                        (ignore_merges ? " with ignore_merges" : ""));
 }
 
 // What SentencePiece does to a text, as tokenizer.json spells it; GGUF's "llama" does this and nothing else.

@@ -1,5 +1,4 @@
-// GGUF metadata -> tokenizer. The keys are those of the GGUF specification, "Tokenizer"; the pre-tokenizers behind the
-// names in tokenizer.ggml.pre are facts of the models that carry them.
+// GGUF metadata -> tokenizer. The keys are those of the GGUF specification, "Tokenizer".
 #include <algorithm>
 #include <array>
 #include <string>
@@ -8,6 +7,7 @@
 
 #include "phial/tokenizer/byte_bpe.h"
 #include "phial/tokenizer/load.h"
+#include "phial/tokenizer/pre_tokenizers.h"
 #include "phial/tokenizer/sentencepiece.h"
 #include "phial/tokenizer/side_files.h"
 #include "phial/tokenizer/unigram.h"
@@ -156,75 +156,6 @@ Result<std::unique_ptr<Tokenizer>> sentencepiece_of(const Json& metadata, Vocabu
   return make_sentencepiece(std::move(parts), scores);
 }
 
-constexpr std::string_view kDefaultNumbersAndMarks = R"([\p{P}\$\+<=>\^~\|]+)";
-constexpr std::string_view kDefaultWords = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))";
-constexpr std::string_view kGpt4oWords =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kTekkenWords =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-struct NamedPattern {
-  std::string_view name;
-  WordPattern pattern;
-  bool whole_words_first = false;
-};
-
-constexpr NamedPattern kNamedPatterns[] = {
-    {"gpt-2", kGpt2Words},
-    {"phi-2", kGpt2Words},
-    {"mpt", kGpt2Words},
-    {"olmo", kGpt2Words},
-    {"jais", kGpt2Words},
-    {"roberta-bpe", kGpt2Words},
-    {"jina-v2-en", kGpt2Words},
-    {"jina-v2-code", kGpt2Words},
-    {"jina-es", kGpt2Words},
-    {"jina-de", kGpt2Words},
-    {"smollm", kSmolLmWords},
-    {"starcoder", kSmolLmWords},
-    {"refact", kSmolLmWords},
-    {"command-r", kSmolLmWords},
-    {"codeshell", kSmolLmWords},
-    {"llama-bpe", kLlama3Words, true},
-    {"llama3", kLlama3Words, true},
-    {"llama-v3", kLlama3Words, true},
-    {"smaug-bpe", kLlama3Words},
-    {"dbrx", kLlama3Words},
-    {"chatglm-bpe", kLlama3Words},
-    {"glm4", kLlama3Words},
-    {"qwen2", kQwen2Words},
-    {"stablelm2", kQwen2Words},
-    {"deepseek-r1-qwen", kQwen2Words},
-    {"megrez", kQwen2Words},
-};
-
-Result<std::unique_ptr<Splitter>> splitter_of(std::string_view name, bool* whole_words_first) {
-  for (const NamedPattern& named : kNamedPatterns) {
-    if (named.name != name) continue;
-    *whole_words_first = named.whole_words_first;
-    return make_word_splitter(named.pattern);
-  }
-  if (name == "gpt-4o" || name == "tekken") {
-    *whole_words_first = name == "tekken";
-    return make_regex_splitter(name == "gpt-4o" ? kGpt4oWords : kTekkenWords, SplitBehaviour::kIsolated);
-  }
-  if (name == "default" || name.empty()) {
-    std::vector<std::unique_ptr<Splitter>> parts;
-    for (const std::string_view regex :
-         {kDefaultNumbersAndMarks, kDefaultWords, std::string_view(R"(\p{N}+)"), std::string_view("[0-9][0-9][0-9]")}) {
-      PHIAL_TRY(auto part, make_regex_splitter(regex, SplitBehaviour::kIsolated));
-      parts.push_back(std::move(part));
-    }
-    return make_sequence(std::move(parts));
-  }
-  std::string names;
-  for (const NamedPattern& named : kNamedPatterns) names.append(named.name).append(", ");
-  return Error{Code::kUnsupported,
-               "the pre-tokenizer '" + std::string(name) + "' (tokenizer.ggml.pre) is not known; known are " + names +
-                   "gpt-4o, tekken and default",
-               "use the model's Hugging Face folder, whose tokenizer.json spells its pre-tokenizer out"};
-}
-
 Result<std::unique_ptr<Tokenizer>> byte_bpe_of(const Json& metadata, Vocabulary vocabulary) {
   std::vector<bool> is_added(vocabulary.pieces.size());
   for (const AddedToken& a : vocabulary.added) is_added[static_cast<size_t>(a.token.id)] = true;
@@ -246,7 +177,9 @@ Result<std::unique_ptr<Tokenizer>> byte_bpe_of(const Json& metadata, Vocabulary 
   }
   parts.merges = builder.take();
   const std::string* pre = find_string(metadata, "tokenizer.ggml.pre");
-  PHIAL_TRY(parts.splitter, splitter_of(pre == nullptr ? "" : std::string_view(*pre), &parts.whole_words_first));
+  PHIAL_TRY(PreTokenizer named, pre_tokenizer_named(pre == nullptr ? "" : std::string_view(*pre)));
+  parts.splitter = std::move(named.splitter);
+  parts.whole_words_first = named.whole_words_first;
   parts.add_prefix_space = find_bool(metadata, "tokenizer.ggml.add_space_prefix").value_or(false);
   parts.vocabulary = std::move(vocabulary);
   return make_byte_bpe(std::move(parts));

@@ -33,6 +33,8 @@ struct WordPattern {
   int digits = 0;               // numbers in groups of at most this many characters; 0: " ?\p{N}+"
   bool newline_aware = false;   // punctuation swallows newlines after it, and white space is cut after its last newline
   bool isolate_digits = false;  // every number character is cut out first, and the pattern sees what lies between
+
+  bool operator==(const WordPattern&) const = default;
 };
 
 inline constexpr WordPattern kGpt2Words{};
