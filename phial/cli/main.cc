@@ -65,8 +65,7 @@ constexpr Verb kModelsVerbs[] = {
     {"convert", "a GGUF file to a Hugging Face folder, or the other way round",
      "IN decides: from a GGUF file OUT becomes a folder, from a folder a GGUF file. Weights in F32, F16 and BF16 are "
      "written as they are stored; those in blocks or in 4 bits are written as F32, so nothing is lost. The tokenizer "
-     "and "
-     "the chat template come along. OUT must not be there yet.",
+     "and the chat template come along. OUT must not be there yet.",
      "phial models convert model.gguf model-folder\nphial models convert model-folder model.gguf", make_models_convert},
     {"remove", "takes a model out of the list",
      "A linked model's own files stay where they are; one that was copied or fetched is deleted.",
@@ -124,8 +123,7 @@ constexpr Verb kVerbs[] = {
      "phial perplexity --model model.gguf book.txt", make_perplexity},
     {"bench", "how fast a model runs here, beside what the machine can do",
      "Prefill and decode in tokens a second, the time to the first token, the memory held at most, the read bandwidth "
-     "and "
-     "8-bit arithmetic that all threads reach together, and the shares of them that decode and prefill use.",
+     "and 8-bit arithmetic that all threads reach together, and the shares of them that decode and prefill use.",
      "phial bench --model model.gguf --prompt 512 --gen 32 --threads 2 --json", make_bench},
     {"models", "the models on this machine", "", "phial models list\nphial models add ~/Downloads/model.gguf", nullptr,
      kModelsVerbs},

@@ -88,8 +88,8 @@ class Writer {
 
 // Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
 // until a supported sentence that is to the point follows, so that an answer of which nothing holds, or that answers
-// something else, is never shown. A sentence that says
-// nothing beyond the question and the headings, or that was said before, is left out.
+// something else, is never shown. A sentence that says nothing beyond the question and the headings, or that was said
+// before, is left out.
 class SentenceGate {
  public:
   SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits)
