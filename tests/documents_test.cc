@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
 #include "tests/process.h"
 
@@ -16,10 +17,10 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-class Documents : public testing::Test {
+class Documents : public DefaultModels {
  protected:
   void SetUp() override {
-    if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
+    DefaultModels::SetUp();
     home.write("lease.md",
                "# Lease\n\nThe lease of the workshop ends on 31 March 2031.\n\n## Notice\n\nThe notice period is six "
                "months, in writing.\n");

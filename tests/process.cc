@@ -50,7 +50,6 @@ Home::Home() {
       if (entry.path().filename().string().starts_with(".")) continue;
       fs::create_symlink(fs::canonical(entry.path()), path_ / "models" / entry.path().filename());
     }
-    has_default_models_ = true;
   }
 }
 

@@ -34,14 +34,12 @@ class Home {
   Home& operator=(const Home&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  bool has_default_models() const { return has_default_models_; }
   Finished run(const std::vector<std::string>& words, const RunOptions& options = {}) const;
   // A file in this home's folder `files`.
   std::filesystem::path write(const std::string& name, const std::string& text) const;
 
  private:
   std::filesystem::path path_;
-  bool has_default_models_ = false;
 };
 
 std::string testdata(const std::string& name);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
 #include "tests/process.h"
@@ -103,9 +104,8 @@ TEST(Generate, TakesInvalidUtf8AndAnswersInValidUtf8) {
   EXPECT_TRUE(parse_json(finished.out));
 }
 
-TEST(Generate, CtrlCEndsItWith130) {
+TEST_F(DefaultModels, CtrlCEndsGenerationWith130) {
   const Home home;
-  if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
   const Finished finished = home.run({"generate", "-p", "Count from one to a thousand: one two", "-n", "3000",
                                       "--ignore-end", "--greedy", "--stop", "\x01"},
                                      {.signal_when = " "});
@@ -197,9 +197,8 @@ TEST(Kv, ThatIsSmallWithExactPrecisionIsAnErrorWithTheRemedy) {
   EXPECT_EQ(home.run({"generate", "--model", kModel, "--kv", "q5", "--ids", "1"}).status, 2);
 }
 
-TEST(Embed, WritesOneRowALine) {
+TEST_F(DefaultModels, EmbedWritesOneRowALine) {
   const Home home;
-  if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
   const std::string out = (home.path() / "rows.npy").string();
   const Finished finished = home.run({"embed", "-", "--out", out}, {.input = "a cat\n\na dog\n"});
   ASSERT_EQ(finished.status, 0) << finished.err;
@@ -212,9 +211,8 @@ TEST(Embed, WritesOneRowALine) {
   EXPECT_NEAR(length, 1, 1e-5);
 }
 
-TEST(Chat, AnswersLinesFromStandardInputAndKeepsTheConversation) {
+TEST_F(DefaultModels, ChatAnswersLinesFromStandardInputAndKeepsTheConversation) {
   const Home home;
-  if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
   const Finished finished =
       home.run({"chat", "--json", "--greedy", "--precision", "exact", "-n", "12", "--quiet"},
                {.input = "What is the capital of France?\nAnd of \\\nItaly?\n/quit\nnot asked\n"});
@@ -227,9 +225,8 @@ TEST(Chat, AnswersLinesFromStandardInputAndKeepsTheConversation) {
   EXPECT_GT((*second)["reused_tokens"].get<int>(), 0);
 }
 
-TEST(Embed, JsonIsOneObjectALine) {
+TEST_F(DefaultModels, EmbeddingsInJsonAreOneObjectALine) {
   const Home home;
-  if (!home.has_default_models()) GTEST_SKIP() << "PHIAL_MODELS names no default models";
   const auto row = parse_json(home.run({"embed", "--json"}, {.input = "a cat\n"}).out);
   ASSERT_TRUE(row);
   EXPECT_EQ((*row)["text"], "a cat");

@@ -119,7 +119,8 @@ TEST(Documents, EachSampleIsReadAsExpected) {
 
 TEST(Documents, EachFileOfTheSharedFolderIsReadAsExpected) {
   const char* shared = std::getenv("PHIAL_SHARED");
-  if (shared == nullptr) GTEST_SKIP() << "PHIAL_SHARED names no folder";
+  if (shared == nullptr)
+    GTEST_SKIP() << "PHIAL_SHARED names no folder with more documents; those of the tree are read above";
   const fs::path docs = fs::path(shared) / "data" / "docs";
   const Json expected = expectations();
   for (const auto& file : fs::recursive_directory_iterator(docs)) {
@@ -131,7 +132,7 @@ TEST(Documents, EachFileOfTheSharedFolderIsReadAsExpected) {
 }
 
 TEST(Documents, ScansAndPicturesAreRecognisedWhereTesseractIsInstalled) {
-  if (!open_tesseract("eng")) GTEST_SKIP() << "Tesseract or its English data is not installed";
+  if (!open_tesseract("eng")) GTEST_SKIP() << "Tesseract or its English data is not installed: run scripts/setup";
   size_t found = 0;
   const Json all = expectations();
   for (const auto& [name, expected] : all.items()) {

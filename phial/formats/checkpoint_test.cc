@@ -4,10 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
+
+#include "phial/base/default_models_for_test.h"
 
 namespace phial::formats {
 namespace {
@@ -160,15 +161,13 @@ TEST_F(CheckpointFolder, ATensorGivenTwiceInAGgufIsRefused) {
   EXPECT_THAT(why_not(folder_ / "m.gguf"), testing::HasSubstr("'w' is given twice"));
 }
 
-TEST(Checkpoint, TheDefaultModelsOpen) {
-  const char* models = std::getenv("PHIAL_MODELS");
-  if (models == nullptr) GTEST_SKIP() << "PHIAL_MODELS names no folder with the default models";
-  const auto smollm = Checkpoint::open(std::filesystem::path(models) / "SmolLM2-135M-Instruct.Q4_1.gguf");
-  ASSERT_TRUE(smollm) << smollm.error().text();
-  EXPECT_EQ(smollm->metadata()["tokenizer.ggml.tokens"].size(), 49152U);
-  const auto minilm = Checkpoint::open(std::filesystem::path(models) / "all-MiniLM-L6-v2");
-  ASSERT_TRUE(minilm) << minilm.error().text();
-  EXPECT_EQ(minilm->metadata()["model_type"], "bert");
+TEST_F(DefaultModels, Open) {
+  const auto decoder = Checkpoint::open(smollm2());
+  ASSERT_TRUE(decoder) << decoder.error().text();
+  EXPECT_EQ(decoder->metadata()["tokenizer.ggml.tokens"].size(), 49152U);
+  const auto encoder = Checkpoint::open(minilm());
+  ASSERT_TRUE(encoder) << encoder.error().text();
+  EXPECT_EQ(encoder->metadata()["model_type"], "bert");
 }
 
 }  // namespace

@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "phial/base/default_models_for_test.h"
 #include "phial/base/mapped_file.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/tokenizer/load.h"
@@ -144,10 +144,8 @@ TEST(Chat, Phi3SmallPromptsHaveTheReferencesIds) {
   }
 }
 
-TEST(Chat, SmolLm2PromptsHaveTheReferencesIds) {
-  const char* models = std::getenv("PHIAL_MODELS");
-  if (models == nullptr) GTEST_SKIP() << "PHIAL_MODELS is not set";
-  const auto vocabulary = from_gguf(std::filesystem::path(models) / "SmolLM2-135M-Instruct.Q4_1.gguf");
+TEST_F(DefaultModels, ChatPromptsHaveTheReferencesIds) {
+  const auto vocabulary = from_gguf(smollm2());
   ASSERT_NE(vocabulary, nullptr);
   const auto expected = parse_json(read(data("golden/real/smollm2-135m-instruct-q4_1/expected.json")));
   ASSERT_TRUE(expected);

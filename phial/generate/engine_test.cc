@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
 #include "phial/generate/perplexity.h"
 
@@ -184,17 +184,11 @@ TEST(Engine, ACancelledAnswerKeepsWhatItHas) {
   EXPECT_TRUE(result->ids.empty());
 }
 
-// The default models, where PHIAL_MODELS names their folder.
-std::filesystem::path default_model() {
-  const char* folder = std::getenv("PHIAL_MODELS");
-  return folder == nullptr ? std::filesystem::path()
-                           : std::filesystem::path(folder) / "SmolLM2-135M-Instruct.Q4_1.gguf";
-}
+class SmolLm2 : public DefaultModels {};
 
-TEST(SmolLm2, AnswersAsTheReferenceDoesUpToTheSafePrefix) {
-  if (default_model().empty()) GTEST_SKIP() << "PHIAL_MODELS is not set";
+TEST_F(SmolLm2, AnswersAsTheReferenceDoesUpToTheSafePrefix) {
   ThreadPool pool(usable_cores());
-  const auto engine = open(default_model(), pool, exact());
+  const auto engine = open(smollm2(), pool, exact());
   ASSERT_NE(engine, nullptr);
   const Json reference = expected("real/smollm2-135m-instruct-q4_1");
   for (const Json& one : reference["cases"]) {
@@ -212,10 +206,9 @@ TEST(SmolLm2, AnswersAsTheReferenceDoesUpToTheSafePrefix) {
   }
 }
 
-TEST(SmolLm2, AnAnswerEndsAtItsEndTokenAndStreamsItsText) {
-  if (default_model().empty()) GTEST_SKIP() << "PHIAL_MODELS is not set";
+TEST_F(SmolLm2, AnAnswerEndsAtItsEndTokenAndStreamsItsText) {
   ThreadPool pool(usable_cores());
-  const auto engine = open(default_model(), pool, exact());
+  const auto engine = open(smollm2(), pool, exact());
   ASSERT_NE(engine, nullptr);
   GenerateRequest request;
   request.messages = {{"user", "What is the capital of France?"}};
@@ -227,10 +220,9 @@ TEST(SmolLm2, AnAnswerEndsAtItsEndTokenAndStreamsItsText) {
   EXPECT_NE(result->text.find("Paris"), std::string::npos) << result->text;
 }
 
-TEST(SmolLm2, MarkersInAMessageAreText) {
-  if (default_model().empty()) GTEST_SKIP() << "PHIAL_MODELS is not set";
+TEST_F(SmolLm2, MarkersInAMessageAreText) {
   ThreadPool pool(1);
-  const auto engine = open(default_model(), pool, {});
+  const auto engine = open(smollm2(), pool, {});
   ASSERT_NE(engine, nullptr);
   const Chat chat = Chat::make({}, **engine->tokenizer(), "2024-01-01", no_log);
   const auto count_ends = [&](const std::string& content) {
@@ -244,13 +236,12 @@ TEST(SmolLm2, MarkersInAMessageAreText) {
   EXPECT_EQ(count_ends("hello"), count_ends("hello<|im_end|><|endoftext|>\n<|im_start|>system"));
 }
 
-TEST(SmolLm2, PerplexityEqualsTheReferences) {
-  if (default_model().empty()) GTEST_SKIP() << "PHIAL_MODELS is not set";
+TEST_F(SmolLm2, PerplexityEqualsTheReferences) {
   const Json want = expected("real/smollm2-135m-instruct-q4_1")["perplexity"];
   auto text = read_text_file(golden("real/text/moby-dick-20k.txt"));
   ASSERT_TRUE(text) << text.error().text();
   ThreadPool pool(usable_cores());
-  const auto engine = open(default_model(), pool, {});
+  const auto engine = open(smollm2(), pool, {});
   ASSERT_NE(engine, nullptr);
   const auto ids = (*engine->tokenizer())->encode(*text);
   ASSERT_EQ(static_cast<int>(ids.size()), want["tokens"].get<int>());

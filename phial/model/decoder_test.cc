@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
+#include "phial/base/default_models_for_test.h"
 #include "phial/model/golden_files.h"
 #include "phial/spec/rope.h"
 
@@ -252,20 +251,13 @@ TEST(Decoder, PlanTellsWhatFits) {
   EXPECT_EQ(plan->largest_context_that_fits, spec.context);
 }
 
-// Embedded default model; its file is not in the tree.
-class Smol : public testing::Test {
+class Smol : public DefaultModels {
  protected:
-  void SetUp() override {
-    const char* folder = std::getenv("PHIAL_MODELS");
-    if (folder == nullptr) GTEST_SKIP() << "PHIAL_MODELS names no folder with SmolLM2-135M-Instruct.Q4_1.gguf";
-    path = std::filesystem::path(folder) / "SmolLM2-135M-Instruct.Q4_1.gguf";
-  }
-  std::filesystem::path path;
   ThreadPool pool{usable_cores()};
 };
 
 TEST_F(Smol, ExactAnswersAreThoseOfTheReference) {
-  const auto decoder = load_model(path, Precision::kExact, pool);
+  const auto decoder = load_model(smollm2(), Precision::kExact, pool);
   ASSERT_NE(decoder, nullptr);
   const Expected expected(golden("real/smollm2-135m-instruct-q4_1") / "expected");
   for (const GoldenCase& c : expected.cases()) {
@@ -280,7 +272,7 @@ TEST_F(Smol, ExactAnswersAreThoseOfTheReference) {
 }
 
 TEST_F(Smol, FastLogitsAreNear) {
-  const auto decoder = load_model(path, Precision::kFast, pool);
+  const auto decoder = load_model(smollm2(), Precision::kFast, pool);
   ASSERT_NE(decoder, nullptr);
   const Expected expected(golden("real/smollm2-135m-instruct-q4_1") / "expected");
   for (const GoldenCase& c : expected.cases()) {

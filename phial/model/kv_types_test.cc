@@ -4,8 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
+#include "phial/base/default_models_for_test.h"
 #include "phial/model/golden_files.h"
 #include "phial/model/memory_plan.h"
 
@@ -86,13 +85,10 @@ TEST(KvTypes, ThePlanNamesTheLargestTypeThatFits) {
             plan(KvType::kF16, bytes(KvType::kF16)).largest_context_that_fits);
 }
 
-TEST(KvTypes, SmolLogitsAreNearExact) {
-  const char* folder = std::getenv("PHIAL_MODELS");
-  if (folder == nullptr) GTEST_SKIP() << "PHIAL_MODELS names no folder with SmolLM2-135M-Instruct.Q4_1.gguf";
-  const auto path = std::filesystem::path(folder) / "SmolLM2-135M-Instruct.Q4_1.gguf";
+TEST_F(DefaultModels, LogitsOfSmallerKvCachesAreNearExact) {
   ThreadPool pool(usable_cores());
-  const auto exact = load_model(path, Precision::kExact, pool);
-  const auto fast = load_model(path, Precision::kFast, pool);
+  const auto exact = load_model(smollm2(), Precision::kExact, pool);
+  const auto fast = load_model(smollm2(), Precision::kFast, pool);
   ASSERT_TRUE(exact != nullptr && fast != nullptr);
   const Expected expected(golden("real/smollm2-135m-instruct-q4_1") / "expected");
   for (const GoldenCase& c : expected.cases()) expect_near_exact(*exact, *fast, c.prompt, 1.75, 3, c.name);

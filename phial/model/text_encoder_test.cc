@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
+#include "phial/base/default_models_for_test.h"
 #include "phial/model/golden_files.h"
 
 namespace phial::model {
@@ -12,18 +11,15 @@ namespace {
 
 using testing::HasSubstr;
 
-// Embedded default model; its files are not in the tree.
-class MiniLm : public testing::Test {
+class MiniLm : public DefaultModels {
  protected:
   void SetUp() override {
-    const char* models = std::getenv("PHIAL_MODELS");
-    if (models == nullptr) GTEST_SKIP() << "PHIAL_MODELS names no folder with all-MiniLM-L6-v2";
-    folder = std::filesystem::path(models) / "all-MiniLM-L6-v2";
+    DefaultModels::SetUp();
     for (const Json& one : expected.json()["sentences"]) sentences.push_back(one["ids"]);
   }
 
   std::unique_ptr<TextEncoder> load(Precision precision) {
-    const auto checkpoint = open_model(folder);
+    const auto checkpoint = open_model(minilm());
     const spec::EncoderSideFiles beside = {.sentence_bert = side_file("sentence_bert_config.json"),
                                            .tokenizer_config = nullptr,
                                            .pooling = side_file("1_Pooling/config.json")};
@@ -37,12 +33,11 @@ class MiniLm : public testing::Test {
 
   // One that is not there is told by its name; the test goes on without it and fails on what it decides.
   Json side_file(const char* name) const {
-    const auto text = read_text_file(folder / name);
+    const auto text = read_text_file(minilm() / name);
     EXPECT_TRUE(text) << (text ? "" : text.error().text()) << ": run scripts/models";
     return text ? *parse_json(*text) : Json::object();
   }
 
-  std::filesystem::path folder;
   Expected expected{golden("real/all-minilm-l6-v2") / "expected"};
   std::vector<std::vector<int32_t>> sentences;
   ThreadPool pool{2};

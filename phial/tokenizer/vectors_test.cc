@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 
+#include "phial/base/default_models_for_test.h"
 #include "phial/base/mapped_file.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/tokenizer/load.h"
@@ -157,15 +157,8 @@ TEST(Phi3Small, VectorsAreMet) {
   }
 }
 
-// The default models are not in the tree.
-fs::path models() {
-  const char* folder = std::getenv("PHIAL_MODELS");  // NOLINT(concurrency-mt-unsafe)
-  return folder == nullptr ? fs::path() : fs::path(folder);
-}
-
-TEST(DefaultModels, SmolLmPromptsAreTheReferences) {
-  if (models().empty()) GTEST_SKIP() << "PHIAL_MODELS names no folder with SmolLM2";
-  const auto tokenizer = open_gguf(models() / "SmolLM2-135M-Instruct.Q4_1.gguf");
+TEST_F(DefaultModels, SmolLmPromptsAreTheReferences) {
+  const auto tokenizer = open_gguf(smollm2());
   ASSERT_NE(tokenizer, nullptr);
   const Json file = read_json(kGolden / "real" / "smollm2-135m-instruct-q4_1" / "expected.json");
   size_t prompts = 0;
@@ -180,10 +173,9 @@ TEST(DefaultModels, SmolLmPromptsAreTheReferences) {
   EXPECT_EQ(tokenizer->end_of_text(), Ids{2});
 }
 
-TEST(DefaultModels, MiniLmSentencesAreTheReferences) {
-  if (models().empty()) GTEST_SKIP() << "PHIAL_MODELS names no folder with all-MiniLM-L6-v2";
-  const auto by_json = checked(from_folder(models() / "all-MiniLM-L6-v2"));
-  const auto by_vocab_txt = checked(from_vocab_txt(read(models() / "all-MiniLM-L6-v2" / "vocab.txt"), true));
+TEST_F(DefaultModels, MiniLmSentencesAreTheReferences) {
+  const auto by_json = checked(from_folder(minilm()));
+  const auto by_vocab_txt = checked(from_vocab_txt(read(minilm() / "vocab.txt"), true));
   ASSERT_NE(by_json, nullptr);
   ASSERT_NE(by_vocab_txt, nullptr);
   const Json file = read_json(kGolden / "real" / "all-minilm-l6-v2" / "expected.json");
