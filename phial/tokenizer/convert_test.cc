@@ -66,6 +66,22 @@ TEST_F(ConvertTokenizer, ByteLevelBpeKeepsItsIds) {
   expect_same_ids(vocabulary("ggml-vocab-gpt-2"), vectors_text("ggml-vocab-gpt-2"));
 }
 
+TEST_F(ConvertTokenizer, NamesThatMeanTheSameBecomeTheFirstOfThem) {
+  auto metadata = formats::Checkpoint::open(vocabulary("ggml-vocab-gpt-2"))->metadata();
+  const std::pair<const char*, const char*> names[] = {{"jina-v2-en", "gpt-2"}, {"starcoder", "smollm"},
+                                                       {"llama3", "llama-bpe"}, {"smaug-bpe", "smaug-bpe"},
+                                                       {"dbrx", "smaug-bpe"},   {"megrez", "qwen2"}};
+  for (const auto& [name, first] : names) {
+    metadata["tokenizer.ggml.pre"] = name;
+    const auto files = folder_files(metadata);
+    ASSERT_TRUE(files) << files.error().text();
+    for (const auto& [file, content] : *files) std::ofstream(folder_ / file, std::ios::binary) << content;
+    const auto entries = gguf_entries(folder_, metadata["tokenizer.ggml.tokens"].size());
+    ASSERT_TRUE(entries) << entries.error().text();
+    EXPECT_EQ((*entries)["tokenizer.ggml.pre"], first) << name;
+  }
+}
+
 TEST_F(ConvertTokenizer, WhatAFolderCannotExpressIsRefusedByName) {
   const Json metadata = {{"tokenizer.ggml.model", "t5"},
                          {"tokenizer.ggml.tokens", {"<unk>", "a"}},
