@@ -10,33 +10,11 @@
 #include <system_error>
 #include <utility>
 
+#include "phial/base/descriptor.h"
+#include "phial/base/output_file.h"
+
 namespace phial {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-Error system_error(const std::filesystem::path& path, const char* act) {
-  const int reason = errno;
-  return Error{reason == ENOENT ? Code::kNotFound : Code::kIo,
-               std::string("cannot ") + act + ": " + std::strerror(reason) + " (" + path.string() + ")",
-               reason == ENOENT   ? "check the path"
-               : reason == ENOSPC ? "free some space on that disk and try again"
-                                  : ""};
-}
 
 // A regular file, open for reading.
 class RegularFile {
@@ -74,22 +52,9 @@ Status read_exactly(const std::filesystem::path& path, int fd, std::byte* to, si
   return ok();
 }
 
-// `named` is what messages call `path`.
-Status write_whole(const std::filesystem::path& path, const std::filesystem::path& named,
-                   std::initializer_list<std::span<const std::byte>> parts) {
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.get() < 0) return system_error(named, "create");
-  for (std::span<const std::byte> left : parts) {
-    while (!left.empty()) {
-      const ssize_t n = ::write(file.get(), left.data(), left.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return system_error(named, "write");
-      left = left.subspan(static_cast<size_t>(n));
-    }
-  }
-  // EINVAL: a pipe or a terminal has nothing to sync.
-  if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) return system_error(named, "write");
-  return ok();
+Status write_parts(OutputFile file, std::initializer_list<std::span<const std::byte>> parts) {
+  for (const std::span<const std::byte> part : parts) PHIAL_CHECKED(file.write(part));
+  return file.finish();
 }
 
 }  // namespace
@@ -165,14 +130,18 @@ Status write_file_atomically(const std::filesystem::path& path,
   const bool exists = ::stat(path.c_str(), &info) == 0;
   if (exists && S_ISDIR(info.st_mode))
     return Error{Code::kInvalid, "it is a folder (" + path.string() + ")", "name a file"};
-  if (exists && !S_ISREG(info.st_mode)) return write_whole(path, path, parts);  // a pipe or device is never replaced
+  if (exists && !S_ISREG(info.st_mode)) {  // a pipe or device is never replaced
+    PHIAL_TRY(OutputFile file, OutputFile::overwrite(path, path));
+    return write_parts(std::move(file), parts);
+  }
   // A link stays, and what it points to is replaced.
   std::error_code error;
   const std::filesystem::path real = exists ? std::filesystem::canonical(path, error) : path;
   const std::filesystem::path& target = error ? path : real;
   std::filesystem::path beside = target;
   beside += ".part-" + std::to_string(::getpid());
-  Status written = write_whole(beside, path, parts);
+  PHIAL_TRY(OutputFile file, OutputFile::overwrite(beside, path));
+  Status written = write_parts(std::move(file), parts);
   if (written && ::rename(beside.c_str(), target.c_str()) != 0) written = system_error(path, "replace");
   if (!written) ::unlink(beside.c_str());
   return written;

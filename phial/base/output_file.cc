@@ -4,44 +4,35 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
-#include <string>
 #include <utility>
 
 namespace phial {
-namespace {
-
-Error cannot_write(const std::filesystem::path& path) {
-  return Error{Code::kIo, path.string() + ": cannot write: " + std::strerror(errno), "make room, or write elsewhere"};
-}
-
-}  // namespace
 
 Result<OutputFile> OutputFile::create(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (descriptor < 0) return cannot_write(path);
-  return OutputFile(path, descriptor);
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (file.get() < 0) return system_error(path, "create");
+  return OutputFile(path, std::move(file));
 }
 
-OutputFile::OutputFile(OutputFile&& other) noexcept
-    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-OutputFile::~OutputFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+Result<OutputFile> OutputFile::overwrite(const std::filesystem::path& path, const std::filesystem::path& named) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) return system_error(named, "create");
+  return OutputFile(named, std::move(file));
 }
 
 Status OutputFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
+    const ssize_t n = ::write(file_.get(), bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return cannot_write(path_);
+    if (n < 0) return system_error(named_, "write");
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
   return ok();
 }
 
 Status OutputFile::finish() {
-  if (::fsync(descriptor_) != 0) return cannot_write(path_);
+  // EINVAL: a pipe or a terminal has nothing to sync; EROFS: some devices say so.
+  if (::fsync(file_.get()) != 0 && errno != EINVAL && errno != EROFS) return system_error(named_, "write");
   return ok();
 }
 

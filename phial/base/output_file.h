@@ -1,33 +1,34 @@
 // A file that is written from its first byte to its last, in pieces.
 //
-// Errors: kIo with the system's reason (a full disk). Whoever writes removes what was begun.
+// Errors: kIo with the system's reason (a full disk), kNotFound for a folder that is not there. Whoever writes removes
+// what was begun. Threads: one at a time a file.
 #pragma once
 
 #include <cstddef>
 #include <filesystem>
 #include <span>
 
+#include "phial/base/descriptor.h"
 #include "phial/base/result.h"
 
 namespace phial {
 
 class OutputFile {
  public:
+  // A new one: a file that is there is an error.
   static Result<OutputFile> create(const std::filesystem::path& path);
-
-  OutputFile(OutputFile&& other) noexcept;
-  OutputFile& operator=(OutputFile&&) = delete;
-  ~OutputFile();
+  // What is there is emptied; a pipe or device is written to. Messages call it `named`.
+  static Result<OutputFile> overwrite(const std::filesystem::path& path, const std::filesystem::path& named);
 
   Status write(std::span<const std::byte> bytes);
   // Everything is on the disk when this returns.
   Status finish();
 
  private:
-  OutputFile(std::filesystem::path path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  OutputFile(std::filesystem::path named, Descriptor file) : named_(std::move(named)), file_(std::move(file)) {}
 
-  std::filesystem::path path_;
-  int descriptor_ = -1;
+  std::filesystem::path named_;
+  Descriptor file_;
 };
 
 }  // namespace phial
