@@ -18,11 +18,10 @@ constexpr double kEnoughWords = 0.8;
 constexpr double kSomeWords = 0.5;
 constexpr double kNearCosine = 0.6;
 constexpr double kFewestOwnWords = 0.4;
-constexpr double kCosineShare = 0.6;  // in the rank of one sentence
-constexpr size_t kMaxStatement = 2;   // sentences
-constexpr double kPairGain = 0.05;    // by which two sentences must be better than one
-constexpr double kToThePoint = 0.6;   // of the best relevance; set by hand
-constexpr size_t kMaxCited = 2;       // hits in one sentence
+constexpr size_t kMaxStatement = 2;  // sentences
+constexpr double kPairGain = 0.05;   // by which two sentences must be better than one
+constexpr double kToThePoint = 0.6;  // of the best relevance; set by hand
+constexpr size_t kMaxCited = 2;      // hits in one sentence
 constexpr size_t kMaxMarkBytes = 40;
 
 struct Bracket {
@@ -84,12 +83,6 @@ std::vector<int> numbers_of_mark(std::string_view inner) {
   return numbers;
 }
 
-float dot(std::span<const float> a, std::span<const float> b) {
-  float sum = 0;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) sum += a[i] * b[i];
-  return sum;
-}
-
 // What a sentence says, to be held against statements.
 struct Claim {
   std::vector<std::string> words;
@@ -117,17 +110,18 @@ Support weigh(const Claim& claim, std::span<const float> vector, const Evidence&
     support.words = either / static_cast<double>(claim.words.size());
   }
   std::vector<float> sum(vector.size());
-  std::string text;
+  Polarity polarity;
   for (const EvidenceSentence& one : statement) {
     std::transform(sum.begin(), sum.end(), one.vector.begin(), sum.begin(), std::plus<>());
-    text.append(one.text).append("\n");
+    polarity.denied.insert(one.polarity.denied.begin(), one.polarity.denied.end());
+    polarity.affirmed.insert(one.polarity.affirmed.begin(), one.polarity.affirmed.end());
   }
   const double length = std::sqrt(dot(sum, sum));
   if (length > 0) support.cosine = dot(vector, sum) / length;
   support.numbers = std::all_of(claim.numbers.begin(), claim.numbers.end(), [&](const std::string& number) {
     return anywhere(&EvidenceSentence::numbers, number) || headings.contains(number);
   });
-  support.negations = !contradict(claim.polarity, polarity_of(text));
+  support.negations = !contradict(claim.polarity, polarity);
   return support;
 }
 
@@ -216,24 +210,6 @@ Result<std::vector<Support>> CitationCheck::judge(std::string_view sentence) con
   return supports;
 }
 
-Result<std::vector<CitationCheck::Ranked>> CitationCheck::rank_sentences(std::string_view sentence) const {
-  const auto words = content_words(sentence);
-  const std::string text(sentence);
-  PHIAL_TRY(const auto vector, embedder_.embed(std::span(&text, 1)));
-  std::vector<Ranked> ranked;
-  for (size_t i = 0; i < evidence_.sentences().size(); ++i) {
-    const EvidenceSentence& candidate = evidence_.sentences()[i];
-    Ranked one{.sentence = i, .score = 0, .words = 0, .cosine = dot(vector, candidate.vector)};
-    const auto found =
-        std::count_if(words.begin(), words.end(), [&](const auto& word) { return candidate.stems.contains(word); });
-    if (!words.empty()) one.words = static_cast<double>(found) / static_cast<double>(words.size());
-    one.score = (1 - kCosineShare) * one.words + kCosineShare * one.cosine;
-    ranked.push_back(one);
-  }
-  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
-  return ranked;
-}
-
 Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
   const Unmarked unmarked = take_marks(sentence);
   CheckedSentence checked;
@@ -272,9 +248,12 @@ Span CitationCheck::span_of(const Support& support) const {
   return {evidence_.sentences()[support.first].span.start, evidence_.sentences()[support.last].span.end};
 }
 
-std::string_view CitationCheck::text_of(const Support& support) const {
-  const Span span = span_of(support);
-  return evidence_.text_of(support.hit).substr(span.start, span.size());
+std::string CitationCheck::text_of(const Support& support) const {
+  std::string text;
+  for (const EvidenceSentence& one : evidence_.sentences().subspan(support.first, support.last - support.first + 1)) {
+    text.append(text.empty() ? "" : "\n").append(one.text);
+  }
+  return text;
 }
 
 // Does any passage about the same thing hold the number?
@@ -289,7 +268,7 @@ bool CitationCheck::is_held(const std::string& number, std::span<const Support> 
 bool CitationCheck::correct_number(CheckedSentence& sentence, std::span<const Support> judged) const {
   const Support& support = judged.front();
   if (support.numbers || support.words < kSomeWords || support.cosine < kNearCosine) return false;
-  const std::string_view statement = text_of(support);
+  const std::string statement = text_of(support);
   const std::vector<Word> theirs = words_of(statement);
   const std::vector<Word> ours = words_of(sentence.text);
   for (size_t i = ours.size(); i-- > 0;) {

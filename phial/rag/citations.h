@@ -65,18 +65,11 @@ class CitationCheck {
   // One sentence as the model wrote it, marks included. Mark n is read as hit n - 1, and preferred if it supports.
   Result<CheckedSentence> check(std::string_view sentence);
 
-  // All sentences of the passages by how well each one alone carries `sentence`, best first.
-  struct Ranked {
-    size_t sentence = 0;  // place in Evidence::sentences()
-    double score = 0, words = 0, cosine = 0;
-  };
-  Result<std::vector<Ranked>> rank_sentences(std::string_view sentence) const;
-
   // Each hit's best statement for the sentence, best first.
   Result<std::vector<Support>> judge(std::string_view sentence) const;
 
  private:
-  std::string_view text_of(const Support& support) const;
+  std::string text_of(const Support& support) const;
   bool is_to_the_point(const Support& support) const;
   Span span_of(const Support& support) const;
   bool correct_number(CheckedSentence& sentence, std::span<const Support> judged) const;

@@ -16,12 +16,6 @@ std::unordered_set<std::string> stems_in(std::string_view text) {
   return {words.begin(), words.end()};
 }
 
-float dot(std::span<const float> a, std::span<const float> b) {
-  float sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
-
 bool is_name(std::string_view written, bool is_first) {
   constexpr size_t kMinLetters = 3;  // "kB" and "10" are units and amounts
   const auto is_capital = [](char c) { return c >= 'A' && c <= 'Z'; };
@@ -52,6 +46,12 @@ std::vector<Span> statements(std::string_view text) {
 }
 
 }  // namespace
+
+float dot(std::span<const float> a, std::span<const float> b) {
+  float sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
 
 std::unordered_set<std::string> numbers_in(std::string_view text) {
   std::unordered_set<std::string> numbers;
@@ -85,7 +85,6 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     evidence.hit_stems_.push_back(stems_in(around));
     evidence.hit_numbers_.push_back(numbers_in(around));
     evidence.heading_stems_.push_back(stems_in(passage.title + "\n" + passage.heading));
-    evidence.hit_texts_.push_back(passage.text);
     auto spans = statements(passage.text);
     if (spans.size() > kMaxSentences) spans.resize(kMaxSentences);
     for (const Span& span : spans) {
@@ -95,6 +94,7 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       sentence.text = passage.text.substr(span.start, span.size());
       sentence.stems = stems_in(sentence.text);
       sentence.numbers = numbers_in(sentence.text);
+      sentence.polarity = polarity_of(sentence.text);
       sentence.overlap = evidence.overlap(sentence.stems);
       texts.push_back(sentence.text);
       evidence.sentences_.push_back(std::move(sentence));

@@ -13,6 +13,7 @@
 
 #include "phial/base/result.h"
 #include "phial/rag/embed.h"
+#include "phial/rag/negation.h"
 #include "phial/rag/retrieve.h"
 #include "phial/rag/sentences.h"
 
@@ -24,6 +25,7 @@ struct EvidenceSentence {
   std::string text;
   std::unordered_set<std::string> stems;    // content words
   std::unordered_set<std::string> numbers;  // "3.5", "1024"
+  Polarity polarity;
   std::vector<float> vector;
   float cosine = 0;    // with the question
   double overlap = 0;  // of the question's words, weighted by rarity, 0 to 1
@@ -52,7 +54,6 @@ class Evidence {
   const std::unordered_set<std::string>& numbers_of(size_t hit) const { return hit_numbers_[hit]; }
   // The content words and numbers of its title and heading alone.
   const std::unordered_set<std::string>& heading_stems_of(size_t hit) const { return heading_stems_[hit]; }
-  std::string_view text_of(size_t hit) const { return hit_texts_[hit]; }
   size_t hits() const { return hit_stems_.size(); }
   int64_t library_passages() const { return library_passages_; }
 
@@ -63,9 +64,11 @@ class Evidence {
   std::vector<EvidenceSentence> sentences_;
   std::vector<QuestionWord> question_words_;
   std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_, heading_stems_;
-  std::vector<std::string> hit_texts_;
   int64_t library_passages_ = 0;
 };
+
+// Of two vectors of one length.
+float dot(std::span<const float> a, std::span<const float> b);
 
 // The numbers in `text`: digits with points or commas, commas dropped.
 std::unordered_set<std::string> numbers_in(std::string_view text);
