@@ -5,8 +5,7 @@
 //   rag_probe EMBEDDER LIBRARY add READER FOLDER              as `phial add`
 //   rag_probe EMBEDDER LIBRARY search QUERIES.jsonl [WEIGHT]  {"_id", "documents": [[id, score], ...]}
 //   rag_probe EMBEDDER LIBRARY signs QUERIES.jsonl            what the judgment "is there an answer" sees
-//   rag_probe EMBEDDER LIBRARY evidence QUERIES.jsonl         sentences chosen for claims about known documents
-//   rag_probe EMBEDDER LIBRARY support QUERIES.jsonl          is {"text"} supported by {"document"}?
+//   rag_probe EMBEDDER LIBRARY support QUERIES.jsonl          is {"text"} supported by {"document"}, by what in it?
 //   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers
 #include <cstdio>
 #include <cstdlib>
@@ -15,12 +14,11 @@
 #include <string>
 
 #include "phial/base/json.h"
-#include "phial/base/mapped_file.h"
+#include "phial/cli/embedder.h"
 #include "phial/rag/answer.h"
 #include "phial/rag/ingest.h"
 #include "phial/rag/lexical.h"
 #include "phial/rag/quote.h"
-#include "phial/tokenizer/load.h"
 
 namespace {
 
@@ -50,18 +48,6 @@ std::string field(const Json& json, std::string_view key) {
 std::string id_of(const Json& query) { return field(query, query.contains("_id") ? "_id" : "id"); }
 std::string question_of(const Json& query) {
   return field(query, query.contains("text") && query.contains("_id") ? "text" : "question");
-}
-
-std::unique_ptr<rag::Embedder> open_embedder(const std::filesystem::path& folder, ThreadPool& pool) {
-  auto checkpoint = std::make_shared<const formats::Checkpoint>(need(formats::Checkpoint::open(folder)));
-  const auto side = [&](const char* name) { return need(parse_json(need(read_text_file(folder / name)))); };
-  const spec::EncoderSideFiles beside = {.sentence_bert = side("sentence_bert_config.json"),
-                                         .tokenizer_config = side("tokenizer_config.json"),
-                                         .pooling = side("1_Pooling/config.json")};
-  const auto spec = need(spec::encoder_from_configs(checkpoint->metadata(), beside));
-  auto encoder = need(model::TextEncoder::load(checkpoint, spec, model::Precision::kFast, pool));
-  std::shared_ptr<const tokenizer::Tokenizer> tokenizer = need(tokenizer::from_folder(folder));
-  return need(rag::EncoderEmbedder::make(std::move(encoder), tokenizer, folder.filename().string()));
 }
 
 void index_corpus(rag::Store& store, rag::Embedder& embedder, const std::string& corpus, bool whole) {
@@ -164,30 +150,7 @@ std::vector<rag::Hit> hits_of(rag::Store& store, const std::string& document) {
   return hits;
 }
 
-// For each claim and each document that was judged for it: which of the document's sentences the citation check names.
-void evidence(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
-  for (const Json& query : read_lines(queries)) {
-    const Json* judged = find_member(query, "evidence");
-    if (judged == nullptr) continue;
-    const std::string claim = question_of(query);
-    for (const auto& [document, unused] : judged->items()) {
-      const auto hits = hits_of(store, document);
-      if (hits.empty()) continue;
-      const auto made = need(rag::Evidence::make(claim, hits, store, embedder, hits.size()));
-      const rag::CitationCheck check(made, embedder);
-      Json sentences = Json::array();
-      for (const auto& ranked : need(check.rank_sentences(claim))) {
-        const auto& sentence = made.sentences()[ranked.sentence];
-        const uint64_t base = hits[sentence.hit].passage.start;
-        sentences.push_back(
-            {base + sentence.span.start, base + sentence.span.end, ranked.score, ranked.words, ranked.cosine});
-      }
-      std::puts(dump_json({{"_id", id_of(query)}, {"document", document}, {"sentences", sentences}}).c_str());
-    }
-  }
-}
-
-// For each claim beside the document that it names: how the check judges it.
+// For each claim beside the document that it names: how the check judges each passage's best statement, best first.
 void support(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
   for (const Json& query : read_lines(queries)) {
     const auto hits = hits_of(store, field(query, "document"));
@@ -197,7 +160,13 @@ void support(rag::Store& store, rag::Embedder& embedder, const std::string& quer
     const rag::CitationCheck check(made, embedder);
     Json judged = Json::array();
     for (const auto& one : need(check.judge(claim))) {
+      Json sentences = Json::array();  // bytes of the document
+      for (const auto& sentence : made.sentences().subspan(one.first, one.last - one.first + 1)) {
+        const uint64_t base = hits[sentence.hit].passage.start;
+        sentences.push_back({base + sentence.span.start, base + sentence.span.end});
+      }
       judged.push_back({{"supports", rag::supports(one)},
+                        {"sentences", sentences},
                         {"words", one.words},
                         {"own_words", one.own_words},
                         {"cosine", one.cosine},
@@ -221,18 +190,17 @@ void ask(rag::Store& store, rag::Embedder& embedder, const std::string& queries)
 
 int main(int argc, char** argv) {
   if (argc < 5) {
-    std::fprintf(stderr, "usage: rag_probe EMBEDDER LIBRARY index|add|search|signs|evidence|support|ask ARGUMENTS\n");
+    std::fprintf(stderr, "usage: rag_probe EMBEDDER LIBRARY index|add|search|signs|support|ask ARGUMENTS\n");
     return 2;
   }
   const std::string command = argv[3];
   ThreadPool pool(usable_cores());
-  const auto embedder = open_embedder(argv[1], pool);
+  const auto embedder = need(cli::load_embedder(argv[1], {}, pool));
   const auto store = need(rag::Store::open(argv[2], embedder->identity()));
   if (command == "index") index_corpus(*store, *embedder, argv[4], argc > 5);
   if (command == "add" && argc > 5) add_folder(*store, *embedder, argv[4], argv[5]);
   if (command == "search") search(*store, *embedder, argv[4], argc > 5 ? argv[5] : nullptr);
   if (command == "signs") signs(*store, *embedder, argv[4]);
-  if (command == "evidence") evidence(*store, *embedder, argv[4]);
   if (command == "support") support(*store, *embedder, argv[4]);
   if (command == "ask") ask(*store, *embedder, argv[4]);
   return 0;

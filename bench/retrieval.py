@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Retrieval quality on judged sets, by Phial's own code. Prints JSON.
 
-    cmake --build --preset release --target phial_rag_probe
+    scripts/build release phial_rag_probe
     python3 bench/retrieval.py --data FOLDER --embedder FOLDER [--work FOLDER] [--reference] [--tune]
 
 `--data` holds scifact/ and cranfield/ (corpus.jsonl, queries*.jsonl, qrels*.tsv). A document's score is that of its best
@@ -61,7 +61,7 @@ def score(rankings, judged):
 class Probe:
     def __init__(self, options):
         self.options = options
-        self.program = str(options.build / "phial/rag/phial_rag_probe")
+        self.program = str(options.build / "bench/phial_rag_probe")
 
     def library(self, name, whole):
         path = self.options.work / f"{name}{'-whole' if whole else ''}.db"

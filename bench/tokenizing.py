@@ -2,7 +2,7 @@
 """Tokenizing speed beside Hugging Face `tokenizers`: one thread each, in turns, best of several rounds, in processor
 time; 10 MB as one text and as documents of 4 KB. Prints JSON.
 
-    cmake --build --preset release --target phial_tokenizer_probe
+    scripts/build release phial_tokenizer_probe
     python3 bench/tokenizing.py [--megabytes 10] [--rounds 3] [--models DIR] [--text FILE ...]
 
 Needs the Python package `tokenizers` (and gguf). Without --text the text is what the machine has to read: documentation

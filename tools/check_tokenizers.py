@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares Phial's tokenizers with their reference implementations on random texts (for developers; not part of make test).
 
-Needs tokenizers, transformers, sentencepiece and tiktoken, and build/release/phial/tokenizer/phial_tokenizer_probe:
+Needs tokenizers, transformers, sentencepiece and tiktoken, and build/release/bench/phial_tokenizer_probe:
 
-    cmake --build --preset release --target phial_tokenizer_probe
+    scripts/build release phial_tokenizer_probe
     python3 tools/check_tokenizers.py [--texts 2000] [--seed 1] [--models DIR] [--only NAME]
 
 The tokenizers are those of testdata/tokenizers and of DIR (all-MiniLM-L6-v2 as `make models` fetches it), variants of them
@@ -23,7 +23,7 @@ import unicodedata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROBE = ROOT / "build/release/phial/tokenizer/phial_tokenizer_probe"
+PROBE = ROOT / "build/release/bench/phial_tokenizer_probe"
 DATA = ROOT / "testdata/tokenizers"
 
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
