@@ -138,6 +138,17 @@ TEST(Logits, TooManyTokensAndForeignIdsAreRefusedWithTheNumbers) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST(Logits, TellTheMemoryPlanAsGenerateDoes) {
+  const Home home;
+  const std::string out = (home.path() / "x.npy").string();
+  const Finished logits = home.run({"logits", "--model", kModel, "--ids", "1,2", "--out", out, "--verbose"});
+  EXPECT_THAT(logits.err, HasSubstr("memory plan: "));
+  EXPECT_THAT(logits.err, HasSubstr(" of keys and values in f32 for 2 tokens, "));
+  const Finished generate = home.run({"generate", "--model", kModel, "--ids", "1,2", "-n", "1", "--verbose"});
+  EXPECT_THAT(generate.err, HasSubstr("memory plan: "));
+  EXPECT_THAT(generate.err, HasSubstr(" of keys and values in f16 for 128 tokens, "));
+}
+
 TEST(Logits, AnUnwritableFileIsAnError) {
   const Home home;
   const Finished finished = home.run({"logits", "--model", kModel, "--ids", "1", "--out", "/nonexistent/x.npy"});

@@ -1,7 +1,6 @@
 #include "phial/cli/compute_flags.h"
 
-#include <array>
-#include <cstdio>
+#include "phial/base/bytes_text.h"
 
 namespace phial::cli {
 
@@ -53,36 +52,20 @@ Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::fi
   }
   PHIAL_TRY(const model::MemoryPlan plan,
             model::Decoder::plan(*checkpoint, spec, chosen_precision(), request.context_tokens, chosen_kv()));
-  log(Severity::kDetail, "memory: weights " + bytes_text(plan.weights_bytes) + ", KV " + bytes_text(plan.kv_bytes) +
-                             " in " + model::name_of(plan.kv_type) + " for " + std::to_string(plan.context_tokens) +
-                             " tokens, scratch " + bytes_text(plan.scratch_bytes) + "; free " +
-                             bytes_text(plan.available_bytes));
+  log(Severity::kDetail, "memory plan: " + plan.text());
   const uint64_t logits_bytes =
       static_cast<uint64_t>(request.logits_rows) * static_cast<uint64_t>(spec.vocab_size) * sizeof(float);
   if (plan.total_bytes() + logits_bytes > plan.available_bytes) {
-    return Error{
-        Code::kOutOfRange,
-        bytes_text(plan.total_bytes() + logits_bytes) + " are needed, " + bytes_text(plan.available_bytes) +
-            " are free (" + path.string() + ")",
-        request.logits_rows > 1     ? "give fewer tokens"
-        : plan.smaller_kv_that_fits ? std::string("--kv ") + model::name_of(*plan.smaller_kv_that_fits) + " would fit"
-        : plan.largest_context_that_fits > 0 ? std::to_string(plan.largest_context_that_fits) + " tokens would fit"
-                                             : "a smaller or more strongly quantized model would fit"};
+    return Error{Code::kOutOfRange,
+                 path.string() + " does not fit into memory: " + plan.text() +
+                     (logits_bytes > 0 ? "; the logits take " + bytes_text(logits_bytes) : ""),
+                 request.logits_rows > 1 ? "give fewer tokens"
+                 : plan.smaller_kv_that_fits
+                     ? std::string("--kv ") + model::name_of(*plan.smaller_kv_that_fits) + " fits"
+                 : plan.largest_context_that_fits > 0 ? std::to_string(plan.largest_context_that_fits) + " tokens fit"
+                                                      : "take a smaller model or one with fewer bits a weight"};
   }
   return model::Decoder::load(checkpoint, spec, chosen_precision(), pool);
-}
-
-std::string bytes_text(uint64_t bytes) {
-  constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < kUnits.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
-  return text.data();
 }
 
 }  // namespace phial::cli

@@ -38,7 +38,4 @@ struct ComputeFlags {
                                                        ThreadPool& pool, const Log& log) const;
 };
 
-// "1.5 GB": three digits, powers of ten.
-std::string bytes_text(uint64_t bytes);
-
 }  // namespace phial::cli

@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <ctime>
 
-#include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 
 namespace phial::cli {

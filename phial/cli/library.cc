@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "phial/base/bytes_text.h"
 #include "phial/cli/embedder.h"
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"

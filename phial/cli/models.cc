@@ -6,7 +6,7 @@
 #include <map>
 #include <system_error>
 
-#include "phial/cli/compute_flags.h"
+#include "phial/base/bytes_text.h"
 #include "phial/cli/home.h"
 #include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 
 #include "phial/generate/sampler.h"
 #include "phial/generate/text_stream.h"
@@ -22,19 +21,6 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-std::string gigabytes(uint64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) * 1e-9);
-  return text;
-}
-
-std::string describe(const model::MemoryPlan& plan) {
-  return gigabytes(plan.weights_bytes) + " of weights, " + gigabytes(plan.kv_bytes) + " of keys and values in " +
-         model::name_of(plan.kv_type) + " for " + std::to_string(plan.context_tokens) + " tokens, " +
-         gigabytes(plan.scratch_bytes) + " of scratch: " + gigabytes(plan.total_bytes()) + " in all, " +
-         gigabytes(plan.available_bytes) + " are free";
-}
-
 Status check_plan(const model::MemoryPlan& plan, const std::filesystem::path& path) {
   if (plan.fits()) return ok();
   std::string remedy;
@@ -44,7 +30,7 @@ Status check_plan(const model::MemoryPlan& plan, const std::filesystem::path& pa
         (remedy.empty() ? "" : ", or ") + ("--context " + std::to_string(plan.largest_context_that_fits)) + " fits";
   }
   if (remedy.empty()) remedy = "take a smaller model or one with fewer bits a weight";
-  return Error{Code::kOutOfRange, path.string() + " does not fit into memory: " + describe(plan), std::move(remedy)};
+  return Error{Code::kOutOfRange, path.string() + " does not fit into memory: " + plan.text(), std::move(remedy)};
 }
 
 Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Checkpoint& checkpoint) {
@@ -75,7 +61,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
       options.context_tokens > 0 ? options.context_tokens : std::min(spec.context, kDefaultContext);
   PHIAL_TRY(engine->plan_,
             model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_, options.kv_type));
-  options.log(Severity::kDetail, "memory plan: " + describe(engine->plan_));
+  options.log(Severity::kDetail, "memory plan: " + engine->plan_.text());
   PHIAL_CHECKED(check_plan(engine->plan_, path));
 
   PHIAL_TRY(const ChatFacts facts, read_chat_facts(*checkpoint));

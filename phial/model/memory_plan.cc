@@ -6,6 +6,8 @@
 #include <limits>
 #include <string>
 
+#include "phial/base/bytes_text.h"
+
 namespace phial::model {
 namespace {
 
@@ -67,6 +69,12 @@ uint64_t container_memory() {
 }  // namespace
 
 uint64_t available_memory() { return std::min(machine_memory(), container_memory()); }
+
+std::string MemoryPlan::text() const {
+  return bytes_text(weights_bytes) + " of weights, " + bytes_text(kv_bytes) + " of keys and values in " +
+         name_of(kv_type) + " for " + std::to_string(context_tokens) + " tokens, " + bytes_text(scratch_bytes) +
+         " of scratch: " + bytes_text(total_bytes()) + " in all, " + bytes_text(available_bytes) + " are free";
+}
 
 MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint64_t available_bytes) {
   MemoryPlan plan;
