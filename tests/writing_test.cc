@@ -188,12 +188,24 @@ TEST(Kv, IsTakenWhereverAModelRuns) {
   }
 }
 
-TEST(Kv, ThatIsSmallWithExactPrecisionIsAnErrorWithTheRemedy) {
+TEST(Kv, ThatIsSmallWithExactPrecisionIsAMistakeWithTheRemedy) {
   const Home home;
-  const Finished exact = home.run({"generate", "--model", kModel, "--precision", "exact", "--kv", "q8", "--ids", "1"});
-  EXPECT_EQ(exact.status, 1);
-  EXPECT_THAT(exact.err, HasSubstr("f32"));
-  EXPECT_THAT(exact.err, HasSubstr("--precision fast"));
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"generate", "--precision", "exact", "--ids", "1"},
+           {"chat", "--precision", "exact"},
+           {"ask", "--precision", "exact", "a question"},
+           {"bench", "--precision", "exact"},
+           {"perplexity", "text.txt"},  // exact by default, as logits
+           {"logits", "--ids", "1", "--out", "x.npy"},
+       }) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {"--kv", "q8"});
+    const Finished exact = home.run(all);
+    EXPECT_EQ(exact.status, 2) << words[0];
+    EXPECT_EQ(exact.err,
+              "phial: error: --kv q8 with exact precision, which keeps keys and values in f32: add --precision fast, "
+              "or leave --kv out\n");
+  }
   EXPECT_EQ(home.run({"generate", "--model", kModel, "--kv", "q5", "--ids", "1"}).status, 2);
 }
 

@@ -27,6 +27,7 @@ struct Ask : Command {
     if (question.find_first_not_of(" \t\r\n") == std::string::npos) {
       return Error{Code::kInvalid, "the question is empty", "phial ask --docs PATH \"When does the lease end?\""};
     }
+    PHIAL_CHECKED(model.compute.check_kv());
     return grounding.check();
   }
 

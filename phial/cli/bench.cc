@@ -77,8 +77,10 @@ struct Bench : Command {
     compute.describe_kv(flags);
   }
   Status check() override {
-    if (prompt + gen > 0) return ok();
-    return Error{Code::kInvalid, "--prompt and --gen are both 0", "measure at least one token"};
+    if (prompt + gen == 0) {
+      return Error{Code::kInvalid, "--prompt and --gen are both 0", "measure at least one token"};
+    }
+    return compute.check_kv();
   }
 
   Status run(Console& console) override {

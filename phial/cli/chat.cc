@@ -41,7 +41,10 @@ struct Chat : Command {
     grounding.describe_details(flags);
     model.describe_running(flags);
   }
-  Status check() override { return grounding.check(); }
+  Status check() override {
+    PHIAL_CHECKED(model.compute.check_kv());
+    return grounding.check();
+  }
 
   Status run(Console& console) override {
     PHIAL_TRY(const auto home, home_folder());

@@ -40,7 +40,6 @@ LoadMode ComputeFlags::load_mode() const { return load == "map" ? LoadMode::kMap
 Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::filesystem::path& path,
                                                                    const LoadRequest& request, ThreadPool& pool,
                                                                    const Log& log) const {
-  PHIAL_CHECKED(check_kv());
   PHIAL_TRY(auto opened, formats::Checkpoint::open(path, load_mode()));
   const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
   PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint, window_extra));

@@ -27,7 +27,7 @@ struct ComputeFlags {
   void describe(Flags& flags);
   // For verbs with a decoder, after describe().
   void describe_kv(Flags& flags);
-  // kInvalid if a small cache is asked of exact precision.
+  // For check() of those verbs: kInvalid if a small cache is asked of exact precision.
   Status check_kv() const;
   model::Precision chosen_precision() const;
   model::KvType chosen_kv() const;

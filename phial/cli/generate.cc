@@ -40,6 +40,7 @@ struct Generate : Command {
   }
   Status check() override {
     PHIAL_CHECKED(check_ids(ids_list));
+    PHIAL_CHECKED(model.compute.check_kv());
     if (!ids_list) return input.check(true);
     if (input.given()) return Error{Code::kInvalid, "a text and --ids were given", "give one of them"};
     return ok();

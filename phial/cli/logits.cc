@@ -34,6 +34,7 @@ struct Logits : Command {
       return Error{Code::kInvalid, text ? "both --ids and -p were given" : "no tokens were given",
                    "give one of --ids LIST and -p TEXT"};
     }
+    PHIAL_CHECKED(compute.check_kv());
     return check_ids(ids_list);
   }
 

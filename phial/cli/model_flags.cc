@@ -42,7 +42,6 @@ void ModelFlags::describe_running(Flags& flags) {
 }
 
 Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Console& console) const {
-  PHIAL_CHECKED(compute.check_kv());
   PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
   if (!model) {
     console.note("using the default model " + path.filename().string() +

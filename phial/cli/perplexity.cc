@@ -27,6 +27,7 @@ struct PerplexityCommand : Command {
     compute.describe(flags);
     compute.describe_kv(flags);
   }
+  Status check() override { return compute.check_kv(); }
 
   Status run(Console& console) override {
     PHIAL_TRY(const std::string text, read_input_file(file));
