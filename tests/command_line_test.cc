@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sstream>
 
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
@@ -45,6 +46,33 @@ TEST(CommandLine, VersionNamesTheInstructionSets) {
   EXPECT_EQ(version.status, 0);
   EXPECT_THAT(version.out, HasSubstr("compiled in: scalar"));
   EXPECT_THAT(home.run({"--version"}, {.environment = {"PHIAL_ISA=scalar"}}).out, HasSubstr("chosen: scalar"));
+}
+
+TEST(CommandLine, AnInstructionSetThatDoesNotRunHereIsRefusedWithThoseThatDo) {
+  const Home home;
+  const auto with = [&](const std::string& set, const std::vector<std::string>& words) {
+    return home.run(words, {.environment = {"PHIAL_ISA=" + set}});
+  };
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"--version"}, {"models", "list"}}) {
+    const Finished unknown = with("avx9", words);
+    expect_one_line_error(unknown, 2);
+    EXPECT_THAT(unknown.err, HasSubstr("there is no instruction set 'avx9' (PHIAL_ISA): choose one of scalar"));
+  }
+  EXPECT_EQ(with("avx9", {"--help"}).status, 0);
+  EXPECT_EQ(with("", {"--version"}).out, home.run({"--version"}).out);
+
+  // The sets that are compiled in and cannot run here, if there are any.
+  const std::string version = home.run({"--version"}).out;
+  const size_t compiled = version.find("compiled in:"), runs = version.find("runs here:");
+  std::istringstream names(version.substr(compiled + 12, runs - compiled - 12));
+  const std::string runnable = version.substr(runs, version.find("chosen:") - runs - 1) + " ";
+  for (std::string name; names >> name;) {
+    if (runnable.find(" " + name + " ") != std::string::npos) continue;
+    const Finished refused = with(name, {"--version"});
+    expect_one_line_error(refused, 2);
+    EXPECT_THAT(refused.err, HasSubstr("this machine cannot run the instruction set '" + name + "' (PHIAL_ISA)"));
+  }
 }
 
 TEST(CommandLine, MistakesAreStatusTwoInOneLine) {

@@ -52,6 +52,7 @@ int run_verb(const std::string& path, const Verb& verb, std::span<const std::str
   if (parsed->wants_help) return show(console, help_text(path, verb));
   console.set_verbose(messages.verbose);
   console.set_quiet(messages.quiet);
+  if (const Status chosen = check_instruction_set(); !chosen) return wrong(console, chosen.error());
   if (const Status checked = command->check(); !checked) return wrong(console, checked.error());
 
   Status done = command->run(console);
@@ -107,7 +108,10 @@ int run_program(std::span<const Verb> table, std::span<const std::string> words,
       return run_program(table, about, console);
     }
     if (word == "--help" || word == "-h" || word == "help") return show(console, overview(path, group, verbs));
-    if (group == nullptr && (word == "--version" || word == "-V")) return show(console, version_text());
+    if (group == nullptr && (word == "--version" || word == "-V")) {
+      if (const Status chosen = check_instruction_set(); !chosen) return wrong(console, chosen.error());
+      return show(console, version_text());
+    }
     const auto found = std::ranges::find_if(verbs, [&](const Verb& verb) { return word == verb.name; });
     if (found == verbs.end()) {
       if (word.starts_with("-")) {

@@ -70,9 +70,12 @@ class Menu {
       ++n_sets_;
     }
     active_ = pointers_[n_sets_ - 1];
-    if (const char* forced = std::getenv("PHIAL_ISA"); forced != nullptr) {
+    if (const char* forced = std::getenv("PHIAL_ISA"); forced != nullptr && *forced != '\0') {
+      refused_ = forced;
       for (const KernelSet* set : runnable()) {
-        if (std::strcmp(set->name, forced) == 0) active_ = set;
+        if (std::strcmp(set->name, forced) != 0) continue;
+        active_ = set;
+        refused_ = nullptr;
       }
     }
   }
@@ -80,6 +83,7 @@ class Menu {
   Menu& operator=(const Menu&) = delete;
 
   const KernelSet& active() const { return *active_; }
+  const char* refused() const { return refused_; }
   std::span<const KernelSet* const> runnable() const { return {pointers_.data(), n_sets_}; }
   std::span<const char* const> compiled() const { return {names_.data(), n_names_}; }
 
@@ -90,6 +94,7 @@ class Menu {
   size_t n_sets_ = 0;
   size_t n_names_ = 0;
   const KernelSet* active_ = nullptr;
+  const char* refused_ = nullptr;
 };
 
 const Menu& menu() {
@@ -100,6 +105,7 @@ const Menu& menu() {
 }  // namespace
 
 const KernelSet& active() { return menu().active(); }
+const char* refused_choice() { return menu().refused(); }
 std::span<const KernelSet* const> runnable() { return menu().runnable(); }
 std::span<const char* const> compiled() { return menu().compiled(); }
 

@@ -155,9 +155,12 @@ struct KernelSet {
   void (*dot_rows)(const float* query, const float* rows, size_t n, size_t D, float* out) = nullptr;
 };
 
-// The best set that this machine can run; the environment variable PHIAL_ISA=<name> forces one; an unknown or
-// unrunnable name is ignored.
+// The best set that this machine can run, or the one of them that the environment variable PHIAL_ISA names.
 const KernelSet& active();
+
+// What PHIAL_ISA holds if that names no set that runs here, and active() is the best one therefore; else null. This
+// room has no errors: the program refuses it before it computes anything.
+const char* refused_choice();
 
 // All sets that this machine can run, scalar first. Slots are filled: what a set leaves empty comes from the lesser
 // one.
