@@ -163,6 +163,29 @@ TEST(CommandLine, EveryVerbHasAManPage) {
   expect_one_line_error(home.run({"man", "nothing"}), 1);
 }
 
+TEST(CommandLine, EveryVerbTakesJson) {
+  const Home home;
+  const auto verbs = parse_json(home.run({"man", "--list", "--json"}).out);
+  ASSERT_TRUE(verbs);
+  ASSERT_GT((*verbs)["commands"].size(), 10U);
+  for (const auto& verb : (*verbs)["commands"]) {
+    const std::string path = verb.get<std::string>();
+    std::vector<std::string> words{"help"};
+    std::istringstream in(path);
+    for (std::string word; in >> word;) words.push_back(word);
+    EXPECT_THAT(home.run(words).out, HasSubstr("--json ")) << path;
+  }
+}
+
+TEST(CommandLine, PagesAndScriptsComeInJsonToo) {
+  const Home home;
+  const auto page = parse_json(home.run({"man", "models", "add", "--json"}).out);
+  const auto script = parse_json(home.run({"completions", "bash", "--json"}).out);
+  ASSERT_TRUE(page && script);
+  EXPECT_EQ((*page)["page"], home.run({"man", "models", "add"}).out);
+  EXPECT_EQ((*script)["script"], home.run({"completions", "bash"}).out);
+}
+
 TEST(Models, AreAddedListedShownAndRemoved) {
   const Home home;
   EXPECT_EQ(home.run({"models", "add", kModel, "--name", "tiny"}).status, 0);
@@ -177,6 +200,25 @@ TEST(Models, AreAddedListedShownAndRemoved) {
   expect_one_line_error(home.run({"models", "add", kModel, "--name", "tiny"}), 1);
   EXPECT_EQ(home.run({"models", "remove", "tiny"}).status, 0);
   EXPECT_THAT(home.run({"tokenize", "--model", "tiny", "-p", "a"}).err, HasSubstr("no model is called 'tiny'"));
+}
+
+TEST(Models, TellInJsonWhatWasAddedConvertedAndRemoved) {
+  const Home home;
+  const auto object = [&](const std::vector<std::string>& words) {
+    const Finished finished = home.run(words);
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    EXPECT_EQ(std::ranges::count(finished.out, '\n'), 1) << finished.out;
+    return parse_json(finished.out).has_value() ? *parse_json(finished.out) : Json();
+  };
+  const std::string path = (home.path() / "models/tiny.gguf").string();
+  const Json added = object({"models", "add", kModel, "--name", "tiny", "--json"});
+  ASSERT_EQ(added["added"].size(), 1U);
+  EXPECT_EQ(added["added"][0]["name"], "tiny.gguf");
+  EXPECT_EQ(added["added"][0]["path"], path);
+  EXPECT_EQ(added["added"][0]["bytes"], std::filesystem::file_size(kModel));
+  const std::string folder = (home.path() / "tiny").string();
+  EXPECT_EQ(object({"models", "convert", "tiny", folder, "--json"}), Json({{"in", path}, {"out", folder}}));
+  EXPECT_EQ(object({"models", "remove", "tiny", "--json"}), Json({{"name", "tiny.gguf"}, {"path", path}}));
 }
 
 TEST(Models, AFolderThatIsGoneIsStillListedAndCanBeRemoved) {

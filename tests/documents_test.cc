@@ -148,9 +148,11 @@ TEST_F(Documents, ProgressIsForTerminalsOnly) {
 TEST_F(Documents, ALibraryIsRemovedAndTheFilesStay) {
   ASSERT_EQ(home.run({"add", folder(), "--library", "work"}).status, 0);
   const std::string garden = folder() + "/garden.txt";
-  EXPECT_EQ(home.run({"library", "remove", "--library", "work", garden}).status, 0);
+  EXPECT_EQ(lines(home.run({"library", "remove", "--library", "work", "--json", garden}).out),
+            std::vector{Json({{"library", "work"}, {"files", {garden}}})});
   EXPECT_THAT(home.run({"library", "show", "--library", "work"}).out, Not(HasSubstr("garden.txt")));
-  EXPECT_EQ(home.run({"library", "remove", "--library", "work"}).status, 0);
+  EXPECT_EQ(lines(home.run({"library", "remove", "--library", "work", "--json"}).out),
+            std::vector{Json({{"library", "work"}, {"files", nullptr}})});
   EXPECT_THAT(home.run({"library", "list", "--names"}).out, "");
   EXPECT_TRUE(std::filesystem::exists(garden));
   EXPECT_EQ(home.run({"library", "remove", "--library", "work"}).status, 1);

@@ -111,6 +111,16 @@ TEST(Logits, EqualTheReferenceOnEveryFixture) {
   }
 }
 
+TEST(Logits, TellInJsonWhatWasWritten) {
+  const Home home;
+  const std::string out = (home.path() / "x.npy").string();
+  const auto told = parse_json(home.run({"logits", "--model", kModel, "--ids", "1,2", "--out", out, "--json"}).out);
+  ASSERT_TRUE(told);
+  std::string header;
+  const auto values = read_npy(out, header);
+  EXPECT_EQ(*told, Json({{"out", out}, {"shape", {2, values.size() / 2}}}));
+}
+
 TEST(Logits, AFolderWithoutTokenizerServesIds) {
   const Home home;
   const auto folder = home.path() / "bare";

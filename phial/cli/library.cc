@@ -110,9 +110,11 @@ struct LibraryShow : Command {
 struct LibraryRemove : Command {
   std::string library;
   std::vector<std::string> paths;
+  bool json = false;
   void describe(Flags& flags) override {
     flags.argument("PATH", &paths, "only these files or folders; none: the whole library").offers(Completes::kPath);
     flags.add("-l,--library", &library, "NAME", "which").offers(Completes::kLibrary).must();
+    flags.add("--json", json, "one JSON object: library, files (null: the whole library)");
   }
   Status run(Console& console) override {
     if (paths.empty()) {
@@ -121,10 +123,12 @@ struct LibraryRemove : Command {
       if (std::ranges::find(names, library) == names.end()) return open_library(library).error();
       PHIAL_CHECKED(rag::remove_library(home, library));
       console.note("removed the library '" + library + "'; the documents themselves are untouched");
+      tell(console, nullptr);
       return ok();
     }
     PHIAL_TRY(const auto store, open_library(library));
     PHIAL_TRY(const auto roots, store->roots());
+    Json removed = Json::array();
     for (const std::string& path : paths) {
       const std::string whole = rag::absolute_path(path);
       PHIAL_TRY(const auto files, store->files_under(whole));
@@ -139,8 +143,13 @@ struct LibraryRemove : Command {
       if (is_root) PHIAL_CHECKED(store->remove_root(whole));
       PHIAL_CHECKED(store->remove_files(gone));
       console.note("removed " + count_text(static_cast<int64_t>(gone.size()), "file") + " from '" + library + "'");
+      for (std::string& file : gone) removed.push_back(std::move(file));
     }
+    tell(console, std::move(removed));
     return ok();
+  }
+  void tell(Console& console, Json files) const {
+    if (json) console.write(dump_json({{"library", library}, {"files", std::move(files)}}) + "\n");
   }
 };
 

@@ -1,5 +1,6 @@
 // Positions go through the decoder in pieces, so that a long text can be stopped and its progress shown.
 
+#include "phial/base/json.h"
 #include "phial/base/utf8.h"
 #include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
@@ -18,6 +19,7 @@ constexpr size_t kPieceTokens = 256;
 struct Logits : Command {
   std::optional<std::string> model, text, ids_list;
   std::string out;
+  bool json = false;
   ComputeFlags compute{.precision = "exact"};
 
   void describe(Flags& flags) override {
@@ -26,6 +28,7 @@ struct Logits : Command {
     flags.add("--ids", &ids_list, "LIST", "token ids, 1,2,3 or @FILE");
     flags.add("-p,--prompt", &text, "TEXT", "a text, tokenized as the model's prompts are");
     flags.add("--out", &out, "FILE", "the .npy file to write").offers(Completes::kPath).must();
+    flags.add("--json", json, "one JSON object: out, shape");
     compute.describe(flags);
     compute.describe_kv(flags);
   }
@@ -67,7 +70,9 @@ struct Logits : Command {
       console.progress("logits: " + std::to_string(at + count) + " of " + std::to_string(ids.size()) + " tokens");
     }
     const uint64_t shape[] = {ids.size(), static_cast<uint64_t>(spec.vocab_size)};
-    return formats::write_npy(out, shape, all);
+    PHIAL_CHECKED(formats::write_npy(out, shape, all));
+    if (json) console.write(dump_json({{"out", out}, {"shape", shape}}) + "\n");
+    return ok();
   }
 };
 

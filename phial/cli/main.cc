@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "phial/base/json.h"
 #include "phial/cli/help.h"
 #include "phial/cli/interrupt.h"
 #include "phial/cli/verbs.h"
@@ -17,38 +18,48 @@ std::span<const Verb> table();
 
 struct CompletionsCommand : Command {
   std::string shell;
+  bool json = false;
   void describe(Flags& flags) override {
     flags.argument("SHELL", &shell, "the shell").one_of({"bash", "zsh", "fish"}).must();
+    flags.add("--json", json, "one JSON object: shell, script");
   }
   Status run(Console& console) override {
     PHIAL_TRY(const std::string script, completion_script(table(), shell));
-    console.write(script);
+    console.write(json ? dump_json({{"shell", shell}, {"script", script}}) + "\n" : script);
     return ok();
   }
 };
 
 struct ManCommand : Command {
   std::vector<std::string> words;
-  bool list = false;
+  bool list = false, json = false;
   void describe(Flags& flags) override {
     flags.argument("COMMAND", &words, "the command; none: phial itself");
     flags.add("--list", list, "the commands that have a page, one a line");
+    flags.add("--json", json, "one JSON object: page; with --list: commands");
   }
   Status run(Console& console) override {
     if (list) {
-      for (const auto& [name, verb] : runnable_verbs(table())) console.write(name + "\n");
+      std::string lines;
+      Json commands = Json::array();
+      for (const auto& [name, verb] : runnable_verbs(table())) {
+        lines += name + "\n";
+        commands.push_back(name);
+      }
+      console.write(json ? dump_json({{"commands", std::move(commands)}}) + "\n" : lines);
       return ok();
     }
+    PHIAL_TRY(const std::string text, page());
+    console.write(json ? dump_json({{"page", text}}) + "\n" : text);
+    return ok();
+  }
+
+  Result<std::string> page() const {
     std::string path;
     for (const std::string& word : words) path += (path.empty() ? "" : " ") + word;
-    if (path.empty()) {
-      console.write(program_man_page(table(), version()));
-      return ok();
-    }
+    if (path.empty()) return program_man_page(table(), version());
     for (const auto& [name, verb] : runnable_verbs(table())) {
-      if (name != path) continue;
-      console.write(verb_man_page(path, *verb, version()));
-      return ok();
+      if (name == path) return verb_man_page(path, *verb, version());
     }
     return Error{Code::kNotFound, "there is no manual page for '" + path + "'", "'phial --help' lists the commands"};
   }

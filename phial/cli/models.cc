@@ -18,6 +18,19 @@ namespace phial::cli {
 namespace fs = std::filesystem;
 namespace {
 
+std::string use_of(const KnownModel& model) {
+  return model.name == kDefaultModel ? "answers" : model.name == kDefaultEmbedder ? "search" : "";
+}
+
+Json to_json(const KnownModel& model) {
+  const std::string use = use_of(model);
+  return {{"name", model.name},
+          {"path", model.path.string()},
+          {"bytes", model.bytes},
+          {"default_for", use.empty() ? Json() : Json(use)},
+          {"there", model.is_there}};
+}
+
 struct ModelsList : Command {
   bool names = false, json = false;
   void describe(Flags& flags) override {
@@ -33,21 +46,15 @@ struct ModelsList : Command {
     size_t width = 0;
     for (const KnownModel& model : models) width = std::max(width, model.name.size());
     for (const KnownModel& model : models) {
-      const std::string use = model.name == kDefaultModel ? "answers" : model.name == kDefaultEmbedder ? "search" : "";
       if (names) {
         console.write(model.name + "\n");
       } else if (json) {
-        console.write(dump_json({{"name", model.name},
-                                 {"path", model.path.string()},
-                                 {"bytes", model.bytes},
-                                 {"default_for", use.empty() ? Json() : Json(use)},
-                                 {"there", model.is_there}}) +
-                      "\n");
+        console.write(dump_json(to_json(model)) + "\n");
       } else {
         std::string row = model.name;
         row.resize(width + 2, ' ');
         row += model.is_there ? bytes_text(model.bytes) : "its file is gone";
-        if (!use.empty()) row.append("  default for ").append(use);
+        if (const std::string use = use_of(model); !use.empty()) row.append("  default for ").append(use);
         row += '\n';
         console.write(row);
       }
@@ -82,13 +89,14 @@ Status fetch_default_models(const fs::path& folder) {
 struct ModelsAdd : Command {
   std::string path;
   std::optional<std::string> name;
-  bool copy = false, defaults = false;
+  bool copy = false, defaults = false, json = false;
 
   void describe(Flags& flags) override {
     flags.argument("PATH", &path, "a GGUF file or a Hugging Face folder");
     flags.add("--name", &name, "NAME", "what it shall be called; else its file's name");
     flags.add("--copy", copy, "copy it instead of linking to it");
     flags.add("--default", defaults, "fetch the default models");
+    flags.add("--json", json, "one JSON object: added, a list of what 'phial models list --json' tells of each");
   }
   Status check() override {
     if (defaults != path.empty()) {
@@ -108,7 +116,10 @@ struct ModelsAdd : Command {
     if (error)
       return Error{Code::kIo, "cannot make the folder: " + error.message() + " (" + folder.string() + ")",
                    "set PHIAL_HOME"};
-    if (defaults) return fetch_default_models(folder);
+    if (defaults) {
+      PHIAL_CHECKED(fetch_default_models(folder));
+      return tell(console, {kDefaultModel, kDefaultEmbedder});
+    }
 
     const fs::path source = fs::canonical(path, error);
     if (error) return Error{Code::kNotFound, "no such file or folder (" + path + ")", "check the path"};
@@ -131,6 +142,17 @@ struct ModelsAdd : Command {
     }
     PHIAL_CHECKED(copy ? copy_whole(source, target) : link_to(source, target));
     console.note("added '" + called + "' (" + bytes_text(checkpoint.total_bytes()) + ")");
+    return tell(console, {called});
+  }
+
+  Status tell(Console& console, const std::vector<std::string>& names) const {
+    if (!json) return ok();
+    Json added = Json::array();
+    for (const std::string& one : names) {
+      PHIAL_TRY(const KnownModel model, known_model(one));
+      added.push_back(to_json(model));
+    }
+    console.write(dump_json({{"added", std::move(added)}}) + "\n");
     return ok();
   }
 
@@ -220,8 +242,10 @@ struct ModelsShow : Command {
 
 struct ModelsRemove : Command {
   std::string name;
+  bool json = false;
   void describe(Flags& flags) override {
     flags.argument("NAME", &name, "as 'phial models list' shows it").offers(Completes::kModel).must();
+    flags.add("--json", json, "one JSON object: name, path");
   }
   Status run(Console& console) override {
     PHIAL_TRY(const KnownModel model, known_model(name));
@@ -232,6 +256,7 @@ struct ModelsRemove : Command {
                    "is PHIAL_HOME yours to write?"};
     }
     console.note("removed '" + model.name + "'");
+    if (json) console.write(dump_json({{"name", model.name}, {"path", model.path.string()}}) + "\n");
     return ok();
   }
 };
