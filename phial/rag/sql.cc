@@ -2,7 +2,10 @@
 
 #include <sqlite3.h>
 
+#include <array>
 #include <chrono>
+#include <cstdio>
+#include <system_error>
 #include <thread>
 
 namespace phial::rag {
@@ -36,6 +39,22 @@ int register_word_count(sqlite3* database) {
   code = sqlite3_finalize(statement);
   if (code != SQLITE_OK || fts == nullptr) return code != SQLITE_OK ? code : SQLITE_ERROR;
   return fts->xCreateFunction(fts, "word_count", nullptr, word_count, nullptr);
+}
+
+// "file:///home/what%3F.db": '?', '#' and '%' would end the name or begin a code.
+std::string uri_of(const std::filesystem::path& path) {
+  std::string uri = "file://";
+  std::error_code failure;  // of a folder that is gone, where nothing can be opened either
+  for (const char c : std::filesystem::absolute(path, failure).string()) {
+    if (c == '?' || c == '#' || c == '%') {
+      std::array<char, 4> code{};
+      std::snprintf(code.data(), code.size(), "%%%02X", static_cast<unsigned>(c));
+      uri += code.data();
+    } else {
+      uri += c;
+    }
+  }
+  return uri;
 }
 
 }  // namespace
@@ -105,23 +124,51 @@ bool Statement::is_null(int column) const { return sqlite3_column_type(statement
 
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& path, int busy_ms) {
   std::unique_ptr<Database> database(new Database(path));
+  Status opened = database->connect(path.string(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, busy_ms);
+  if (opened) opened = database->use_log(busy_ms);
+  std::error_code failure;
+  const int refused = sqlite3_errcode(database->database_.get()) & 0xFF;
+  if (!opened && (refused == SQLITE_CANTOPEN || refused == SQLITE_READONLY) && std::filesystem::exists(path, failure)) {
+    opened = database->connect_unchanging(busy_ms);
+  }
+  if (!opened) return std::move(opened).error();
+  return database;
+}
+
+Status Database::connect(const std::string& name, int flags, int busy_ms) {
   sqlite3* raw = nullptr;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
-  database->database_.reset(raw);
-  if (code != SQLITE_OK) return database->error(code);
+  const int code = sqlite3_open_v2(name.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  database_.reset(raw);
+  if (code != SQLITE_OK) return error(code);
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, busy_ms);
   // Words from a document cannot reach SQL as text, but a damaged file could carry a schema that does harm.
   sqlite3_db_config(raw, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  if (const int failed = register_word_count(raw); failed != SQLITE_OK) return database->error(failed);
-  // SQLite does not wait by itself while another process turns the same new file to a write-ahead log.
+  if (const int failed = register_word_count(raw); failed != SQLITE_OK) return error(failed);
+  return ok();
+}
+
+// A write-ahead log wants files beside the database even of those who only read. Where they cannot be made, the file
+// is read as one that does not change. It does not: who writes keeps those files there, and with them the ordinary way
+// works.
+Status Database::connect_unchanging(int busy_ms) {
+  std::error_code failure;
+  const std::string log = path_.string() + "-wal";
+  if (const auto bytes = std::filesystem::file_size(log, failure); !failure && bytes > 0) {
+    return Error{
+        Code::kIo,
+        path_.string() + " has changes that are not yet taken in, and its folder cannot be written (" + log + ")",
+        "run 'phial library list' once where the folder can be written"};
+  }
+  return connect(uri_of(path_) + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_ms);
+}
+
+// SQLite does not wait by itself while another process turns the same new file to a write-ahead log.
+Status Database::use_log(int busy_ms) {
   for (int waited_ms = 0;; waited_ms += kRetryMs) {
-    const Status set =
-        database->exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
-    if (set) return database;
-    if ((sqlite3_errcode(raw) & 0xFF) != SQLITE_BUSY || waited_ms >= busy_ms) return set.error();
+    Status set = exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
+    if (set || (sqlite3_errcode(database_.get()) & 0xFF) != SQLITE_BUSY || waited_ms >= busy_ms) return set;
     std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
   }
 }
@@ -156,11 +203,12 @@ Error Database::error(int code) const {
     case SQLITE_LOCKED:
       return {Code::kIo, name + " is being written by another process", "wait for it to finish and repeat"};
     case SQLITE_READONLY:
+      return {Code::kIo, name + " cannot be written (" + reason + ")",
+              "make the file and its folder writable, or name another library"};
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return {Code::kIo, name + " cannot be opened for writing (" + reason + ")",
-              "check the folder and its permissions"};
+      return {Code::kIo, name + " cannot be opened (" + reason + ")", "check the folder and its permissions"};
     case SQLITE_IOERR:
       return {Code::kIo, name + ": the system refused to read or write (" + reason + ")",
               "check the disk and its free space, and repeat; nothing that was added is lost"};

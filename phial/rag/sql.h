@@ -57,7 +57,8 @@ class Statement {
 
 class Database {
  public:
-  // Opens or makes it: write-ahead log, foreign keys on, waits up to `busy_ms` for another process.
+  // Opens or makes it: write-ahead log, foreign keys on, waits up to `busy_ms` for another process. Where the file or
+  // its folder cannot be written, an existing one can still be read; kIo if it has changes that nobody took in yet.
   static Result<std::unique_ptr<Database>> open(const std::filesystem::path& path, int busy_ms);
 
   Result<Statement> prepare(std::string_view sql);
@@ -73,6 +74,9 @@ class Database {
     void operator()(sqlite3* database) const;
   };
   explicit Database(std::filesystem::path path) : path_(std::move(path)) {}
+  Status connect(const std::string& name, int flags, int busy_ms);
+  Status connect_unchanging(int busy_ms);
+  Status use_log(int busy_ms);
 
   std::filesystem::path path_;
   std::unique_ptr<sqlite3, Close> database_;

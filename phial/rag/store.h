@@ -1,8 +1,8 @@
 // A library of documents in one SQLite file.
 //
 // What is promised: a document is in it wholly or not at all (one transaction a file, write-ahead log), whatever ends
-// the process; several processes may read and write at once; a file of another schema or embedder is refused with the
-// remedy, never misread.
+// the process; several processes may read and write at once; one that cannot be written can be searched; a file of
+// another schema or embedder is refused with the remedy, never misread.
 // Errors: kCorrupt (damaged file), kIo (disk full, busy, permissions), kInvalid (another embedder), kUnsupported
 // (another schema). Threads: one at a time.
 #pragma once

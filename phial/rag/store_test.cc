@@ -262,5 +262,67 @@ TEST(Store, LibraryNamesAreWordsNotPaths) {
     EXPECT_FALSE(library_path("/home", name)) << name;
 }
 
+// A library in a folder that cannot be written.
+class ReadOnlyLibrary : public LibraryTest {
+ protected:
+  void SetUp() override {
+    LibraryTest::SetUp();
+    ASSERT_EQ(error_of(put(*store, embedder, "badgers.txt", "Badgers dig. ")), "");
+    store.reset();
+  }
+  // Nothing is closed to root, so root goes on as somebody else. False: it cannot.
+  bool close_to_writers() {
+    std::filesystem::permissions(path(), std::filesystem::perms(0444));
+    std::filesystem::permissions(folder.path(), std::filesystem::perms(0555));
+    if (geteuid() != 0) return true;
+    return seteuid(kNobody) == 0 && std::ifstream(path()).good();
+  }
+  void TearDown() override {
+    EXPECT_EQ(seteuid(getuid()), 0);
+    std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  }
+  std::filesystem::path path() const { return folder / "library.db"; }
+
+  static constexpr uid_t kNobody = 65534;
+  static constexpr const char* kOnlyAsOther =
+      "root writes everywhere, and cannot become another user here: run the test as one";
+};
+
+TEST_F(ReadOnlyLibrary, IsSearched) {
+  if (!close_to_writers()) GTEST_SKIP() << kOnlyAsOther;
+  const auto opened = Store::open(path(), embedder.identity());
+  ASSERT_EQ(error_of(opened), "");
+  Retriever retriever(**opened, embedder);
+  const auto found = retriever.search("badgers", {});
+  ASSERT_EQ(error_of(found), "");
+  ASSERT_EQ(found->hits.size(), 1U);
+  EXPECT_EQ(found->hits[0].path, "badgers.txt");
+  EXPECT_FALSE(std::filesystem::exists(folder / "library.db-shm"));
+}
+
+TEST_F(ReadOnlyLibrary, TakesNothingMoreAndSaysWhy) {
+  if (!close_to_writers()) GTEST_SKIP() << kOnlyAsOther;
+  const auto opened = Store::open(path(), embedder.identity());
+  ASSERT_EQ(error_of(opened), "");
+  EXPECT_EQ(error_of(put(**opened, embedder, "otters.txt", "Otters swim. ")),
+            path().string() +
+                " cannot be written (attempt to write a readonly database): make the file and its folder "
+                "writable, or name another library");
+}
+
+TEST_F(ReadOnlyLibrary, WithChangesThatNobodyTookInIsRefused) {
+  write_file(path().string() + "-wal", "what a process left that was killed");
+  if (!close_to_writers()) GTEST_SKIP() << kOnlyAsOther;
+  EXPECT_THAT(error_of(Store::open_existing(path())), HasSubstr("has changes that are not yet taken in"));
+}
+
+TEST_F(ReadOnlyLibrary, MayHaveAnyName) {
+  const auto odd = folder / "50% of #1?.db";
+  std::filesystem::rename(path(), odd);
+  std::filesystem::copy_file(odd, path());
+  if (!close_to_writers()) GTEST_SKIP() << kOnlyAsOther;
+  EXPECT_EQ(error_of(Store::open_existing(odd)), "");
+}
+
 }  // namespace
 }  // namespace phial::rag
