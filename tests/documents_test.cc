@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
+#include <sstream>
 
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
@@ -94,6 +96,21 @@ TEST_F(Documents, AnAnswerForPeopleEndsInItsSources) {
   ASSERT_EQ(finished.status, 0) << finished.err;
   EXPECT_THAT(finished.out, AllOf(HasSubstr("2031"), HasSubstr("[1]"), HasSubstr("lease.md")));
   EXPECT_THAT(finished.err, HasSubstr("using the default model"));
+}
+
+TEST_F(Documents, AnAnswerOnATerminalBreaksBetweenWords) {
+  const std::vector<std::string> words{"ask", "--docs", folder(), "--quote", "--", "What is the notice period?"};
+  const std::string plain = home.run(words).out, narrow = home.run(words, {.output_columns = 40}).out;
+  EXPECT_NE(plain, narrow);
+  const auto words_of = [](const std::string& text) {
+    std::istringstream in(text);
+    return std::vector<std::string>(std::istream_iterator<std::string>(in), {});
+  };
+  EXPECT_EQ(words_of(plain), words_of(narrow));
+  std::istringstream lines_of_it(narrow);
+  for (std::string line; std::getline(lines_of_it, line);) {
+    EXPECT_TRUE(line.size() <= 40 || line.find(' ', line.find_first_not_of(' ')) == std::string::npos) << line;
+  }
 }
 
 TEST_F(Documents, WithoutAnyTheRemedyIsTold) {

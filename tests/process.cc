@@ -32,6 +32,22 @@ void close_if_open(int& descriptor) {
   descriptor = -1;
 }
 
+// A pseudo-terminal: `outside` reads what a program writes to `inside`.
+struct Terminal {
+  int outside = -1, inside = -1;
+  explicit Terminal(int columns) {
+    winsize size{.ws_row = 24, .ws_col = static_cast<unsigned short>(columns), .ws_xpixel = 0, .ws_ypixel = 0};
+    if (columns > 0) ::openpty(&outside, &inside, nullptr, nullptr, &size);
+  }
+  // The reading end of `pipe`, whose place it takes. For the parent, once the child has what it needs.
+  void take_place_of(Pipe& pipe) {
+    close_if_open(inside);
+    if (outside < 0) return;
+    close_if_open(pipe.read_end);
+    pipe.read_end = outside;
+  }
+};
+
 std::vector<char*> pointers_to(std::vector<std::string>& words) {
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
@@ -74,36 +90,30 @@ Finished Home::run(const std::vector<std::string>& words, const RunOptions& opti
   const std::vector<char*> argv = pointers_to(arguments), envp = pointers_to(environment);
 
   Pipe in, out, err;
-  int terminal = -1, terminal_inside = -1;
-  if (options.error_is_terminal) {
-    winsize size{.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
-    ::openpty(&terminal, &terminal_inside, nullptr, nullptr, &size);
-  }
+  Terminal out_terminal(options.output_columns), err_terminal(options.error_is_terminal ? 80 : 0);
 
   const pid_t child = ::fork();
   if (child == 0) {
     ::signal(SIGINT, SIG_DFL);
     ::dup2(in.read_end, STDIN_FILENO);
-    ::dup2(options.error_is_terminal ? terminal_inside : err.write_end, STDERR_FILENO);
+    ::dup2(options.error_is_terminal ? err_terminal.inside : err.write_end, STDERR_FILENO);
     if (options.close_output) {
       ::close(STDOUT_FILENO);
     } else if (options.output_file) {
       ::dup2(::open(options.output_file->c_str(), O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
     } else {
-      ::dup2(out.write_end, STDOUT_FILENO);
+      ::dup2(options.output_columns > 0 ? out_terminal.inside : out.write_end, STDOUT_FILENO);
     }
-    if (terminal >= 0) ::close(terminal);
+    close_if_open(out_terminal.outside);
+    close_if_open(err_terminal.outside);
     ::execve(argv[0], argv.data(), envp.data());
     ::_exit(127);
   }
   close_if_open(in.read_end);
   close_if_open(out.write_end);
   close_if_open(err.write_end);
-  if (terminal_inside >= 0) ::close(terminal_inside);
-  if (terminal >= 0) {
-    close_if_open(err.read_end);
-    err.read_end = terminal;
-  }
+  out_terminal.take_place_of(out);
+  err_terminal.take_place_of(err);
 
   std::thread feeder([&] {
     std::string_view left = options.input;
@@ -141,6 +151,7 @@ Finished Home::run(const std::vector<std::string>& words, const RunOptions& opti
   while (::waitpid(child, &state, 0) < 0 && errno == EINTR) {
   }
   feeder.join();
+  if (options.output_columns > 0) std::erase(finished.out, '\r');
   finished.status = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
   return finished;
 }

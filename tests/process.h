@@ -20,6 +20,7 @@ struct RunOptions {
   std::vector<std::string> environment = {};    // "NAME=value", beside PHIAL_HOME and a plain PATH, HOME, TERM
   std::optional<std::string> output_file = {};  // standard output goes there (/dev/full)
   bool close_output = false;                    // as with >&- in a shell
+  int output_columns = 0;                       // standard output is a terminal this wide; its "\r\n" are "\n" in out
   bool error_is_terminal = false;               // standard error is a terminal of 80 columns; what it saw is in err
   std::optional<std::string> signal_when = {};  // send `signal` once standard output or error holds this text
   int signal = SIGINT;

@@ -1,6 +1,7 @@
 #include "phial/cli/grounding.h"
 #include "phial/cli/home.h"
 #include "phial/cli/verbs.h"
+#include "phial/cli/word_wrap.h"
 
 namespace phial::cli {
 namespace {
@@ -53,16 +54,19 @@ struct Ask : Command {
     options.cancel = console.stopped();
 
     rag::Answerer answerer(*ground.store, *ground.embedder, engine.get());
-    PHIAL_TRY(const rag::Answer answer, answerer.answer(question, {}, options, [&](std::string_view piece) {
-      if (!json) console.write(piece);
-    }));
+    WordWrap wrap(console.output_columns());
+    auto answered = answerer.answer(question, {}, options, [&](std::string_view piece) {
+      if (!json) console.write(wrap.add(piece));
+    });
+    console.write(wrap.finish());
+    PHIAL_TRY(const rag::Answer answer, std::move(answered));
     if (json) {
       console.write(dump_json(rag::to_json(answer)) + "\n");
       return ok();
     }
     console.write("\n");
     if (!answer.citations.empty()) {
-      console.write("\n" + citations_text(answer));
+      console.write("\n" + wrap.add(citations_text(answer)));
     }
     if (explained) console.note(dump_json(answer.explanation));
     console.log()(Severity::kDetail, std::string(answer.mode == rag::AnswerMode::kGenerated ? "generated" : "quoted") +

@@ -7,6 +7,7 @@
 #include "phial/cli/interrupt.h"
 #include "phial/cli/line_editor.h"
 #include "phial/cli/verbs.h"
+#include "phial/cli/word_wrap.h"
 
 namespace phial::cli {
 namespace {
@@ -205,9 +206,12 @@ struct Chat : Command {
                    "/new begins again, --context gives more"};
     }
     request.max_tokens = std::min(sampling.chosen_max_tokens(), room);
-    return engine.generate(request, [&](std::string_view piece) {
-      if (!json) console.write(piece);
+    WordWrap wrap(console.output_columns());
+    auto generated = engine.generate(request, [&](std::string_view piece) {
+      if (!json) console.write(wrap.add(piece));
     });
+    console.write(wrap.finish());
+    return generated;
   }
 
   Status answer_from_documents(Console& console, const std::string& question, generate::Engine& engine,
@@ -219,15 +223,18 @@ struct Chat : Command {
     PHIAL_TRY(rag::AnswerOptions options, grounding.answer_options(steady));
     options.cancel = std::move(stop);
     rag::Answerer answerer(*ground.store, *ground.embedder, &engine);
-    PHIAL_TRY(const rag::Answer answer, answerer.answer(question, messages, options, [&](std::string_view piece) {
-      if (!json) console.write(piece);
-    }));
+    WordWrap wrap(console.output_columns());
+    auto answered = answerer.answer(question, messages, options, [&](std::string_view piece) {
+      if (!json) console.write(wrap.add(piece));
+    });
+    console.write(wrap.finish());
+    PHIAL_TRY(const rag::Answer answer, std::move(answered));
     messages.push_back({"user", question});
     messages.push_back({"assistant", answer.text});
     if (json) {
       console.write(dump_json(rag::to_json(answer)) + "\n");
     } else {
-      console.write("\n" + (answer.citations.empty() ? "" : "\n" + citations_text(answer)));
+      console.write("\n" + (answer.citations.empty() ? "" : "\n" + wrap.add(citations_text(answer))));
     }
     return ok();
   }

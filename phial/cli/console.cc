@@ -32,6 +32,12 @@ bool says_terminal(int descriptor) {
   return ::isatty(descriptor) == 1 && (terminal == nullptr || std::string_view(terminal) != "dumb");
 }
 
+// 0: it is no terminal, or one that does not tell.
+int columns_of(int descriptor) {
+  winsize size{};
+  return ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 }  // namespace
 
 Console::Console(std::stop_source stop) : stop_(std::move(stop)) {
@@ -42,11 +48,7 @@ Console::Console(std::stop_source stop) : stop_(std::move(stop)) {
   colours_ = says_terminal(STDOUT_FILENO) && !plain;
 }
 
-int Console::columns() const {
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
-}
+int Console::output_columns() const { return output_is_terminal_ ? columns_of(STDOUT_FILENO) : 0; }
 
 void Console::write(std::string_view text) {
   if (write_errno_) return;
@@ -90,7 +92,8 @@ Log Console::log() {
 void Console::progress(std::string_view line) {
   if (!shows_progress_ || quiet_) return;
   const std::string whole = one_line(line);
-  const size_t room = static_cast<size_t>(columns() > 1 ? columns() - 1 : 1);
+  const int columns = columns_of(STDERR_FILENO);
+  const auto room = static_cast<size_t>(columns > 1 ? columns - 1 : 79);
   const std::lock_guard lock(error_stream_);
   progress_shown_ = true;
   (void)write_all(STDERR_FILENO, "\r\033[K" + whole.substr(0, utf8_floor(whole, std::min(room, whole.size()))));

@@ -28,7 +28,8 @@ class Console {
 
   bool output_is_terminal() const { return output_is_terminal_; }
   bool colours() const { return colours_; }
-  int columns() const;
+  // Columns of the terminal that standard output is; 0: it is none.
+  int output_columns() const;
 
   void write(std::string_view text);
   // All results are out: an error if they could not be written. kCancelled for a reader who left (head, less).

@@ -1,0 +1,100 @@
+#include "phial/cli/word_wrap.h"
+
+#include <gtest/gtest.h>
+
+#include "phial/base/utf8.h"
+
+namespace phial::cli {
+namespace {
+
+std::string wrapped(std::string_view text, int columns) {
+  WordWrap wrap(columns);
+  std::string out = wrap.add(text);
+  return out + wrap.finish();
+}
+
+TEST(WordWrap, LinesBreakBetweenWords) {
+  EXPECT_EQ(wrapped("the quick brown fox jumps", 10), "the quick\nbrown fox\njumps");
+  EXPECT_EQ(wrapped("12345 7890 x", 10), "12345 7890\nx");
+}
+
+TEST(WordWrap, ItsOwnLinesAndSpacesInsideThemStay) {
+  EXPECT_EQ(wrapped("one\n\ntwo  three\n", 10), "one\n\ntwo  three\n");
+}
+
+TEST(WordWrap, WithoutATerminalNothingChanges) {
+  const std::string text = "a line that is longer than any word  \n\twith all its spaces ";
+  EXPECT_EQ(wrapped(text, 0), text);
+}
+
+TEST(WordWrap, PiecesMakeNoDifference) {
+  const std::string text =
+      "# Title\n\n- an item of some words\n  that goes on\n\n```\ncode that is long\n```\n"
+      "\xe6\xbc\xa2\xe5\xad\x97\xe3\x81\xa8\xe8\xaa\x9e\xe3\x80\x82 and anextremelylongwordindeed \xf0\x9f\x98\x80\n";
+  for (const int columns : {1, 2, 7, 12, 40}) {
+    WordWrap wrap(columns);
+    std::string out;
+    for (size_t at = 0; at < text.size();) {
+      const auto length = static_cast<size_t>(decode_utf8(text, at).length);
+      out += wrap.add(std::string_view(text).substr(at, length));
+      at += length;
+    }
+    EXPECT_EQ(out + wrap.finish(), wrapped(text, columns)) << columns;
+  }
+}
+
+TEST(WordWrap, AWordIsShownAsSoonAsItIsWhole) {
+  WordWrap wrap(20);
+  EXPECT_EQ(wrap.add("The"), "");
+  EXPECT_EQ(wrap.add(" quick"), "The");
+  EXPECT_EQ(wrap.add("est\n"), " quickest\n");
+  EXPECT_EQ(wrap.add("end"), "");
+  EXPECT_EQ(wrap.finish(), "end");
+}
+
+// So that it can be copied: the terminal joins the lines that it cut itself.
+TEST(WordWrap, AWordWiderThanTheLineIsLeftToTheTerminal) {
+  EXPECT_EQ(wrapped("see https://example.org/a/b ok", 10), "see\nhttps://example.org/a/b ok");
+  EXPECT_EQ(wrapped("https://example.org/a/b four-five", 10), "https://example.org/a/b\nfour-five");
+}
+
+TEST(WordWrap, WideCharactersCountTwoAndMayBreakBetween) {
+  EXPECT_EQ(wrapped("\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97", 5),
+            "\xe6\xbc\xa2\xe5\xad\x97\n\xe6\xbc\xa2\xe5\xad\x97");
+  // Not before a full stop, nor after an opening bracket.
+  EXPECT_EQ(wrapped("\xe6\xbc\xa2\xe5\xad\x97\xe3\x80\x82", 4), "\xe6\xbc\xa2\n\xe5\xad\x97\xe3\x80\x82");
+  EXPECT_EQ(wrapped("\xe6\xbc\xa2\xe3\x80\x8c\xe5\xad\x97", 4), "\xe6\xbc\xa2\n\xe3\x80\x8c\xe5\xad\x97");
+}
+
+TEST(WordWrap, CombiningMarksTakeNoRoom) {
+  EXPECT_EQ(wrapped("e\xcc\x81"
+                    "e\xcc\x81"
+                    "e\xcc\x81 e\xcc\x81",
+                    5),
+            "e\xcc\x81"
+            "e\xcc\x81"
+            "e\xcc\x81 e\xcc\x81");
+}
+
+TEST(WordWrap, ItemsOfListsHang) {
+  EXPECT_EQ(wrapped("- the quick brown\n- fox", 10), "- the\n  quick\n  brown\n- fox");
+  EXPECT_EQ(wrapped("12. the quick brown", 12), "12. the\n    quick\n    brown");
+  EXPECT_EQ(wrapped("  * the quick", 12), "  * the\n    quick");
+}
+
+TEST(WordWrap, CodeAndTablesStayAsTheyAre) {
+  for (const char* text : {"```cpp\nint main() { return 0; }\n\n```\n", "~~~\na line of code\n~~~\n",
+                           "text\n\n    a line of code  \n    and another one\n", "\ta line of code\n",
+                           "| a cell | another |\n", "- item\n\n      code in this item\n"}) {
+    EXPECT_EQ(wrapped(text, 10), text);
+  }
+  EXPECT_EQ(wrapped("```\na b c\n```\nlines flow again", 10), "```\na b c\n```\nlines flow\nagain");
+  EXPECT_EQ(wrapped("```ab``` is no fence", 10), "```ab```\nis no\nfence");
+}
+
+TEST(WordWrap, AnIndentedLineAfterTextIsTextAndKeepsItsIndent) {
+  EXPECT_EQ(wrapped("[1] a.txt\n    the quick brown\n", 13), "[1] a.txt\n    the quick\n    brown\n");
+}
+
+}  // namespace
+}  // namespace phial::cli
