@@ -271,15 +271,31 @@ TEST_F(Smol, ExactAnswersAreThoseOfTheReference) {
   }
 }
 
+// 8-bit activations move this model's logits by 0.25 rms at the median position and by more than 1 at a few; which few
+// is chance: rounding that differs in the last bit moves them elsewhere (torch with the same blocks of 8 bits: the
+// same). So no single position is judged.
 TEST_F(Smol, FastLogitsAreNear) {
-  const auto decoder = load_model(smollm2(), Precision::kFast, pool);
-  ASSERT_NE(decoder, nullptr);
-  const Expected expected(golden("real/smollm2-135m-instruct-q4_1") / "expected");
-  for (const GoldenCase& c : expected.cases()) {
-    auto cache = decoder->make_cache(static_cast<int>(c.prompt.size()));
-    const auto logits = run(*decoder, *cache, c.prompt, LogitsOf::kLast);
-    EXPECT_LE(rms_difference(logits, expected.floats(c.name + ".logits_last")), 0.3) << c.name;
+  const auto exact = load_model(smollm2(), Precision::kExact, pool);
+  const auto fast = load_model(smollm2(), Precision::kFast, pool);
+  ASSERT_TRUE(exact != nullptr && fast != nullptr);
+  const auto vocab = static_cast<size_t>(exact->spec().vocab_size);
+  std::vector<double> differences;
+  size_t same_best = 0;
+  for (const GoldenCase& c : Expected(golden("real/smollm2-135m-instruct-q4_1") / "expected").cases()) {
+    const auto wanted = run_all(*exact, c.prompt);
+    const auto found = run_all(*fast, c.prompt);
+    for (size_t at = 0; at + vocab <= wanted.size(); at += vocab) {
+      const auto w = std::span(wanted).subspan(at, vocab);
+      const auto f = std::span(found).subspan(at, vocab);
+      differences.push_back(rms_difference(f, w));
+      same_best += best(f) == best(w) ? 1 : 0;
+    }
   }
+  ASSERT_GT(differences.size(), 100U);
+  std::nth_element(differences.begin(), differences.begin() + static_cast<ptrdiff_t>(differences.size() / 2),
+                   differences.end());
+  EXPECT_LE(differences[differences.size() / 2], 0.3);
+  EXPECT_GE(same_best, differences.size() * 9 / 10);
 }
 
 }  // namespace
