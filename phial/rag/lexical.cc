@@ -211,12 +211,12 @@ std::vector<std::string> content_words(std::string_view text) {
   return found;
 }
 
-std::vector<std::string> query_terms(std::string_view question) {
+std::vector<QueryTerm> query_terms(std::string_view question) {
   const std::vector<Word> words = words_of(question);
-  std::vector<std::string> terms;
+  std::vector<QueryTerm> terms;
   std::unordered_set<std::string> seen;
-  const auto add = [&](std::string term) {
-    if (terms.size() < kMaxQueryTerms && seen.insert(term).second) terms.push_back(std::move(term));
+  const auto add = [&](std::string term, double share = 1) {
+    if (terms.size() < kMaxQueryTerms && seen.insert(term).second) terms.push_back({std::move(term), share});
   };
   const bool only_stop_words =
       std::all_of(words.begin(), words.end(), [](const Word& word) { return is_stop_word(word.text); });
@@ -233,8 +233,13 @@ std::vector<std::string> query_terms(std::string_view question) {
     }
     if (last > i && (i == 0 || words[i - 1].span.end + 1 != words[i].span.start || !is_joint(words[i - 1].span.end))) {
       std::string phrase;
-      for (size_t w = i; w <= last; ++w) phrase += (w == i ? "" : " ") + words[w].text;
-      add(std::move(phrase));
+      bool is_plain = true;  // "high-fat", "and/or"; a code is what its author looks for to the letter
+      for (size_t w = i; w <= last; ++w) {
+        phrase += (w == i ? "" : " ") + words[w].text;
+        is_plain = is_plain && !words[w].is_number &&
+                   (w == last || std::string_view("-/").find(question[words[w].span.end]) != std::string_view::npos);
+      }
+      add(std::move(phrase), is_plain ? kStandInShare : 1);
     }
   }
   return terms;

@@ -82,23 +82,25 @@ Result<Retrieval> Retriever::search(std::string_view question, const SearchOptio
 }
 
 // Compounds: "Dampfschiff" is also found in "Donaudampfschifffahrt", and the other way round.
-Result<std::vector<std::string>> Retriever::widen(std::vector<std::string> terms) {
+Result<std::vector<QueryTerm>> Retriever::widen(std::vector<QueryTerm> terms) {
   std::vector<std::string> parts;
-  for (const std::string& term : terms) {
-    const std::string part = without_accents(term);
+  for (const QueryTerm& term : terms) {
+    const std::string part = without_accents(term.text);
     if (part.size() < kMinPartLetters || part.find(' ') != std::string::npos) continue;
-    PHIAL_TRY(const int64_t passages, store_.count_passages_with(term, kRareWord));
+    PHIAL_TRY(const int64_t passages, store_.count_passages_with(term.text, kRareWord));
     if (passages < kRareWord) parts.push_back(rough_stem(part));
   }
   PHIAL_TRY(auto related, store_.related_words(parts, kMaxRelated));
   for (std::string& word : related) {
-    if (std::find(terms.begin(), terms.end(), word) == terms.end()) terms.push_back(std::move(word));
+    const bool is_asked =
+        std::any_of(terms.begin(), terms.end(), [&](const QueryTerm& term) { return term.text == word; });
+    if (!is_asked) terms.push_back({std::move(word), kStandInShare});
   }
   return terms;
 }
 
-Result<std::vector<Retriever::Scored>> Retriever::score(const std::vector<std::string>& terms,
-                                                        std::string_view question, const SearchOptions& options) {
+Result<std::vector<Retriever::Scored>> Retriever::score(const std::vector<QueryTerm>& terms, std::string_view question,
+                                                        const SearchOptions& options) {
   const std::string text(question);
   PHIAL_TRY(const std::vector<float> query, embedder_.embed(std::span(&text, 1)));
   const std::vector<float> cosines = index_.cosines(query);
@@ -223,7 +225,9 @@ Json explain(const Retrieval& retrieval) {
                           {"vector_rank", candidate.vector_rank},
                           {"fate", candidate.fate}});
   }
-  return {{"terms", retrieval.terms},
+  Json terms = Json::array();
+  for (const QueryTerm& term : retrieval.terms) terms.push_back(term.text);
+  return {{"terms", std::move(terms)},
           {"passages_searched", retrieval.passages_searched},
           {"retrieve_ms", retrieval.milliseconds},
           {"candidates", candidates}};

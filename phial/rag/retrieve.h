@@ -15,6 +15,7 @@
 #include "phial/base/json.h"
 #include "phial/base/result.h"
 #include "phial/rag/embed.h"
+#include "phial/rag/lexical.h"
 #include "phial/rag/store.h"
 #include "phial/rag/vector_index.h"
 
@@ -56,7 +57,7 @@ struct Candidate {
 struct Retrieval {
   std::vector<Hit> hits;              // best first
   std::vector<Candidate> candidates;  // what was looked at, best first
-  std::vector<std::string> terms;     // what the word index was asked for
+  std::vector<QueryTerm> terms;       // what the word index was asked for
   size_t passages_searched = 0;
   double milliseconds = 0;
 };
@@ -69,8 +70,8 @@ class Retriever {
 
  private:
   struct Scored;
-  Result<std::vector<std::string>> widen(std::vector<std::string> terms);
-  Result<std::vector<Scored>> score(const std::vector<std::string>& terms, std::string_view question,
+  Result<std::vector<QueryTerm>> widen(std::vector<QueryTerm> terms);
+  Result<std::vector<Scored>> score(const std::vector<QueryTerm>& terms, std::string_view question,
                                     const SearchOptions& options);
   static bool join(const StoredPassage& passage, std::vector<Hit>& hits, Candidate& candidate);
   Status choose(const std::vector<Scored>& scored, const SearchOptions& options, Retrieval& retrieval);

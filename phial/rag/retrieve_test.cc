@@ -10,9 +10,9 @@
 namespace phial::rag {
 namespace {
 
-using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Pair;
 
 class Retrieve : public LibraryTest {
  protected:
@@ -115,8 +115,14 @@ TEST(Lexical, WordsNumbersAndTerms) {
   EXPECT_THAT(texts("Don't pay 1,024.50 for Ärger!"), ElementsAre("don't", "pay", "1024.50", "for", "ärger"));
   EXPECT_THAT(texts("数据库"), ElementsAre("数据", "据库"));
   EXPECT_THAT(texts("水"), ElementsAre("水"));
-  EXPECT_THAT(query_terms("What is SQLITE_BUSY?"), Contains("sqlite busy"));
-  EXPECT_THAT(query_terms("the of and"), ElementsAre("the", "of", "and"));
+  const auto terms = [](std::string_view question) {
+    std::vector<std::pair<std::string, double>> found;
+    for (const QueryTerm& term : query_terms(question)) found.emplace_back(term.text, term.share);
+    return found;
+  };
+  EXPECT_THAT(terms("What is SQLITE_BUSY?"), ElementsAre(Pair("sqlite", 1), Pair("sqlite busy", 1), Pair("busy", 1)));
+  EXPECT_THAT(terms("high-fat"), ElementsAre(Pair("high", 1), Pair("high fat", kStandInShare), Pair("fat", 1)));
+  EXPECT_THAT(terms("the of and"), ElementsAre(Pair("the", 1), Pair("of", 1), Pair("and", 1)));
   EXPECT_EQ(any_of({"a\"b", std::string("c\0d", 3)}), "\"a\"\"b\" OR \"cd\"");
   EXPECT_EQ(rough_stem("answered"), rough_stem("answers"));
   EXPECT_EQ(rough_stem("stopping"), rough_stem("stops"));
