@@ -16,11 +16,12 @@ constexpr double kNeighbourShares[] = {0.5, 0.25};
 std::vector<double> with_neighbours(const std::vector<double>& own, const VectorIndex& index) {
   std::vector<double> sums = own;
   for (size_t row = 0; row < own.size(); ++row) {
-    size_t next = row;
+    size_t next = row + 1;
     for (const double share : kNeighbourShares) {
-      if (++next == own.size() || index.content(next) != index.content(row)) break;
+      if (next == own.size() || index.content(next) != index.content(row)) break;
       sums[row] += share * own[next];
       sums[next] += share * own[row];
+      ++next;
     }
   }
   return sums;
