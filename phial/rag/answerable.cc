@@ -62,8 +62,8 @@ AnswerSigns signs_of(const Evidence& evidence) {
 
 double confidence(const AnswerSigns& signs) {
   // bench/answers.py fit
-  const double z = -0.62 + 3.97 * signs.joint + 4.70 * signs.contrast - 1.89 * signs.missing_names -
-                   2.17 * signs.missing - 0.80 * signs.size;
+  const double z = -0.73 + 4.00 * signs.joint + 5.00 * signs.contrast - 1.93 * signs.missing_names -
+                   2.08 * signs.missing - 0.77 * signs.size;
   return 1 / (1 + std::exp(-z));
 }
 
