@@ -93,7 +93,7 @@ void Console::progress(std::string_view line) {
   if (!shows_progress_ || quiet_) return;
   const std::string whole = one_line(line);
   const int columns = columns_of(STDERR_FILENO);
-  const auto room = static_cast<size_t>(columns > 1 ? columns - 1 : 79);
+  const auto room = static_cast<size_t>(columns > 0 ? columns - 1 : 79);
   const std::lock_guard lock(error_stream_);
   progress_shown_ = true;
   (void)write_all(STDERR_FILENO, "\r\033[K" + whole.substr(0, utf8_floor(whole, std::min(room, whole.size()))));

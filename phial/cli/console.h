@@ -28,7 +28,7 @@ class Console {
 
   bool output_is_terminal() const { return output_is_terminal_; }
   bool colours() const { return colours_; }
-  // Columns of the terminal that standard output is; 0: it is none.
+  // Columns of the terminal that standard output is; 0: it is none, or one that does not tell.
   int output_columns() const;
 
   void write(std::string_view text);

@@ -78,14 +78,14 @@ std::string WordWrap::finish() {
 
 void WordWrap::add_character(std::string_view bytes, char32_t c, std::string& out) {
   if (c == '\n') return end_line(out);
-  if (c == ' ' || c == '\t') {
+  if (c == ' ' || c == '\t' || c == '\r') {
     end_word(out);
     spaces_ += bytes;
     return;
   }
   if (may_break_between(last_, c)) {
     end_word(out);
-  } else if (word_width_ >= columns_) {  // no line has room for it: it need not be waited for
+  } else if (goes_on_ || word_width_ >= columns_) {  // no line has room for it: its end need not be waited for
     end_word(out);
     goes_on_ = true;
   }
@@ -123,7 +123,8 @@ void WordWrap::begin_line() {
   hanging_ = indent;
   if (!fence_.empty()) {
     is_kept_ = true;
-    if (word_.starts_with(fence_)) fence_.clear();
+    // What closes has no language behind it (CommonMark, section 4.5).
+    if (word_.starts_with(fence_) && word_.find_first_not_of(fence_.front()) == std::string::npos) fence_.clear();
   } else if (fence_ = fence_of(word_); !fence_.empty() || word_.starts_with("|")) {
     is_kept_ = true;
   } else if ((after_gap_ || after_code_) && indent >= item_indent_ + kCodeIndent) {

@@ -52,6 +52,19 @@ TEST(WordWrap, AWordIsShownAsSoonAsItIsWhole) {
   EXPECT_EQ(wrap.finish(), "end");
 }
 
+TEST(WordWrap, AWordWiderThanTheLineIsShownAsItComes) {
+  WordWrap wrap(5);
+  EXPECT_EQ(wrap.add("12345"), "");
+  EXPECT_EQ(wrap.add("6"), "12345");
+  EXPECT_EQ(wrap.add("7"), "6");
+  EXPECT_EQ(wrap.add("8"), "7");
+  EXPECT_EQ(wrap.finish(), "8");
+}
+
+TEST(WordWrap, LinesMayEndInCarriageReturns) {
+  EXPECT_EQ(wrapped("the quick\r\nfox\r\n\r\n    a line of code\r\n", 9), "the quick\nfox\n\n    a line of code\r\n");
+}
+
 // So that it can be copied: the terminal joins the lines that it cut itself.
 TEST(WordWrap, AWordWiderThanTheLineIsLeftToTheTerminal) {
   EXPECT_EQ(wrapped("see https://example.org/a/b ok", 10), "see\nhttps://example.org/a/b ok");
@@ -89,6 +102,7 @@ TEST(WordWrap, CodeAndTablesStayAsTheyAre) {
     EXPECT_EQ(wrapped(text, 10), text);
   }
   EXPECT_EQ(wrapped("```\na b c\n```\nlines flow again", 10), "```\na b c\n```\nlines flow\nagain");
+  EXPECT_EQ(wrapped("```\n```cpp a b c\n```\nlines flow again", 10), "```\n```cpp a b c\n```\nlines flow\nagain");
   EXPECT_EQ(wrapped("```ab``` is no fence", 10), "```ab```\nis no\nfence");
 }
 

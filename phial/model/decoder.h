@@ -37,7 +37,7 @@ struct MemoryPlan {
 
   uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes; }
   bool fits() const { return total_bytes() <= available_bytes; }
-  // "107 MB of weights, 94 MB of keys and values in f16 for 4096 tokens, ...": one line, for people.
+  // "107 MB of weights, 94.4 MB of keys and values in f16 for 4096 tokens, ...": one line, for people.
   std::string text() const;
 };
 

@@ -45,8 +45,8 @@ struct QueryTerm {
   double share = 1;  // of the weight that its rarity gives it
 };
 
-// The share of a term beside those that the question has: plain words with a hyphen as one phrase, a longer word that
-// holds a rare one. Chosen on SciFact's train claims alone (bench/retrieval.py).
+// The share of a term beside the words that the question has: plain words joined by a hyphen or slash as one phrase, an
+// indexed word that holds a rare one or stands in it. Chosen on SciFact's train claims alone (bench/retrieval.py).
 inline constexpr double kStandInShare = 0.25;
 
 // Words of a question: without stop words unless nothing else is left; compounds such as "SQLITE_BUSY" or "ISO-8859-1"

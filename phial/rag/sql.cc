@@ -125,11 +125,11 @@ bool Statement::is_null(int column) const { return sqlite3_column_type(statement
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& path, int busy_ms) {
   std::unique_ptr<Database> database(new Database(path));
   Status opened = database->connect(path.string(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, busy_ms);
-  if (opened) opened = database->use_log(busy_ms);
+  if (opened) opened = database->use_wal(busy_ms);
   std::error_code failure;
   const int refused = sqlite3_errcode(database->database_.get()) & 0xFF;
   if (!opened && (refused == SQLITE_CANTOPEN || refused == SQLITE_READONLY) && std::filesystem::exists(path, failure)) {
-    opened = database->connect_unchanging(busy_ms);
+    opened = database->connect_immutable(busy_ms);
   }
   if (!opened) return std::move(opened).error();
   return database;
@@ -150,22 +150,24 @@ Status Database::connect(const std::string& name, int flags, int busy_ms) {
 }
 
 // A write-ahead log wants files beside the database even of those who only read. Where they cannot be made, the file
-// is read as one that does not change. It does not: who writes keeps those files there, and with them the ordinary way
-// works.
-Status Database::connect_unchanging(int busy_ms) {
+// is read as SQLite reads what never changes: without locks. A process that was writing before keeps those files there,
+// and with them the ordinary way works; one that begins to write later may have pages read that do not fit together,
+// which error() takes into account.
+Status Database::connect_immutable(int busy_ms) {
   std::error_code failure;
-  const std::string log = path_.string() + "-wal";
-  if (const auto bytes = std::filesystem::file_size(log, failure); !failure && bytes > 0) {
+  const std::string wal = path_.string() + "-wal";
+  if (const auto bytes = std::filesystem::file_size(wal, failure); !failure && bytes > 0) {
     return Error{
         Code::kIo,
-        path_.string() + " has changes that are not yet taken in, and its folder cannot be written (" + log + ")",
+        path_.string() + " has changes that are not yet taken in, and its folder cannot be written (" + wal + ")",
         "run 'phial library list' once where the folder can be written"};
   }
+  is_immutable_ = true;
   return connect(uri_of(path_) + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_ms);
 }
 
 // SQLite does not wait by itself while another process turns the same new file to a write-ahead log.
-Status Database::use_log(int busy_ms) {
+Status Database::use_wal(int busy_ms) {
   for (int waited_ms = 0;; waited_ms += kRetryMs) {
     Status set = exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
     if (set || (sqlite3_errcode(database_.get()) & 0xFF) != SQLITE_BUSY || waited_ms >= busy_ms) return set;
@@ -194,6 +196,10 @@ Error Database::error(int code) const {
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+      if (is_immutable_) {
+        return {Code::kCorrupt, name + " is damaged, or was changed while it was read (" + reason + ")",
+                "repeat; if that does not help, move the file away and add the documents again"};
+      }
       return {Code::kCorrupt, name + " is damaged or no library (" + reason + ")",
               "move the file away and add the documents again"};
     case SQLITE_FULL:

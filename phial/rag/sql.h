@@ -59,6 +59,8 @@ class Database {
  public:
   // Opens or makes it: write-ahead log, foreign keys on, waits up to `busy_ms` for another process. Where the file or
   // its folder cannot be written, an existing one can still be read; kIo if it has changes that nobody took in yet.
+  // Should another process begin to write it after that, what is read may not fit together until it is opened anew;
+  // where that shows, it is kCorrupt.
   static Result<std::unique_ptr<Database>> open(const std::filesystem::path& path, int busy_ms);
 
   Result<Statement> prepare(std::string_view sql);
@@ -75,11 +77,12 @@ class Database {
   };
   explicit Database(std::filesystem::path path) : path_(std::move(path)) {}
   Status connect(const std::string& name, int flags, int busy_ms);
-  Status connect_unchanging(int busy_ms);
-  Status use_log(int busy_ms);
+  Status connect_immutable(int busy_ms);
+  Status use_wal(int busy_ms);
 
   std::filesystem::path path_;
   std::unique_ptr<sqlite3, Close> database_;
+  bool is_immutable_ = false;  // opened as a file that nobody changes, though somebody may
 };
 
 // BEGIN IMMEDIATE now, ROLLBACK at the end of its life unless commit() came first.

@@ -310,6 +310,16 @@ TEST_F(ReadOnlyLibrary, TakesNothingMoreAndSaysWhy) {
                 "writable, or name another library");
 }
 
+TEST_F(ReadOnlyLibrary, ThatSomebodyElseChangesMeanwhileIsNotCalledDamaged) {
+  if (!close_to_writers()) GTEST_SKIP() << kOnlyAsOther;
+  const auto opened = Store::open(path(), embedder.identity());
+  ASSERT_EQ(error_of(opened), "");
+  ASSERT_EQ(seteuid(getuid()), 0);
+  std::filesystem::permissions(path(), std::filesystem::perms(0644));
+  std::filesystem::resize_file(path(), 4096);
+  EXPECT_THAT(error_of((*opened)->roots()), HasSubstr("is damaged, or was changed while it was read"));
+}
+
 TEST_F(ReadOnlyLibrary, WithChangesThatNobodyTookInIsRefused) {
   write_file(path().string() + "-wal", "what a process left that was killed");
   if (!close_to_writers()) GTEST_SKIP() << kOnlyAsOther;
