@@ -1,11 +1,17 @@
 #include "phial/cli/word_wrap.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <vector>
 
 #include "phial/base/utf8.h"
 
 namespace phial::cli {
 namespace {
+
+using testing::ElementsAre;
 
 std::string wrapped(std::string_view text, int columns) {
   WordWrap wrap(columns);
@@ -43,22 +49,21 @@ TEST(WordWrap, PiecesMakeNoDifference) {
   }
 }
 
+// What is shown after each piece, and at the end.
+std::vector<std::string> shown(std::initializer_list<std::string_view> pieces, int columns) {
+  WordWrap wrap(columns);
+  std::vector<std::string> out;
+  for (const std::string_view piece : pieces) out.push_back(wrap.add(piece));
+  out.push_back(wrap.finish());
+  return out;
+}
+
 TEST(WordWrap, AWordIsShownAsSoonAsItIsWhole) {
-  WordWrap wrap(20);
-  EXPECT_EQ(wrap.add("The"), "");
-  EXPECT_EQ(wrap.add(" quick"), "The");
-  EXPECT_EQ(wrap.add("est\n"), " quickest\n");
-  EXPECT_EQ(wrap.add("end"), "");
-  EXPECT_EQ(wrap.finish(), "end");
+  EXPECT_THAT(shown({"The", " quick", "est\n", "end"}, 20), ElementsAre("", "The", " quickest\n", "", "end"));
 }
 
 TEST(WordWrap, AWordWiderThanTheLineIsShownAsItComes) {
-  WordWrap wrap(5);
-  EXPECT_EQ(wrap.add("12345"), "");
-  EXPECT_EQ(wrap.add("6"), "12345");
-  EXPECT_EQ(wrap.add("7"), "6");
-  EXPECT_EQ(wrap.add("8"), "7");
-  EXPECT_EQ(wrap.finish(), "8");
+  EXPECT_THAT(shown({"12345", "6", "7", "8"}, 5), ElementsAre("", "12345", "6", "7", "8"));
 }
 
 TEST(WordWrap, LinesMayEndInCarriageReturns) {
