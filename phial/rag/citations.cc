@@ -13,8 +13,9 @@
 namespace phial::rag {
 namespace {
 
-// Enough shared words alone, or fewer with a near sentence. Set by hand; on SciFact's train claims they tell supporting
-// from wrong abstracts as well as any other set that was tried (bench/answers.py tune).
+// Enough shared words alone, or fewer with a near sentence. Set by hand; on SciFact's train claims the best of 60
+// other sets tells supporting from wrong abstracts (rate of one less rate of the other) better by 0.003
+// (bench/answers.py tune).
 constexpr double kEnoughWords = 0.8;
 constexpr double kSomeWords = 0.5;
 constexpr double kNearCosine = 0.6;
