@@ -271,6 +271,7 @@ class ReadOnlyLibrary : public LibraryTest {
     ASSERT_EQ(error_of(put(*store, embedder, "badgers.txt", "Badgers dig. ")), "");
     store.reset();
     if (getuid() != 0) return;
+    std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
     const bool can_be_other = seteuid(kNobody) == 0 && std::ifstream(path()).good();
     ASSERT_EQ(seteuid(0), 0);
     if (!can_be_other) {
