@@ -88,14 +88,15 @@ class Writer {
 
 // Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
 // until a supported sentence that is to the point follows, so that an answer of which nothing holds, or that answers
-// something else, is never shown. A sentence that says nothing beyond the question and the headings, or that was said
-// before, is left out.
+// something else, is never shown. A sentence that says nothing beyond the question and the headings, that repeats the
+// instructions, or that was said before, is left out.
 class SentenceGate {
  public:
   SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits)
       : check_(check), writer_(writer) {
     for (const QuestionWord& word : evidence.question_words()) known_.insert(word.stem);
     for (std::string& stem : content_words(kPromptWords)) known_.insert(std::move(stem));
+    for (std::string& stem : content_words(instructions())) instructed_.insert(std::move(stem));
     for (const Hit& hit : hits) {
       for (std::string& stem : content_words(hit.passage.title)) known_.insert(std::move(stem));
       for (std::string& stem : content_words(hit.passage.heading)) known_.insert(std::move(stem));
@@ -153,23 +154,28 @@ class SentenceGate {
   bool says_something_new(std::string_view sentence) {
     std::string said;
     bool is_new = false;
-    for (const std::string& stem : content_words(sentence)) {
+    bool is_instructed = true;
+    const std::vector<std::string> words = content_words(sentence);
+    for (const std::string& stem : words) {
       said.append(stem).append(" ");
       is_new = is_new || !known_.contains(stem);
+      is_instructed = is_instructed && instructed_.contains(stem);
     }
-    if (!is_new) return false;
+    if (!is_new || (is_instructed && words.size() >= kFewestEchoedWords)) return false;
     if (said_.insert(std::move(said)).second) return true;
     ++repeats_;
     return false;
   }
 
   static constexpr int kMaxRepeats = 2;
+  static constexpr size_t kFewestEchoedWords = 4;  // fewer may be an answer: "the user's documents"
 
   CitationCheck& check_;
   Writer& writer_;
   std::string pending_;
-  std::unordered_set<std::string> known_;  // content words of the question and the headings
-  std::unordered_set<std::string> said_;   // sentences so far, as their content words
+  std::unordered_set<std::string> known_;       // content words of the question and the headings
+  std::unordered_set<std::string> instructed_;  // content words of the instructions
+  std::unordered_set<std::string> said_;        // sentences so far, as their content words
   int repeats_ = 0;
   std::vector<CheckedSentence> waiting_;
   bool any_supported_ = false;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "phial/rag/lexical.h"
+#include "phial/rag/opposites.h"
 
 namespace phial::rag {
 namespace {
@@ -32,6 +33,16 @@ size_t reach_of(std::string_view word) {
 
 bool ends_clause(std::string_view between) { return between.find_first_of(".,;:!?()\n") != std::string_view::npos; }
 
+bool affirm_opposites(const Polarity& a, const Polarity& b) {
+  return std::any_of(a.affirmed.begin(), a.affirmed.end(), [&](const std::string& word) {
+    if (b.affirmed.contains(word) || b.denied.contains(word)) return false;
+    const auto opposites = opposites_of(word);
+    return std::any_of(opposites.begin(), opposites.end(), [&](const std::string& opposite) {
+      return b.affirmed.contains(opposite) && !a.affirmed.contains(opposite) && !a.denied.contains(opposite);
+    });
+  });
+}
+
 }  // namespace
 
 Polarity polarity_of(std::string_view text) {
@@ -59,7 +70,7 @@ bool contradict(const Polarity& a, const Polarity& b) {
       return !denies.affirmed.contains(word) && affirms.affirmed.contains(word) && !affirms.denied.contains(word);
     });
   };
-  return opposed(a, b) || opposed(b, a);
+  return opposed(a, b) || opposed(b, a) || affirm_opposites(a, b);
 }
 
 }  // namespace phial::rag

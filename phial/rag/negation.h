@@ -16,7 +16,7 @@ struct Polarity {
 };
 Polarity polarity_of(std::string_view text);
 
-// Does one text only deny what the other only affirms?
+// Does one text only deny what the other only affirms, or affirm the opposite of it and never the word itself?
 bool contradict(const Polarity& a, const Polarity& b);
 
 }  // namespace phial::rag

@@ -23,6 +23,17 @@ TEST(Negation, OppositesAreTold) {
   EXPECT_TRUE(are_opposed("请不要使用醋。", "请使用醋。"));
 }
 
+TEST(Negation, OppositeWordsAreTold) {
+  EXPECT_TRUE(are_opposed("DUSP4 decreases apoptosis.", "DUSP4 increased drug-induced apoptosis."));
+  EXPECT_TRUE(are_opposed("Dogs are allowed in the flat.", "Dogs are forbidden in the flat."));
+  EXPECT_TRUE(are_opposed("Der Strompreis steigt.", "Der Strompreis sinkt."));
+  EXPECT_TRUE(are_opposed("该药提高血压。", "该药降低血压。"));
+  // The other text also says the word itself, denies the opposite, or speaks of both.
+  EXPECT_FALSE(are_opposed("The limit was raised.", "The limit was reduced in May and raised in June."));
+  EXPECT_FALSE(are_opposed("The price rose.", "The price never fell."));
+  EXPECT_FALSE(are_opposed("It rises by day and falls by night.", "It falls by night."));
+}
+
 TEST(Negation, WhatSaysTheSameOrSpeaksOfOtherThingsIsNotOpposed) {
   EXPECT_FALSE(are_opposed("Content is never truncated.", "It does not truncate content."));
   EXPECT_FALSE(are_opposed("The log grows.", "The log grows, but readers do not wait."));

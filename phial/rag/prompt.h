@@ -25,6 +25,9 @@ struct GroundedPrompt {
 // What a model is asked to write when the passages hold no answer.
 inline constexpr std::string_view kNotInPassages = "NOT IN THE DOCUMENTS";
 
+// What the system message says: a weak model repeats it in its answer.
+std::string_view instructions();
+
 // Takes hits, best first, as long as they fit into `passage_tokens` and, with the rest and `answer_tokens`, into the
 // model's context. kOutOfRange if not even a shortened first passage fits.
 Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hit> hits, int passage_tokens,
