@@ -165,6 +165,13 @@ TEST(Sentences, EndAtStopsInAnyScriptButNotAfterAbbreviations) {
               testing::ElementsAre("One here.", "Two,\nwrapped.", "See Fig. 3 for it.", "Three!"));
   EXPECT_THAT(texts("今日は雨です。明日は晴れます。"), testing::ElementsAre("今日は雨です。", "明日は晴れます。"));
   EXPECT_THAT(texts("  "), testing::IsEmpty());
+  EXPECT_THAT(
+      texts("Do this:\n1. Open the lid. Pour.\n2. Close\n it.\n\nOr:\n - tea\n\u2022 coffee\nb) milk - or\nnone"),
+      testing::ElementsAre("Do this:", "1. Open the lid.", "Pour.", "2. Close\n it.", "Or:", "- tea", "\u2022 coffee",
+                           "b) milk - or\nnone"));
+  EXPECT_THAT(texts("Written by\nA. Smith. Read by us."), testing::ElementsAre("Written by\nA. Smith.", "Read by us."));
+  EXPECT_THAT(texts("It came (in the 2.X line) first. Then -5 fell\n-3 rose, in 1999. It ended."),
+              testing::ElementsAre("It came (in the 2.X line) first.", "Then -5 fell\n-3 rose, in 1999.", "It ended."));
 }
 
 }  // namespace

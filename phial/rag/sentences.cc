@@ -26,9 +26,43 @@ bool ends_in_abbreviation(std::string_view sentence) {
   size_t at = sentence.size();
   while (at > 0 && !is_space(sentence[at - 1]) && sentence[at - 1] != '(') --at;
   std::string word(sentence.substr(at));
+  // "A. Smith"; that "vitamin A. It" is joined as well does less harm.
+  if (word.size() == 1 && word[0] >= 'A' && word[0] <= 'Z' && word != "I") return true;
   std::transform(word.begin(), word.end(), word.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return std::find(kAbbreviations.begin(), kAbbreviations.end(), word) != kAbbreviations.end();
+}
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// The bytes of "12." or "b)" that `text` begins with, 0 if it does not.
+size_t item_number(std::string_view text) {
+  constexpr size_t kMostDigits = 3;
+  size_t length = 0;
+  while (length < text.size() && is_digit(text[length])) ++length;
+  if (length == 0 && !text.empty() && is_letter(text[0])) length = 1;
+  const bool is_closed = length < text.size() && (text[length] == '.' || text[length] == ')');
+  return length > 0 && length <= kMostDigits && is_closed ? length + 1 : 0;
+}
+
+bool begins_item(std::string_view line) {
+  constexpr auto kBullets = std::to_array<std::string_view>({"-", "*", "+", "\u2022", "\u25E6", "\u25AA", "\u2013"});
+  while (!line.empty() && is_space(line.front()) && line.front() != '\n') line.remove_prefix(1);
+  // An initial ("A. Smith") is no item.
+  const bool is_initial = line.size() > 1 && line[0] >= 'A' && line[0] <= 'Z' && line[1] == '.';
+  size_t marker = is_initial ? 0 : item_number(line);
+  for (const std::string_view bullet : kBullets) {
+    if (line.starts_with(bullet)) marker = bullet.size();
+  }
+  return marker > 0 && marker < line.size() && (line[marker] == ' ' || line[marker] == '\t');
+}
+
+// "12." is the number of what follows, and the stop in "the 2.X line" stands within a word.
+bool ends_within(std::string_view sentence, std::string_view rest) {
+  if (!sentence.empty() && item_number(sentence) == sentence.size()) return true;
+  return sentence.size() > 1 && sentence.back() == '.' && is_digit(sentence[sentence.size() - 2]) && !rest.empty() &&
+         (is_digit(rest.front()) || is_letter(rest.front()));
 }
 
 std::vector<Span> whole(std::string_view text) {
@@ -45,12 +79,12 @@ Span trim(std::string_view text, Span span) {
 }
 
 std::vector<Span> split_sentences(std::string_view text) {
-  // Same length in bytes, so that offsets stay true. A blank line still ends a sentence.
+  // Same length in bytes, so that offsets stay true. A blank line and the next item of a list still end a sentence.
   std::string flat(text);
   for (size_t i = 0; i < flat.size(); ++i) {
-    if (flat[i] == '\n' && (i + 1 >= flat.size() || flat[i + 1] != '\n') && (i == 0 || text[i - 1] != '\n')) {
-      flat[i] = ' ';
-    }
+    if (flat[i] != '\n') continue;
+    const bool is_blank = (i + 1 < text.size() && text[i + 1] == '\n') || (i > 0 && text[i - 1] == '\n');
+    if (!is_blank && !begins_item(text.substr(i + 1))) flat[i] = ' ';
   }
   UErrorCode status = U_ZERO_ERROR;
   const std::unique_ptr<icu::BreakIterator> breaks(
@@ -71,7 +105,8 @@ std::vector<Span> split_sentences(std::string_view text) {
     } else {
       sentences.push_back(span);
     }
-    joins_previous = ends_in_abbreviation(text.substr(span.start, span.size()));
+    const std::string_view sentence = text.substr(span.start, span.size());
+    joins_previous = ends_in_abbreviation(sentence) || ends_within(sentence, text.substr(span.end));
   }
   utext_close(view);
   return U_FAILURE(status) ? whole(text) : sentences;
