@@ -61,6 +61,7 @@ bool ask(Feature feature) {
       return zmm && bit(seven.c, 11);
     case Feature::kNeon:
     case Feature::kDotprod:
+    case Feature::kI8mm:
       return false;
   }
   return false;
@@ -69,15 +70,18 @@ bool ask(Feature feature) {
 #elif defined(__aarch64__)
 
 bool ask(Feature feature) {
+#if defined(__linux__)
+  const unsigned long words[] = {getauxval(AT_HWCAP), getauxval(AT_HWCAP2)};
+#else
+  const unsigned long words[] = {0, 0};
+#endif
   switch (feature) {
     case Feature::kNeon:
       return true;  // part of AArch64
     case Feature::kDotprod:
-#if defined(__linux__)
-      return (getauxval(AT_HWCAP) & (1UL << 20)) != 0;  // HWCAP_ASIMDDP
-#else
-      return false;
-#endif
+      return (words[0] & (1UL << 20)) != 0;  // HWCAP_ASIMDDP
+    case Feature::kI8mm:
+      return (words[1] & (1UL << 13)) != 0;  // HWCAP2_I8MM
     default:
       return false;
   }

@@ -16,6 +16,7 @@ enum class Feature {
   kAvx512Vnni,
   kNeon,
   kDotprod,
+  kI8mm,
 };
 
 // True if the CPU has it and the operating system keeps its registers.
