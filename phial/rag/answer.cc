@@ -88,8 +88,9 @@ class Writer {
 
 // Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
 // until a supported sentence that is to the point follows, so that an answer of which nothing holds, or that answers
-// something else, is never shown. A sentence that says nothing beyond the question and the headings, that repeats the
-// instructions, or that was said before, is left out.
+// something else, is never shown; what was copied from a passage on the way there is left out. A sentence that has lost
+// a number is shown only if it is to the point. A sentence that says nothing beyond the question and the headings, that
+// repeats the instructions, or that was said before, is left out.
 class SentenceGate {
  public:
   SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits)
@@ -141,12 +142,15 @@ class SentenceGate {
       failure_ = checked.error();
       return;
     }
+    if (checked->has_gap && !checked->is_to_the_point) return;
     if (checked->hits.empty() || (!any_supported_ && !checked->is_to_the_point)) {
       waiting_.push_back(*std::move(checked));
       return;
     }
     any_supported_ = true;
-    for (const CheckedSentence& earlier : waiting_) writer_.write(earlier);
+    for (const CheckedSentence& earlier : waiting_) {
+      if (!earlier.is_copied) writer_.write(earlier);
+    }
     waiting_.clear();
     writer_.write(*checked);
   }

@@ -104,6 +104,24 @@ TEST_F(Answers, WrongNumberBecomesThePassagesOwn) {
   EXPECT_TRUE(answer.sentences.at(0).corrected);
 }
 
+TEST_F(Answers, WhatWasCopiedOnTheWayToThePointIsLeftOut) {
+  FakeModel model({"The lid locks while the kettle is hot. The kettle boils two litres of water in 4 minutes. [1]"});
+  const Answer answer = ask(&model, "How many minutes until two litres of water boil?");
+  EXPECT_EQ(answer.mode, AnswerMode::kGenerated);
+  ASSERT_EQ(answer.sentences.size(), 1U) << answer.text;
+  EXPECT_THAT(answer.text, HasSubstr("4 minutes"));
+}
+
+TEST_F(Answers, SentenceThatLostItsNumberIsShownOnlyIfItIsToThePoint) {
+  const std::string descale = "Descale the kettle with vinegar every 9 months.";
+  FakeModel aside({"The kettle boils two litres of water in 4 minutes. " + descale});
+  const Answer boiling = ask(&aside, "How many minutes until two litres of water boil?");
+  EXPECT_EQ(boiling.sentences.size(), 1U) << boiling.text;
+  FakeModel asked({descale});
+  const Answer descaling = ask(&asked, "How often do I descale the kettle with vinegar?");
+  EXPECT_THAT(descaling.text, HasSubstr("every … months"));
+}
+
 TEST_F(Answers, UnsupportedSentenceBesideASupportedOneIsMarked) {
   FakeModel model(
       {"Elephants designed this appliance in ancient Rome. The kettle boils two litres of water in 4 minutes."});

@@ -85,6 +85,21 @@ std::vector<int> numbers_of_mark(std::string_view inner) {
   return numbers;
 }
 
+// With one space wherever there is white space.
+std::string squeezed(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool is_space = c == ' ' || c == '\n' || c == '\t' || c == '\r';
+    if (!is_space) {
+      out += c;
+    } else if (!out.empty() && out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  if (out.ends_with(' ')) out.pop_back();
+  return out;
+}
+
 // What a sentence says, to be held against statements.
 struct Claim {
   std::vector<std::string> words;
@@ -229,6 +244,9 @@ Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
     return std::find(unmarked.numbers.begin(), unmarked.numbers.end(), static_cast<int>(support.hit) + 1) !=
            unmarked.numbers.end();
   });
+  if (!supporting.empty()) {
+    checked.is_copied = squeezed(text_of(supporting.front())).find(squeezed(checked.text)) != std::string::npos;
+  }
   const size_t wanted = std::clamp<size_t>(unmarked.numbers.size(), 1, kMaxCited);
   for (size_t i = 0; i < std::min(supporting.size(), wanted); ++i) {
     checked.hits.push_back(supporting[i].hit);
@@ -286,8 +304,10 @@ bool CitationCheck::correct_number(CheckedSentence& sentence, std::span<const Su
       const Span span = theirs[k].span;
       if (same) candidates.emplace_back(statement.substr(span.start, span.size()));
     }
-    sentence.text.replace(ours[i].span.start, ours[i].span.size(), candidates.size() == 1 ? candidates[0] : "…");
+    const bool is_known = candidates.size() == 1;
+    sentence.text.replace(ours[i].span.start, ours[i].span.size(), is_known ? candidates[0] : "…");
     sentence.corrected = true;
+    sentence.has_gap = sentence.has_gap || !is_known;
   }
   return sentence.corrected;
 }

@@ -53,8 +53,10 @@ struct CheckedSentence {
   std::string text;              // without marks; a wrong number replaced
   std::vector<size_t> hits;      // that support it, best first; empty: unsupported
   std::vector<Span> evidence;    // for each, the bytes of its text that do
-  bool corrected = false;        // a number was replaced by the passage's or taken out
+  bool corrected = false;        // a number was replaced by the passage's, or taken out
   double support = 0;            // of the best hit
+  bool has_gap = false;          // a number was taken out
+  bool is_copied = false;        // the best hit says it word for word
   bool is_to_the_point = false;  // what supports it is not far less relevant to the question than the best there is
 };
 
