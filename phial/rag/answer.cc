@@ -113,11 +113,11 @@ class SentenceGate {
            pending_.substr(sentences[1].start));
   }
 
-  // `is_cut`: the text ends in the middle, because no more tokens were allowed.
+  // `is_cut`: the text ends in the middle, because no more tokens were allowed; half a sentence is no answer.
   void finish(bool is_cut) {
     while (!pending_.empty() && !failure_) {
       const auto sentences = split_sentences(pending_);
-      if (sentences.empty() || (is_cut && any_supported_ && sentences.size() == 1)) break;
+      if (sentences.empty() || (is_cut && sentences.size() == 1)) break;
       const size_t end = sentences.size() > 1 ? sentences[1].start : pending_.size();
       settle(pending_.substr(0, end), pending_.substr(end));
     }
