@@ -4,9 +4,11 @@
 #include <gumbo.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "phial/documents/charset.h"
@@ -49,6 +51,15 @@ std::string_view tag_name(const GumboElement& element) {
 // The arrow behind a footnote that leads back.
 bool leads_back(const GumboElement& element) {
   return attribute_of(element, "role") == "doc-backlink" || attribute_of(element, "class").starts_with("footnote-back");
+}
+
+// What a page shows for its reader's hand, not as its text: buttons, and the sign behind a heading that links to it.
+bool is_handle(const GumboNode& at) {
+  const GumboElement& element = at.v.element;
+  if (element.tag == GUMBO_TAG_BUTTON) return true;
+  if (element.tag != GUMBO_TAG_A || !attribute_of(element, "href").starts_with("#")) return false;
+  constexpr auto kSigns = std::to_array<std::string_view>({"#", "\u00B6", "\u00A7", "\U0001F517"});
+  return std::find(kSigns.begin(), kSigns.end(), plain_text(at)) != kSigns.end();
 }
 
 class Walker {
@@ -104,7 +115,7 @@ class Walker {
 
   void element(const GumboNode& at, int depth) {
     const GumboElement& element = at.v.element;
-    if (leads_back(element)) return;
+    if (leads_back(element) || is_handle(at)) return;
     if (!is_shown(at)) {
       hidden_bytes_ += hidden_text_bytes(at, 0);
       return;

@@ -25,6 +25,14 @@ TEST(Html, BlocksAreWhatABrowserWouldSetApart) {
                                              "li:- second", "li:3. third", "code:int x;\n  int y;"));
 }
 
+TEST(Html, ButtonsAndSignsThatLinkToAHeadingAreNoText) {
+  const auto document =
+      read_well("a.html",
+                "<h1>Path<span><a class=mark href='#path'>#</a></span></h1><h2>Join<a href=#j>\u00B6</a>"
+                "</h2><pre>x<button>copy</button></pre><p>See <a href='#n'>note #</a><a href=b>#</a>.");
+  EXPECT_THAT(outline(document), ElementsAre("h1:Path", "h2:Join", "code:x", "p:See note ##."));
+}
+
 TEST(Html, OnlyTheFirstTextOfAListItemCarriesTheBullet) {
   const auto document = read_well("a.html", "<ul><li><p>head</p><p>tail</p><ul><li>sub</ul></ul>");
   EXPECT_THAT(outline(document), ElementsAre("li:- head", "p:tail", "li:- sub"));
