@@ -43,6 +43,67 @@ Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Chec
   return tokenizer::from_folder(is_folder ? checkpoint.path() : checkpoint.path().parent_path());
 }
 
+// An answer while it is written: one token after the other, from logits to text.
+class Writing {
+ public:
+  // `sequence`: the prompt; what is written is appended to it and to `result`.
+  Writing(const GenerateRequest& request, int most_tokens, const std::vector<int32_t>& end_ids,
+          const tokenizer::Tokenizer* tokenizer, const LanguageModel::OnText& on_text, std::vector<int32_t>& sequence,
+          Generation& result)
+      : request_(request),
+        most_tokens_(most_tokens),
+        end_ids_(end_ids),
+        tokenizer_(tokenizer),
+        on_text_(on_text),
+        sequence_(sequence),
+        result_(result),
+        sampler_(request.sampling),
+        stream_(request.stop),
+        drop_space_(!request.messages.empty()) {}
+
+  // The next token, from its logits. Why the answer ends with it, if it does.
+  std::optional<StopReason> write(std::span<const float> row) {
+    const int32_t id = sampler_.sample(row, sequence_);
+    if (request_.top_logprobs >= 0) result_.logprobs.push_back(logprobs_of(row, id, request_.top_logprobs));
+    result_.ids.push_back(id);
+    sequence_.push_back(id);
+    if (!request_.ignore_end && std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end()) {
+      return StopReason::kEnd;
+    }
+    if (tokenizer_ != nullptr) show(tokenizer_->bytes_of(id));
+    if (stream_.stopped()) return StopReason::kStopText;
+    if (static_cast<int>(result_.ids.size()) == most_tokens_) return StopReason::kMaxTokens;
+    return std::nullopt;
+  }
+
+  void finish() {
+    const std::string rest = stream_.finish();
+    if (on_text_ && !rest.empty()) on_text_(rest);
+    result_.text = stream_.text();
+  }
+
+ private:
+  void show(std::string_view bytes) {
+    if (drop_space_ && !bytes.empty()) {
+      if (bytes.front() == ' ') bytes.remove_prefix(1);
+      drop_space_ = false;
+    }
+    const std::string piece = stream_.push(bytes);
+    if (on_text_ && !piece.empty()) on_text_(piece);
+  }
+
+  const GenerateRequest& request_;
+  int most_tokens_;
+  const std::vector<int32_t>& end_ids_;
+  const tokenizer::Tokenizer* tokenizer_;
+  const LanguageModel::OnText& on_text_;
+  std::vector<int32_t>& sequence_;
+  Generation& result_;
+  Sampler sampler_;
+  TextStream stream_;
+  bool drop_space_;  // SentencePiece begins an answer with the space that stands before every word
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, const EngineOptions& options,
@@ -152,6 +213,12 @@ Status Engine::prepare_cache(std::span<const int32_t> ids, size_t first_row) {
 
 Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel,
                    const OnRows& on_rows) {
+  std::vector<float> rows;
+  return run(ids, first_row, cancel, rows, on_rows);
+}
+
+Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel,
+                   std::vector<float>& rows, const OnRows& on_rows) {
   if (ids.empty() || first_row >= ids.size()) return Error{Code::kInvalid, "there are no tokens to run", ""};
   PHIAL_CHECKED(check_length(ids.size(), 0));
   PHIAL_CHECKED(prepare_cache(ids, first_row));
@@ -163,12 +230,12 @@ Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::st
     const auto which = end <= first_row       ? model::LogitsOf::kNone
                        : first_row + 1 >= end ? model::LogitsOf::kLast
                                               : model::LogitsOf::kAll;
-    PHIAL_CHECKED(decoder_->forward(chunk, cached_table_, which, *cache_, rows_));
+    PHIAL_CHECKED(decoder_->forward(chunk, cached_table_, which, *cache_, rows));
     cached_ids_.insert(cached_ids_.end(), chunk.begin(), chunk.end());
-    if (which == model::LogitsOf::kLast) PHIAL_CHECKED(on_rows(end - 1, rows_));
+    if (which == model::LogitsOf::kLast) PHIAL_CHECKED(on_rows(end - 1, rows));
     if (which == model::LogitsOf::kAll) {
       const size_t first = std::max(first_row, at);
-      PHIAL_CHECKED(on_rows(first, std::span(rows_).subspan((first - at) * width)));
+      PHIAL_CHECKED(on_rows(first, std::span(rows).subspan((first - at) * width)));
     }
     at = end;
   }
@@ -204,10 +271,11 @@ Result<std::span<const float>> Engine::next_rows(std::vector<int32_t>& sequence,
     rows = computed;
     return ok();
   };
-  Status done = run(sequence, known - 1, cancel, keep);
+  Status done = run(sequence, known - 1, cancel, step_rows_, keep);
   sequence.resize(known);
   // A wrong guess may take a damaged model to numbers that the answer itself never meets.
-  if (!done && !draft.empty() && done.error().code != Code::kCancelled) done = run(sequence, known - 1, cancel, keep);
+  if (!done && !draft.empty() && done.error().code != Code::kCancelled)
+    done = run(sequence, known - 1, cancel, step_rows_, keep);
   PHIAL_CHECKED(std::move(done));
   return rows;
 }
@@ -227,33 +295,7 @@ Result<Generation> Engine::generate(const GenerateRequest& request, const OnText
   PHIAL_CHECKED(prepare_cache(sequence, sequence.size() - 1));
   result.reused_tokens = static_cast<int>(cached_ids_.size());
 
-  Sampler sampler(request.sampling);
-  TextStream stream(request.stop);
-  // SentencePiece begins an answer with the space that stands before every word.
-  bool drop_space = !request.messages.empty();
-  const auto show = [&](std::string_view bytes) {
-    if (drop_space && !bytes.empty()) {
-      if (bytes.front() == ' ') bytes.remove_prefix(1);
-      drop_space = false;
-    }
-    const std::string piece = stream.push(bytes);
-    if (on_text && !piece.empty()) on_text(piece);
-  };
-  // The next token from its logits; why the answer ends with it, if it does.
-  const auto write = [&](std::span<const float> row) -> std::optional<StopReason> {
-    const int32_t id = sampler.sample(row, sequence);
-    if (request.top_logprobs >= 0) result.logprobs.push_back(logprobs_of(row, id, request.top_logprobs));
-    result.ids.push_back(id);
-    sequence.push_back(id);
-    if (!request.ignore_end && std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end()) {
-      return StopReason::kEnd;
-    }
-    if (tokenizer_) show(tokenizer_->bytes_of(id));
-    if (stream.stopped()) return StopReason::kStopText;
-    if (static_cast<int>(result.ids.size()) == most_tokens) return StopReason::kMaxTokens;
-    return std::nullopt;
-  };
-
+  Writing answer(request, most_tokens, end_ids_, tokenizer_.get(), on_text, sequence, result);
   LookupDrafter lookup;
   Speculation speculation(model_drafter_ ? *model_drafter_ : lookup, draft_length_, draft_tokens_);
   const auto width = static_cast<size_t>(spec().vocab_size);
@@ -277,7 +319,7 @@ Result<Generation> Engine::generate(const GenerateRequest& request, const OnText
     if (most_tokens == 0) break;
     // Row by row as without a draft, until what is written is not what was drafted.
     for (size_t row = 0;; ++row) {
-      ended = write(rows->subspan(row * width, width));
+      ended = answer.write(rows->subspan(row * width, width));
       if (ended || (row + 1) * width == rows->size() || sequence.back() != (*draft)[row]) break;
       if (request.cancel.stop_requested()) {
         ended = StopReason::kCancelled;
@@ -287,9 +329,7 @@ Result<Generation> Engine::generate(const GenerateRequest& request, const OnText
     // A pass that read the prompt, or read everything again for another rotary table, says nothing of a step's time.
     if (!is_first && table == cached_table_) speculation.learn(sequence, pass_ms);
   }
-  const std::string rest = stream.finish();
-  if (on_text && !rest.empty()) on_text(rest);
-  result.text = stream.text();
+  answer.finish();
   result.stop = ended.value_or(StopReason::kMaxTokens);
   result.drafted_tokens = speculation.drafted();
   result.accepted_tokens = speculation.accepted();

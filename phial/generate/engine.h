@@ -87,6 +87,9 @@ class Engine final : public LanguageModel {
   // the draft cannot be computed. They stand until the next call.
   Result<std::span<const float>> next_rows(std::vector<int32_t>& sequence, std::span<const int32_t> draft,
                                            const std::stop_token& cancel);
+  // run(), with the memory that the rows given to `on_rows` stand in.
+  Status run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel, std::vector<float>& rows,
+             const OnRows& on_rows);
   // Makes the cache hold a prefix of `ids` that ends before `first_row`.
   Status prepare_cache(std::span<const int32_t> ids, size_t first_row);
 
@@ -108,7 +111,7 @@ class Engine final : public LanguageModel {
   std::optional<model::KvCache> cache_;
   std::vector<int32_t> cached_ids_;
   spec::RopeTable cached_table_ = spec::RopeTable::kShort;
-  std::vector<float> rows_;  // logits of the pass that run() made last
+  std::vector<float> step_rows_;  // of next_rows()
 };
 
 }  // namespace phial::generate
