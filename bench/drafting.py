@@ -5,9 +5,11 @@ has nothing to copy. Prints JSON.
     scripts/build release phial phial-reader
     python3 bench/drafting.py --models FOLDER [--questions N] [--rounds N] [--threads T]
 
-Each round asks one question both ways, in alternating order. A ratio is the decode time without drafts over that with
-them, inside a round; a question's is the median of its rounds. Decode time is what follows the first token, with the
-check of the answer's sentences. Both ways must give the same answer, or the run ends. An answer quotes if most of what
+Each round runs one question both ways, in alternating order. A ratio is the decode time without drafts over that with
+them, inside a round; a question's is the median of its rounds. Two are told: `ratio` of the clock (what follows the first
+token, with the check of the answer's sentences), and `processor` of the processor time of the process, less that of a
+run of one token; with --threads 1 the latter holds on a busy machine as well.
+Both ways must give the same answer, or the run ends. An answer quotes if most of what
 the model wrote stands in its citations, in runs of eight words or more.
 """
 
@@ -15,6 +17,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN_OF_WORDS = 8
+TOKENS = 160
 FREE_PROMPTS = ("Once upon a time", "The history of bread", "In the deep ocean", "A letter to my landlord:",
                 "My grandmother always said", "Five things to do in Lisbon")
 
@@ -56,9 +60,13 @@ class Phial:
             sys.exit(f"drafting.py: error: {' '.join(command)} failed: {done.stderr.strip()[-500:]}")
         return done.stdout
 
-    def measure(self, command, draft):
-        flags = ["--json", "--quiet", "--threads", str(self.threads), *(["--draft", "off"] if not draft else [])]
-        return json.loads(self.run(*command, *flags))
+    def measure(self, command, draft, tokens):
+        """What `command` tells of `tokens` tokens, and its processor seconds."""
+        flags = ["--json", "--quiet", "--threads", str(self.threads), "-n", str(tokens)]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        told = json.loads(self.run(*command, *flags, *([] if draft else ["--draft", "off"])))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return told, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def summary(ratios):
@@ -69,17 +77,20 @@ def summary(ratios):
 
 
 def both_ways(phial, command, rounds, answer_of):
-    """The ratio of decode times, and the last run with drafts; None if nothing was decoded."""
-    ratios, shown = [], None
+    """The ratios of decode times, and the last run with drafts; None if nothing was decoded."""
+    by_clock, by_processor, shown = [], [], None
     for number in range(rounds):
-        runs = {draft: phial.measure(command, draft) for draft in ((True, False) if number % 2 == 0 else (False, True))}
-        if answer_of(runs[True]) != answer_of(runs[False]):
+        order = (True, False) if number % 2 == 0 else (False, True)
+        first_token = phial.measure(command, True, 1)[1]
+        runs = {draft: phial.measure(command, draft, TOKENS) for draft in order}
+        shown, plain = runs[True][0], runs[False][0]
+        if answer_of(shown) != answer_of(plain):
             sys.exit(f"drafting.py: error: the answers differ: {command}")
-        shown = runs[True]
         if shown["timings"]["decode_ms"] <= 0:
             return None, shown
-        ratios.append(runs[False]["timings"]["decode_ms"] / shown["timings"]["decode_ms"])
-    return statistics.median(ratios), shown
+        by_clock.append(plain["timings"]["decode_ms"] / shown["timings"]["decode_ms"])
+        by_processor.append((runs[False][1] - first_token) / (runs[True][1] - first_token))
+    return {"ratio": round(statistics.median(by_clock), 3), "processor": round(statistics.median(by_processor), 3)}, shown
 
 
 def ask(phial, questions, rounds):
@@ -89,7 +100,7 @@ def ask(phial, questions, rounds):
                                lambda run: (run["answer"], run["explain"]["draft"]))
         if ratio is None:
             continue  # refused before anything was written
-        rows.append({"id": one["id"], "ratio": round(ratio, 3), "generated": run["tokens"]["generated"],
+        rows.append({"id": one["id"], **ratio, "generated": run["tokens"]["generated"],
                      **run["explain"]["drafting"],
                      "quoted": round(share_quoted(run["explain"]["draft"], [c["text"] for c in run["citations"]]), 2)})
         print(rows[-1], file=sys.stderr)
@@ -99,10 +110,10 @@ def ask(phial, questions, rounds):
 def free_text(phial, rounds):
     rows = []
     for seed, prompt in enumerate(FREE_PROMPTS):
-        command = ["generate", "-p", prompt, "-n", "160", "--temperature", "1", "--top-p", "1", "--seed", str(seed),
+        command = ["generate", "-p", prompt, "--temperature", "1", "--top-p", "1", "--seed", str(seed),
                    "--ignore-end"]
         ratio, run = both_ways(phial, command, rounds, lambda run: run["ids"])
-        rows.append({"prompt": prompt, "ratio": round(ratio, 3), "generated": len(run["ids"]), **run["draft"]})
+        rows.append({"prompt": prompt, **ratio, "generated": len(run["ids"]), **run["draft"]})
         print(rows[-1], file=sys.stderr)
     return rows
 
@@ -128,9 +139,9 @@ def main():
         asked = ask(phial, questions, options.rounds)
     print(json.dumps({
         "threads": options.threads, "rounds": options.rounds,
-        "ask": summary([row["ratio"] for row in asked]),
-        "ask_that_quotes": summary([row["ratio"] for row in asked if row["quoted"] > 0.5]),
-        "free_text": summary([row["ratio"] for row in free]),
+        **{name: {key: summary([row[key] for row in rows]) for key in ("ratio", "processor")}
+           for name, rows in (("ask", asked), ("ask_that_quotes", [row for row in asked if row["quoted"] > 0.5]),
+                              ("free_text", free))},
         "answers": asked, "texts": free}, indent=1))
 
 

@@ -148,15 +148,17 @@ TEST(Drafting, IsTheSameWithSmallerCaches) {
   ThreadPool pool(1);
   for (const auto kv : {model::KvType::kQ8, model::KvType::kQ4}) {
     EngineOptions off = plain();
-    EngineOptions on = lookup(6);
+    EngineOptions on = drafted_by("phi3-mini-like", 6);
     off.kv_type = on.kv_type = kv;
     const auto reference = open(golden("phi3-mini-like"), pool, off);
     const auto engine = open(golden("phi3-mini-like"), pool, on);
     ASSERT_TRUE(reference && engine);
-    const auto request = request_of(repeating(30, 4), 40, {.temperature = 0.4F, .top_k = 6, .seed = 5});
-    const Told found = run(*engine, request);
-    expect_same(found, run(*reference, request));
-    EXPECT_GT(found.generation.drafted_tokens, 0);
+    for (const SamplingOptions& sampling : ways_to_sample()) {
+      const auto request = request_of(repeating(30, 4), 40, sampling);
+      const Told found = run(*engine, request);
+      expect_same(found, run(*reference, request));
+      EXPECT_GT(found.generation.drafted_tokens, 0);
+    }
   }
 }
 
