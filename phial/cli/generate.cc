@@ -83,7 +83,9 @@ struct Generate : Command {
     console.log()(Severity::kDetail, std::to_string(done.prompt_tokens) + " tokens read, " +
                                          std::to_string(done.ids.size()) + " written, " +
                                          std::to_string(per_second(static_cast<int>(done.ids.size()), done.decode_ms)) +
-                                         " a second; ended by " + std::string(name_of(done.stop)));
+                                         " a second; ended by " + std::string(name_of(done.stop)) + "; " +
+                                         std::to_string(done.accepted_tokens) + " of " +
+                                         std::to_string(done.drafted_tokens) + " drafted tokens were right");
     return ok();
   }
 
@@ -94,6 +96,7 @@ struct Generate : Command {
                    {"prompt_tokens", done.prompt_tokens},
                    {"stop", name_of(done.stop)},
                    {"model", name},
+                   {"draft", {{"drafted", done.drafted_tokens}, {"accepted", done.accepted_tokens}}},
                    {"timings",
                     {{"prefill_ms", done.prefill_ms},
                      {"decode_ms", done.decode_ms},

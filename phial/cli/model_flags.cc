@@ -38,7 +38,12 @@ void ModelFlags::describe_running(Flags& flags) {
       .between(1, 1 << 26)
       .default_is("");
   compute.describe_kv(flags);
-  flags.add("--draft", &draft, "M", "a draft model for speculation; this version has none").one_of({"off"});
+  flags
+      .add(
+          "--draft", &draft, "M",
+          "a smaller model with the same vocabulary that drafts what this one checks; the default drafts from the text "
+          "so far; off: one token at a time. The answer is the same, only its speed differs")
+      .offers(Completes::kModel);
 }
 
 Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Console& console) const {
@@ -55,6 +60,12 @@ Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Con
   options.window_extra = compute.window_extra;
   options.date = today();
   options.log = console.log();
+  if (draft == "off") {
+    options.drafting = generate::Drafting::kOff;
+  } else if (draft) {
+    options.drafting = generate::Drafting::kModel;
+    PHIAL_TRY(options.draft_model, find_model(draft, ModelUse::kAnswers));
+  }
   return generate::Engine::open(path, options, pool);
 }
 

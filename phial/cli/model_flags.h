@@ -15,7 +15,7 @@ namespace phial::cli {
 struct ModelFlags {
   std::optional<std::string> model = {};
   int context = 0;
-  std::string draft = "off";
+  std::optional<std::string> draft = {};
   ComputeFlags compute = {};
 
   void describe_model(Flags& flags);

@@ -4,7 +4,10 @@
 #include <chrono>
 #include <cmath>
 
+#include "phial/generate/lookup_drafter.h"
+#include "phial/generate/model_drafter.h"
 #include "phial/generate/sampler.h"
+#include "phial/generate/speculation.h"
 #include "phial/generate/text_stream.h"
 #include "phial/spec/rope.h"
 #include "phial/tokenizer/load.h"
@@ -39,6 +42,67 @@ Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Chec
   const bool is_folder = std::filesystem::is_directory(checkpoint.path(), ignored);
   return tokenizer::from_folder(is_folder ? checkpoint.path() : checkpoint.path().parent_path());
 }
+
+// An answer while it is written: one token after the other, from logits to text.
+class Writing {
+ public:
+  // `sequence`: the prompt; what is written is appended to it and to `result`.
+  Writing(const GenerateRequest& request, int most_tokens, const std::vector<int32_t>& end_ids,
+          const tokenizer::Tokenizer* tokenizer, const LanguageModel::OnText& on_text, std::vector<int32_t>& sequence,
+          Generation& result)
+      : request_(request),
+        most_tokens_(most_tokens),
+        end_ids_(end_ids),
+        tokenizer_(tokenizer),
+        on_text_(on_text),
+        sequence_(sequence),
+        result_(result),
+        sampler_(request.sampling),
+        stream_(request.stop),
+        drop_space_(!request.messages.empty()) {}
+
+  // The next token, from its logits. Why the answer ends with it, if it does.
+  std::optional<StopReason> write(std::span<const float> row) {
+    const int32_t id = sampler_.sample(row, sequence_);
+    if (request_.top_logprobs >= 0) result_.logprobs.push_back(logprobs_of(row, id, request_.top_logprobs));
+    result_.ids.push_back(id);
+    sequence_.push_back(id);
+    if (!request_.ignore_end && std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end()) {
+      return StopReason::kEnd;
+    }
+    if (tokenizer_ != nullptr) show(tokenizer_->bytes_of(id));
+    if (stream_.stopped()) return StopReason::kStopText;
+    if (static_cast<int>(result_.ids.size()) == most_tokens_) return StopReason::kMaxTokens;
+    return std::nullopt;
+  }
+
+  void finish() {
+    const std::string rest = stream_.finish();
+    if (on_text_ && !rest.empty()) on_text_(rest);
+    result_.text = stream_.text();
+  }
+
+ private:
+  void show(std::string_view bytes) {
+    if (drop_space_ && !bytes.empty()) {
+      if (bytes.front() == ' ') bytes.remove_prefix(1);
+      drop_space_ = false;
+    }
+    const std::string piece = stream_.push(bytes);
+    if (on_text_ && !piece.empty()) on_text_(piece);
+  }
+
+  const GenerateRequest& request_;
+  int most_tokens_;
+  const std::vector<int32_t>& end_ids_;
+  const tokenizer::Tokenizer* tokenizer_;
+  const LanguageModel::OnText& on_text_;
+  std::vector<int32_t>& sequence_;
+  Generation& result_;
+  Sampler sampler_;
+  TextStream stream_;
+  bool drop_space_;  // SentencePiece begins an answer with the space that stands before every word
+};
 
 }  // namespace
 
@@ -76,6 +140,11 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
     return std::move(tokenizer).error();
   }
   PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool));
+  engine->drafting_ = options.drafting;
+  engine->draft_tokens_ = options.draft_tokens;
+  if (options.drafting == Drafting::kModel) {
+    PHIAL_TRY(engine->model_drafter_, ModelDrafter::open(options.draft_model, options, *engine, pool));
+  }
   return engine;
 }
 
@@ -144,11 +213,16 @@ Status Engine::prepare_cache(std::span<const int32_t> ids, size_t first_row) {
 
 Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel,
                    const OnRows& on_rows) {
+  std::vector<float> rows;
+  return run(ids, first_row, cancel, rows, on_rows);
+}
+
+Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel,
+                   std::vector<float>& rows, const OnRows& on_rows) {
   if (ids.empty() || first_row >= ids.size()) return Error{Code::kInvalid, "there are no tokens to run", ""};
   PHIAL_CHECKED(check_length(ids.size(), 0));
   PHIAL_CHECKED(prepare_cache(ids, first_row));
   const auto width = static_cast<size_t>(spec().vocab_size);
-  std::vector<float> rows;
   for (size_t at = cached_ids_.size(); at < ids.size();) {
     if (cancel.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
     const auto chunk = ids.subspan(at, std::min(kChunk, ids.size() - at));
@@ -178,6 +252,34 @@ Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids, size_t f
   return all;
 }
 
+int Engine::draft_room(size_t sequence_tokens, int wanted_tokens) const {
+  const auto fed = static_cast<int>(sequence_tokens);
+  // The pass itself gives one token more than is drafted.
+  int room = std::min(kMostDrafted, wanted_tokens - 1);
+  // One pass has one rotary table: that of its last row must be that of each row before it.
+  const auto table = [&](int drafted) { return spec::choose_rope_table(spec(), rope_policy_, fed + drafted); };
+  while (room > 0 && table(room) != cached_table_) --room;
+  return std::max(room, 0);
+}
+
+Result<std::span<const float>> Engine::next_rows(std::vector<int32_t>& sequence, std::span<const int32_t> draft,
+                                                 const std::stop_token& cancel) {
+  const size_t known = sequence.size();
+  sequence.insert(sequence.end(), draft.begin(), draft.end());
+  std::span<const float> rows;
+  const auto keep = [&](size_t, std::span<const float> computed) {
+    rows = computed;
+    return ok();
+  };
+  Status done = run(sequence, known - 1, cancel, step_rows_, keep);
+  sequence.resize(known);
+  // A wrong guess may take a damaged model to numbers that the answer itself never meets.
+  if (!done && !draft.empty() && done.error().code != Code::kCancelled)
+    done = run(sequence, known - 1, cancel, step_rows_, keep);
+  PHIAL_CHECKED(std::move(done));
+  return rows;
+}
+
 Result<Generation> Engine::generate(const GenerateRequest& request, const OnText& on_text) {
   PHIAL_CHECKED(validate(request.sampling));
   PHIAL_TRY(std::vector<int32_t> sequence, prompt_ids(request));
@@ -189,50 +291,48 @@ Result<Generation> Engine::generate(const GenerateRequest& request, const OnText
 
   Generation result;
   result.prompt_tokens = static_cast<int>(sequence.size());
-  result.stop = StopReason::kMaxTokens;
   const auto start = Clock::now();
   PHIAL_CHECKED(prepare_cache(sequence, sequence.size() - 1));
   result.reused_tokens = static_cast<int>(cached_ids_.size());
 
-  Sampler sampler(request.sampling);
-  TextStream stream(request.stop);
-  // SentencePiece begins an answer with the space that stands before every word.
-  bool drop_space = !request.messages.empty();
-  const auto show = [&](std::string_view bytes) {
-    if (drop_space && !bytes.empty()) {
-      if (bytes.front() == ' ') bytes.remove_prefix(1);
-      drop_space = false;
-    }
-    const std::string piece = stream.push(bytes);
-    if (on_text && !piece.empty()) on_text(piece);
-  };
-
-  while (static_cast<int>(result.ids.size()) < most_tokens || most_tokens == 0) {
-    auto row = logits(sequence, sequence.size() - 1, request.cancel);
-    if (!row && row.error().code == Code::kCancelled) {
-      result.stop = StopReason::kCancelled;
+  Writing answer(request, most_tokens, end_ids_, tokenizer_.get(), on_text, sequence, result);
+  LookupDrafter lookup;
+  Speculation speculation(model_drafter_ ? *model_drafter_ : lookup, draft_length_, draft_tokens_);
+  const auto width = static_cast<size_t>(spec().vocab_size);
+  std::optional<StopReason> ended;
+  while (!ended) {
+    // The prompt goes without a draft: the first token is to be there as soon as may be.
+    const bool is_first = result.ids.empty();
+    const int wanted = most_tokens - static_cast<int>(result.ids.size());
+    const int room = is_first || drafting_ == Drafting::kOff ? 0 : draft_room(sequence.size(), wanted);
+    const auto table = cached_table_;
+    auto draft = speculation.draft(sequence, room, request.cancel);
+    const auto pass_start = Clock::now();
+    auto rows = draft ? next_rows(sequence, *draft, request.cancel) : std::move(draft).error();
+    const double pass_ms = ms_since(pass_start);
+    if (!rows && rows.error().code == Code::kCancelled) {
+      ended = StopReason::kCancelled;
       break;
     }
-    if (!row) return std::move(row).error();
-    if (result.ids.empty()) result.prefill_ms = result.first_token_ms = ms_since(start);
+    if (!rows) return std::move(rows).error();
+    if (is_first) result.prefill_ms = result.first_token_ms = ms_since(start);
     if (most_tokens == 0) break;
-    const int32_t id = sampler.sample(*row, sequence);
-    if (request.top_logprobs >= 0) result.logprobs.push_back(logprobs_of(*row, id, request.top_logprobs));
-    result.ids.push_back(id);
-    sequence.push_back(id);
-    if (!request.ignore_end && std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end()) {
-      result.stop = StopReason::kEnd;
-      break;
+    // Row by row as without a draft, until what is written is not what was drafted.
+    for (size_t row = 0;; ++row) {
+      ended = answer.write(rows->subspan(row * width, width));
+      if (ended || (row + 1) * width == rows->size() || sequence.back() != (*draft)[row]) break;
+      if (request.cancel.stop_requested()) {
+        ended = StopReason::kCancelled;
+        break;
+      }
     }
-    if (tokenizer_) show(tokenizer_->bytes_of(id));
-    if (stream.stopped()) {
-      result.stop = StopReason::kStopText;
-      break;
-    }
+    // A pass that read the prompt, or read everything again for another rotary table, says nothing of a step's time.
+    if (!is_first && table == cached_table_) speculation.learn(sequence, pass_ms);
   }
-  const std::string rest = stream.finish();
-  if (on_text && !rest.empty()) on_text(rest);
-  result.text = stream.text();
+  answer.finish();
+  result.stop = ended.value_or(StopReason::kMaxTokens);
+  result.drafted_tokens = speculation.drafted();
+  result.accepted_tokens = speculation.accepted();
   result.decode_ms = ms_since(start) - result.prefill_ms;
   return result;
 }

@@ -3,6 +3,7 @@
 // The cache stays between calls: a prompt that begins like the sequence before it only computes what is new, with the
 // same result to the bit. LongRoPE's table follows the reference: short while the sequence is at most the original
 // context long, long beyond it, for all positions; a sequence that crosses is recomputed once.
+// Drafting (speculation.h) changes how many steps an answer takes, never a token, logprob or reason to stop.
 // Threads: one call at a time; the pool is used during calls.
 #pragma once
 
@@ -22,6 +23,8 @@
 #include "phial/base/thread_pool.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/generate/chat.h"
+#include "phial/generate/draft_length.h"
+#include "phial/generate/drafter.h"
 #include "phial/generate/language_model.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/spec.h"
@@ -29,14 +32,20 @@
 
 namespace phial::generate {
 
+// Who guesses what comes next: nobody, what stands earlier in the sequence (lookup_drafter.h), or a smaller model.
+enum class Drafting { kOff, kLookup, kModel };
+
 struct EngineOptions {
   model::Precision precision = model::Precision::kFast;
   model::KvType kv_type = model::KvType::kF16;  // of kFast; kExact keeps f32
   int context_tokens = 0;                       // 0: the model's own, at most 4096
   LoadMode load = LoadMode::kMap;
   spec::RopePolicy rope_policy = spec::RopePolicy::kDynamic;
-  int window_extra = 0;             // Decoder::read_spec
-  std::string date = "1970-01-01";  // what templates are told today is: yyyy-mm-dd
+  int window_extra = 0;  // Decoder::read_spec
+  Drafting drafting = Drafting::kLookup;
+  std::filesystem::path draft_model = {};  // of kModel
+  int draft_tokens = 0;                    // checked at a time; 0: as many as pay (draft_length.h)
+  std::string date = "1970-01-01";         // what templates are told today is: yyyy-mm-dd
   Log log = no_log;
 };
 
@@ -72,6 +81,15 @@ class Engine final : public LanguageModel {
   Engine() = default;
   Result<std::vector<int32_t>> prompt_ids(const GenerateRequest& request) const;
   Status check_length(size_t prompt_tokens, int max_tokens) const;
+  // How many drafted tokens may follow `sequence` in one pass when `wanted_tokens` are still to be written.
+  int draft_room(size_t sequence_tokens, int wanted_tokens) const;
+  // Logits after the last token of `sequence` and after each of `draft`: [1 + draft.size(), vocab_size], or fewer if
+  // the draft cannot be computed. They stand until the next call.
+  Result<std::span<const float>> next_rows(std::vector<int32_t>& sequence, std::span<const int32_t> draft,
+                                           const std::stop_token& cancel);
+  // run(), with the memory that the rows given to `on_rows` stand in.
+  Status run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel, std::vector<float>& rows,
+             const OnRows& on_rows);
   // Makes the cache hold a prefix of `ids` that ends before `first_row`.
   Status prepare_cache(std::span<const int32_t> ids, size_t first_row);
 
@@ -85,9 +103,15 @@ class Engine final : public LanguageModel {
   spec::RopePolicy rope_policy_ = spec::RopePolicy::kDynamic;
   Log log_;
 
+  Drafting drafting_ = Drafting::kLookup;
+  int draft_tokens_ = 0;
+  std::unique_ptr<Drafter> model_drafter_;
+  DraftLength draft_length_;
+
   std::optional<model::KvCache> cache_;
   std::vector<int32_t> cached_ids_;
   spec::RopeTable cached_table_ = spec::RopeTable::kShort;
+  std::vector<float> step_rows_;  // of next_rows()
 };
 
 }  // namespace phial::generate

@@ -61,7 +61,9 @@ struct Generation {
   std::string text;          // valid UTF-8; special tokens left out
   std::vector<int32_t> ids;  // the end token included if there was one
   int prompt_tokens = 0;
-  int reused_tokens = 0;  // of the prompt, found in the cache
+  int reused_tokens = 0;    // of the prompt, found in the cache
+  int drafted_tokens = 0;   // guessed, and checked by the model
+  int accepted_tokens = 0;  // of those, right: each saved a step
   StopReason stop = StopReason::kEnd;
   std::vector<TokenLogprob> logprobs;
   double prefill_ms = 0, decode_ms = 0, first_token_ms = 0;

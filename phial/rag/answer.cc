@@ -239,6 +239,9 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
     answer.prompt_tokens = generation.prompt_tokens;
     answer.generated_tokens = static_cast<int>(generation.ids.size());
     answer.first_token_ms = answer.retrieve_ms + generation.first_token_ms;
+    answer.decode_ms = generation.decode_ms;
+    answer.drafted_tokens = generation.drafted_tokens;
+    answer.accepted_tokens = generation.accepted_tokens;
     if (options.explain) answer.draft = generation.text;
     if (options.cancel.stop_requested()) return Error{Code::kCancelled, "the answer was stopped", ""};
     gate.finish(generation.stop == generate::StopReason::kMaxTokens);
@@ -303,23 +306,26 @@ Json to_json(const Answer& answer) {
                          {"supported", sentence.supported},
                          {"corrected", sentence.corrected}});
   }
-  Json json = {
-      {"question", answer.question},
-      {"answer", answer.text},
-      {"answerable", answer.answerable},
-      {"confidence", answer.confidence},
-      {"mode", answer.mode == AnswerMode::kGenerated ? "generated" : "quoted"},
-      {"citations", citations},
-      {"sentences", sentences},
-      {"model", answer.model},
-      {"timings",
-       {{"retrieve_ms", answer.retrieve_ms}, {"first_token_ms", answer.first_token_ms}, {"total_ms", answer.total_ms}}},
-      {"tokens", {{"prompt", answer.prompt_tokens}, {"generated", answer.generated_tokens}}}};
+  Json json = {{"question", answer.question},
+               {"answer", answer.text},
+               {"answerable", answer.answerable},
+               {"confidence", answer.confidence},
+               {"mode", answer.mode == AnswerMode::kGenerated ? "generated" : "quoted"},
+               {"citations", citations},
+               {"sentences", sentences},
+               {"model", answer.model},
+               {"timings",
+                {{"retrieve_ms", answer.retrieve_ms},
+                 {"first_token_ms", answer.first_token_ms},
+                 {"decode_ms", answer.decode_ms},
+                 {"total_ms", answer.total_ms}}},
+               {"tokens", {{"prompt", answer.prompt_tokens}, {"generated", answer.generated_tokens}}}};
   if (answer.searched != answer.question) json["searched"] = answer.searched;
   if (!answer.explanation.is_null()) {
     json["explain"] = answer.explanation;
     json["explain"]["draft"] = answer.draft;
     json["explain"]["hits_dropped"] = answer.hits_dropped;
+    json["explain"]["drafting"] = {{"drafted", answer.drafted_tokens}, {"accepted", answer.accepted_tokens}};
   }
   return json;
 }

@@ -66,7 +66,9 @@ struct Answer {
   std::vector<AnswerSentence> sentences;
   std::string model;
   double retrieve_ms = 0, first_token_ms = 0, total_ms = 0;
+  double decode_ms = 0;  // of all tokens after the first, their check included
   int prompt_tokens = 0, generated_tokens = 0;
+  int drafted_tokens = 0, accepted_tokens = 0;
   size_t hits_dropped = 0;  // found, but without room in the prompt
   std::string draft;        // what the model wrote, before the check; with `explain`
   Json explanation;         // with `explain`
