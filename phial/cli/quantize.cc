@@ -1,5 +1,6 @@
 #include "phial/quantize/quantize.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -20,7 +21,8 @@ namespace {
 using quantize::Report;
 using quantize::TensorReport;
 
-constexpr size_t kWindowTokens = 512, kMostWindows = 64;
+constexpr int kWindowTokens = 512;
+constexpr size_t kMostWindows = 64;
 
 std::string with_digits(double value, int digits) {
   std::array<char, 32> text;
@@ -68,7 +70,7 @@ struct QuantizeCommand : Command {
     flags.add("--to", &to, "TYPE", "what the matrices become").one_of(names_of_types()).must();
     flags
         .add("--calibrate", &calibrate, "FILE",
-             "a text that the model reads first: 64 windows of 512 tokens, spread evenly, are used of a longer one")
+             "a text that the model reads first; of a longer one 64 windows of 512 tokens, spread evenly, are used")
         .offers(Completes::kPath);
     flags.add("-t,--threads", &compute.threads, "T", "threads; the default is the cores this process may use")
         .between(1, 1024);
@@ -77,16 +79,16 @@ struct QuantizeCommand : Command {
               "calibration, tensors");
   }
 
-  Result<Reading> read(const std::filesystem::path& path, ThreadPool& pool, Console& console) const {
+  Result<Reading> read(const std::filesystem::path& path, int context, ThreadPool& pool, Console& console) const {
     Reading reading;
     PHIAL_TRY(const std::string text, read_input_file(*calibrate));
     PHIAL_TRY(const auto tokenizer, open_tokenizer(path));
     reading.ids = tokenizer->encode(text);
     if (reading.ids.empty())
       return Error{Code::kInvalid, "the text has no tokens (" + *calibrate + ")", "give another"};
-    PHIAL_TRY(reading.decoder,
-              compute.load_decoder(path, {.context_tokens = static_cast<int>(kWindowTokens)}, pool, console.log()));
-    reading.windows = quantize::spread_windows(reading.ids, kWindowTokens, kMostWindows);
+    const int window = std::min(kWindowTokens, context);
+    PHIAL_TRY(reading.decoder, compute.load_decoder(path, {.context_tokens = window}, pool, console.log()));
+    reading.windows = quantize::spread_windows(reading.ids, static_cast<size_t>(window), kMostWindows);
     return reading;
   }
 
@@ -102,7 +104,7 @@ struct QuantizeCommand : Command {
     std::optional<Reading> reading;
     std::optional<quantize::Calibration> calibration;
     if (calibrate) {
-      PHIAL_TRY(reading, read(path, pool, console));
+      PHIAL_TRY(reading, read(path, model.spec.context, pool, console));
       calibration.emplace(*reading->decoder, reading->windows, pool, [&](size_t done, size_t total) {
         console.progress("calibrating: window " + std::to_string(done) + " of " + std::to_string(total));
       });
