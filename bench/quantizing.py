@@ -127,8 +127,9 @@ def main() -> None:
         print(f"\n{name}, {args.tokens} tokens at most\n\n| type | calibrated | bits a weight | KL to the unquantized | top-1 the same | perplexity | matrices |")
         print("| --- | --- | --- | --- | --- | --- | --- |")
         for row in kept[name]:
+            bits = f"{row['bits_per_weight']:.3f}" if "bits_per_weight" in row else ""
             matrices = ", ".join(f"{count} {kind}" for kind, count in row.get("matrices", {}).items())
-            print(f"| {row['type']} | {'yes' if row['calibrated'] else ''} | {row.get('bits_per_weight', 0):.3f} | "
+            print(f"| {row['type']} | {'yes' if row['calibrated'] else ''} | {bits} | "
                   f"{row['kl']:.5f} ± {row['kl_interval']:.5f} | {100 * row['top1']:.2f} % | {row['perplexity']:.4f} | {matrices} |")
     if args.json:
         args.json.write_text(json.dumps(kept, indent=1) + "\n")

@@ -48,6 +48,7 @@ std::vector<std::span<const int32_t>> spread_windows(std::span<const int32_t> id
   if (ids.size() <= length) return {ids};
   const size_t whole = ids.size() / length, count = std::min(whole, most);
   std::vector<std::span<const int32_t>> windows;
+  windows.reserve(count);
   for (size_t i = 0; i < count; ++i) windows.push_back(ids.subspan(i * whole / count * length, length));
   return windows;
 }

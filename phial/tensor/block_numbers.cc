@@ -7,12 +7,12 @@
 namespace phial::tensor {
 namespace {
 
-constexpr BlockGrid kQ4_0Grid = {.block = 32, .group = 32, .lowest = -8, .highest = 7};
-constexpr BlockGrid kQ4_1Grid = {.block = 32, .group = 32, .lowest = 0, .highest = 15, .has_min = true};
-constexpr BlockGrid kQ5_0Grid = {.block = 32, .group = 32, .lowest = -16, .highest = 15};
-constexpr BlockGrid kQ5_1Grid = {.block = 32, .group = 32, .lowest = 0, .highest = 31, .has_min = true};
+constexpr BlockGrid kQ40Grid = {.block = 32, .group = 32, .lowest = -8, .highest = 7};
+constexpr BlockGrid kQ41Grid = {.block = 32, .group = 32, .lowest = 0, .highest = 15, .has_min = true};
+constexpr BlockGrid kQ50Grid = {.block = 32, .group = 32, .lowest = -16, .highest = 15};
+constexpr BlockGrid kQ51Grid = {.block = 32, .group = 32, .lowest = 0, .highest = 31, .has_min = true};
 // Not -128: a kernel may negate a byte.
-constexpr BlockGrid kQ8_0Grid = {.block = 32, .group = 32, .lowest = -127, .highest = 127};
+constexpr BlockGrid kQ80Grid = {.block = 32, .group = 32, .lowest = -127, .highest = 127};
 constexpr BlockGrid kQ4KGrid = {
     .block = 256, .group = 32, .lowest = 0, .highest = 15, .most_scale = 63, .has_min = true, .most_min = 63};
 constexpr BlockGrid kQ5KGrid = {
@@ -40,9 +40,11 @@ void put_fifth_bits(const int8_t* n, int zero, std::byte* to) {
 
 void put_scales_and_mins(const BlockNumbers& numbers, std::byte* to) {
   const auto put = [&](int at, int low, int high) { to[at] = static_cast<std::byte>(low | high); };
+  // 0 to 63 in these types.
+  const auto scale_of = [&](size_t j) { return static_cast<int>(static_cast<uint8_t>(numbers.scales[j])); };
   for (size_t j = 0; j < 4; ++j) {
-    const int scale = numbers.scales[j], min = numbers.mins[j];
-    const int later_scale = numbers.scales[j + 4], later_min = numbers.mins[j + 4];
+    const int scale = scale_of(j), later_scale = scale_of(j + 4);
+    const int min = numbers.mins[j], later_min = numbers.mins[j + 4];
     put(static_cast<int>(j), scale, (later_scale >> 4) << 6);
     put(static_cast<int>(j) + 4, min, (later_min >> 4) << 6);
     put(static_cast<int>(j) + 8, later_scale & 15, (later_min & 15) << 4);
@@ -52,8 +54,8 @@ void put_scales_and_mins(const BlockNumbers& numbers, std::byte* to) {
 // Groups 2p and 2p + 1 share the bytes 32p to 32p + 31.
 void put_halves(const int8_t* n, std::byte* to) {
   for (int k = 0; k < 128; ++k) {
-    const int low = n[64 * (k / 32) + k % 32], high = n[64 * (k / 32) + 32 + k % 32];
-    to[k] = static_cast<std::byte>((low & 15) | ((high & 15) << 4));
+    const int8_t* low = n + 64 * (k / 32) + k % 32;
+    to[k] = static_cast<std::byte>((low[0] & 15) | ((low[32] & 15) << 4));
   }
 }
 
@@ -74,15 +76,15 @@ void write_q6_k(const BlockNumbers& numbers, std::byte* block) {
 const BlockGrid* grid_of(DType dtype) {
   switch (dtype) {
     case DType::kQ4_0:
-      return &kQ4_0Grid;
+      return &kQ40Grid;
     case DType::kQ4_1:
-      return &kQ4_1Grid;
+      return &kQ41Grid;
     case DType::kQ5_0:
-      return &kQ5_0Grid;
+      return &kQ50Grid;
     case DType::kQ5_1:
-      return &kQ5_1Grid;
+      return &kQ51Grid;
     case DType::kQ8_0:
-      return &kQ8_0Grid;
+      return &kQ80Grid;
     case DType::kQ4_K:
       return &kQ4KGrid;
     case DType::kQ5_K:
