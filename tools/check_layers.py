@@ -28,7 +28,8 @@ MAY_INCLUDE = {
     "documents": {"base", "formats", "sandbox"},
     "sandbox": {"base"},
     "convert": BELOW_THE_TOP - {"generate"},
-    "cli": BELOW_THE_TOP | {"rag", "convert"},
+    "quantize": BELOW_THE_TOP - {"generate", "tokenizer"},
+    "cli": BELOW_THE_TOP | {"rag", "convert", "quantize"},
 }
 
 # What only tests may include besides: GGUF vocabularies are the tokenizers' vectors.

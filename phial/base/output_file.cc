@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace phial {
@@ -34,6 +36,26 @@ Status OutputFile::finish() {
   // EINVAL: a pipe or a terminal has nothing to sync; EROFS: some devices say so.
   if (::fsync(file_.get()) != 0 && errno != EINVAL && errno != EROFS) return system_error(named_, "write");
   return ok();
+}
+
+Status write_beside(const std::filesystem::path& target,
+                    const std::function<Status(const std::filesystem::path& partial)>& write) {
+  namespace fs = std::filesystem;
+  const fs::path place = target.has_filename() ? target : target.parent_path();
+  std::error_code failed;
+  if (place.empty() || fs::symlink_status(place, failed).type() != fs::file_type::not_found) {
+    return Error{Code::kInvalid, "'" + target.string() + "' is there already", "name an output that is not"};
+  }
+  const fs::path partial = place.parent_path() / ("." + place.filename().string() + ".part");
+  fs::remove_all(partial, failed);  // of a run that was killed
+  Status done = write(partial);
+  if (done) {
+    fs::rename(partial, place, failed);
+    if (!failed) return ok();
+    done = Error{Code::kIo, place.string() + ": cannot be put in place: " + failed.message(), ""};
+  }
+  fs::remove_all(partial, failed);
+  return done;
 }
 
 }  // namespace phial

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 
 #include "phial/base/descriptor.h"
@@ -30,5 +31,11 @@ class OutputFile {
   std::filesystem::path named_;
   Descriptor file_;
 };
+
+// Has `write` make a file or folder at a hidden place beside `target`, and puts it there when it is whole: whatever
+// goes wrong, nothing but the whole output ever stands at `target`. "folder/" means "folder". kInvalid if `target` is
+// there already; the errors of `write`.
+Status write_beside(const std::filesystem::path& target,
+                    const std::function<Status(const std::filesystem::path& partial)>& write);
 
 }  // namespace phial

@@ -91,7 +91,7 @@ uint64_t padded(uint64_t size) { return (size + kAlignment - 1) / kAlignment * k
 }  // namespace
 
 Status write_gguf(const std::filesystem::path& path, const Json& metadata, const std::vector<NewTensor>& tensors,
-                  const std::stop_token& stop) {
+                  const std::stop_token& stop, const WriteValues& write) {
   Header header;
   header.raw(kGgufMagic);
   header.number(kVersion);
@@ -113,7 +113,7 @@ Status write_gguf(const std::filesystem::path& path, const Json& metadata, const
   PHIAL_CHECKED(file.write(header.bytes()));
   constexpr std::byte kZeros[kAlignment] = {};
   for (const NewTensor& tensor : tensors) {
-    PHIAL_CHECKED(write_values(file, tensor, stop));
+    PHIAL_CHECKED(write(file, tensor, stop));
     PHIAL_CHECKED(file.write({kZeros, static_cast<size_t>(padded(tensor.bytes()) - tensor.bytes())}));
   }
   return file.finish();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <stop_token>
 #include <vector>
 
@@ -10,10 +11,14 @@
 
 namespace phial::formats {
 
+// Writes the tensor.bytes() bytes of a tensor.
+using WriteValues = std::function<Status(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop)>;
+
 // `metadata`: one flat object. Whole numbers become u32 (i32 where negative, u64 and i64 where they do not fit), others
 // f32; in arrays whole numbers are i32. Promises: no null, no nested object; arrays hold one kind of values; every name
-// is given once. Errors: kIo, kCancelled; the file is then not whole.
+// is given once. `write`: called for each tensor, in order. Errors: kIo, kCancelled, those of `write`; the file is then
+// not whole.
 Status write_gguf(const std::filesystem::path& path, const Json& metadata, const std::vector<NewTensor>& tensors,
-                  const std::stop_token& stop);
+                  const std::stop_token& stop, const WriteValues& write = write_values);
 
 }  // namespace phial::formats

@@ -14,7 +14,7 @@ constexpr uint64_t kChunk = uint64_t{1} << 16;  // weights at a time: whole bloc
 uint64_t NewTensor::bytes() const {
   uint64_t elements = 1;
   for (const uint64_t extent : shape) elements *= extent;
-  return elements * tensor::info(dtype).block_bytes;
+  return elements / tensor::info(dtype).block_size * tensor::info(dtype).block_bytes;
 }
 
 Status write_values(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop) {
@@ -24,9 +24,10 @@ Status write_values(OutputFile& file, const NewTensor& tensor, const std::stop_t
     for (uint64_t first = 0; first < piece.count; first += kChunk) {
       if (stop.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
       const auto count = static_cast<size_t>(std::min(kChunk, piece.count - first));
-      const size_t size = tensor::info(tensor.dtype).block_bytes;
+      const tensor::DTypeInfo& type = tensor::info(tensor.dtype);
+      const size_t bytes = count / type.block_size * type.block_bytes;
       if (piece.dtype == tensor.dtype) {
-        PHIAL_CHECKED(file.write({piece.bytes + first * size, count * size}));
+        PHIAL_CHECKED(file.write({piece.bytes + first / type.block_size * type.block_bytes, bytes}));
         continue;
       }
       decoded.resize(count);
@@ -35,7 +36,7 @@ Status write_values(OutputFile& file, const NewTensor& tensor, const std::stop_t
       } else {
         tensor::decode_row(piece.dtype, piece.bytes, first, decoded);
       }
-      encoded.resize(count * size);
+      encoded.resize(bytes);
       tensor::encode_row(tensor.dtype, decoded, encoded.data());
       PHIAL_CHECKED(file.write(encoded));
     }

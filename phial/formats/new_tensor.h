@@ -26,14 +26,14 @@ struct Piece {
 
 struct NewTensor {
   std::string name;
-  tensor::DType dtype = tensor::DType::kF32;  // F32, F16 or BF16; pieces of other types are decoded
+  tensor::DType dtype = tensor::DType::kF32;  // pieces of another type are decoded and encoded anew, by the book
   std::vector<uint64_t> shape;                // outermost first
   std::vector<Piece> pieces;                  // together the shape's elements
 
   uint64_t bytes() const;
 };
 
-// kCancelled if `stop` was requested.
+// Promise: tensor::can_encode(tensor.dtype) unless every piece is of that type. kCancelled if `stop` was requested.
 Status write_values(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop);
 
 }  // namespace phial::formats

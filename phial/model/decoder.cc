@@ -38,6 +38,8 @@ struct Chunk {
   std::span<const int32_t> ids;
   size_t wanted_rows;  // 0, 1 (the last) or all
   float* logits;
+  int n_layers;                       // how many are run
+  InputObserver* observer = nullptr;  // whom the inputs of the matrices are shown to, instead of computing logits
 };
 
 // One thread's part of a chunk.
@@ -55,11 +57,13 @@ class Pass {
 
   void run() {
     embed();
-    for (int i = 0; i < spec_.n_layers; ++i) {
+    for (int i = 0; i < c_.n_layers; ++i) {
       if (!layer(i)) return;
     }
+    if (c_.n_layers < spec_.n_layers) return;
     finish_layer(c_.weights.final_norm);
-    product(c_.weights.head, w_.hidden, c_.logits, size(spec_.vocab_size));
+    show(spec_.n_layers, InputsOf::kHead, w_.hidden, hidden());
+    if (c_.observer == nullptr) product(c_.weights.head, w_.hidden, c_.logits, size(spec_.vocab_size));
   }
 
  private:
@@ -86,6 +90,7 @@ class Pass {
     } else {
       finish_layer(layer.attention_norm);
     }
+    show(i, InputsOf::kQkv, w_.hidden, hidden());
     product(layer.qkv, w_.hidden, w_.qkv.data, w_.qkv.stride);
     rotate_and_keep(i, layer.qkv_bias);
     if (i + 1 == spec_.n_layers && c_.wanted_rows < rows_) {  // the last layer's outputs are wanted of few rows
@@ -95,10 +100,13 @@ class Pass {
     }
     attention(i);
     if (w_.is_integer) round_rows(w_.attended, q_dim());
+    show(i, InputsOf::kAttentionOutput, w_.attended, q_dim());
     product(layer.output, w_.attended, w_.branch.data, w_.branch.stride);
     add_branch_and_normalise(layer.output_bias, layer.ffn_norm);
+    show(i, InputsOf::kGateUp, w_.hidden, hidden());
     product(layer.gate_up, w_.hidden, w_.gate_up.data, w_.gate_up.stride);
     gate();
+    show(i, InputsOf::kDown, w_.activated, size(spec_.ffn_dim));
     product(layer.down, w_.activated, w_.branch.data, w_.branch.stride);
     return true;
   }
@@ -136,6 +144,12 @@ class Pass {
   }
 
   void finish_layer(const std::vector<float>& next_gain) { add_branch_and_normalise({}, next_gain); }
+
+  // One thread shows what the next product reads; nothing writes it before that product's barrier.
+  void show(int layer, InputsOf which, const Inputs& x, size_t columns) const {
+    if (c_.observer == nullptr || crew_.index() != 0) return;
+    c_.observer->see(layer, which, x.floats.row(first_), x.floats.stride, rows_, columns);
+  }
 
   // y[t] = W x[t] for the rows in use. The output matrix writes its rows from y's first on, others beside their input.
   void product(const Linear& matrix, const Inputs& x, float* y, size_t y_stride) {
@@ -272,25 +286,12 @@ class PackedDecoder final : public Decoder {
     const size_t vocab = size(spec_.vocab_size);
     const bool all = which == LogitsOf::kAll;
     logits.resize(ids.empty() || which == LogitsOf::kNone ? 0 : (all ? ids.size() : 1) * vocab);
-    const spec::RotaryTable& rotary = table == spec::RopeTable::kLong ? long_ : short_;
     for (size_t done = 0; done < ids.size();) {
       const size_t count = std::min(ids.size() - done, size(kPrefillChunk));
       const bool is_last = done + count == ids.size();
       const size_t wanted = all ? count : which == LogitsOf::kLast && is_last ? 1 : 0;
-      Crew::Shared shared;
-      const Chunk chunk = {.spec = spec_,
-                           .weights = weights_,
-                           .kernels = kernels_,
-                           .work = work_,
-                           .shared = shared,
-                           .cache = cache,
-                           .rotary = rotary,
-                           .ids = ids.subspan(done, count),
-                           .wanted_rows = wanted,
-                           .logits = logits.data() + (all ? done * vocab : 0)};
-      work_.reserve_scratch(scratch_floats(cache.length() + static_cast<int>(count), count));
-      pool_.run_team([&](Team& team) { Pass(chunk, team).run(); });
-      KvAccess(cache).advance(static_cast<int>(count));
+      run_chunk(ids.subspan(done, count), table, cache,
+                {.rows = wanted, .logits = logits.data() + (all ? done * vocab : 0), .n_layers = spec_.n_layers});
       done += count;
     }
     // What is read in place, row by row, shows here.
@@ -299,7 +300,45 @@ class PackedDecoder final : public Decoder {
     return ok();
   }
 
+  Status observe(std::span<const int32_t> ids, spec::RopeTable table, int n_layers, KvCache& cache,
+                 InputObserver& observer) const override {
+    PHIAL_CHECKED(check(ids, cache));
+    for (size_t done = 0; done < ids.size();) {
+      const size_t count = std::min(ids.size() - done, size(kPrefillChunk));
+      run_chunk(ids.subspan(done, count), table, cache, {.rows = count, .n_layers = n_layers, .observer = &observer});
+      done += count;
+    }
+    return ok();
+  }
+
  private:
+  // What is wanted of one chunk: as in Chunk.
+  struct Wanted {
+    size_t rows = 0;
+    float* logits = nullptr;
+    int n_layers = 0;
+    InputObserver* observer = nullptr;
+  };
+
+  void run_chunk(std::span<const int32_t> ids, spec::RopeTable table, KvCache& cache, const Wanted& wanted) const {
+    Crew::Shared shared;
+    const Chunk chunk = {.spec = spec_,
+                         .weights = weights_,
+                         .kernels = kernels_,
+                         .work = work_,
+                         .shared = shared,
+                         .cache = cache,
+                         .rotary = table == spec::RopeTable::kLong ? long_ : short_,
+                         .ids = ids,
+                         .wanted_rows = wanted.rows,
+                         .logits = wanted.logits,
+                         .n_layers = wanted.n_layers,
+                         .observer = wanted.observer};
+    work_.reserve_scratch(scratch_floats(cache.length() + static_cast<int>(ids.size()), ids.size()));
+    pool_.run_team([&](Team& team) { Pass(chunk, team).run(); });
+    KvAccess(cache).advance(static_cast<int>(ids.size()));
+  }
+
   Status check(std::span<const int32_t> ids, KvCache& cache) const {
     if (!KvAccess(cache).fits(spec_) || cache.type() != kv_type(precision_, cache.type())) {
       return Error{Code::kInvalid, "this cache was made for another model", "make it with Decoder::make_cache"};

@@ -15,6 +15,7 @@
 #include "phial/base/result.h"
 #include "phial/base/thread_pool.h"
 #include "phial/formats/checkpoint.h"
+#include "phial/model/input_observer.h"
 #include "phial/model/kv_cache.h"
 #include "phial/spec/spec.h"
 
@@ -67,6 +68,11 @@ class Decoder {
   // then.
   virtual Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
                          std::vector<float>& logits) const = 0;
+
+  // Runs `ids` as forward() does and shows the inputs of every matrix of the first `n_layers` layers, and of the output
+  // matrix if those are all; no logits are computed. Errors: as forward().
+  virtual Status observe(std::span<const int32_t> ids, spec::RopeTable table, int n_layers, KvCache& cache,
+                         InputObserver& observer) const = 0;
 };
 
 }  // namespace phial::model

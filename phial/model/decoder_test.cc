@@ -202,6 +202,65 @@ TEST(Decoder, TruncatedCacheContinuesAsIfTheRestHadNeverBeen) {
   EXPECT_EQ(cache->length(), 0);
 }
 
+// Keeps all that is shown.
+class Witness final : public InputObserver {
+ public:
+  struct Seen {
+    int layer;
+    InputsOf which;
+    size_t tokens, columns;
+    std::vector<float> rows;
+  };
+  void see(int layer, InputsOf which, const float* rows, size_t stride, size_t tokens, size_t columns) override {
+    Seen& one = seen.emplace_back(Seen{layer, which, tokens, columns, {}});
+    for (size_t t = 0; t < tokens; ++t) one.rows.insert(one.rows.end(), rows + t * stride, rows + t * stride + columns);
+  }
+  std::vector<Seen> seen;
+};
+
+TEST(Decoder, AnObserverSeesTheInputsOfEveryMatrix) {
+  for (const auto& [name, ffn] : {std::pair{"llama-like", 176}, std::pair{"phi3-mini-like", 160}}) {
+    ThreadPool pool(3);
+    const auto checkpoint = open_model(golden(name));
+    const auto decoder = load_model(golden(name), Precision::kExact, pool);
+    const std::vector<int32_t> ids = {1, 5, 9, 14, 3};
+    auto cache = decoder->make_cache(8);
+    Witness witness;
+    ASSERT_TRUE(decoder->observe(ids, spec::RopeTable::kShort, 3, *cache, witness));
+    EXPECT_EQ(cache->length(), 5);
+    ASSERT_EQ(witness.seen.size(), 3 * 4 + 1);
+    const InputsOf order[] = {InputsOf::kQkv, InputsOf::kAttentionOutput, InputsOf::kGateUp, InputsOf::kDown};
+    for (size_t i = 0; i < 12; ++i) {
+      EXPECT_EQ(witness.seen[i].layer, static_cast<int>(i / 4));
+      EXPECT_EQ(witness.seen[i].which, order[i % 4]);
+      EXPECT_EQ(witness.seen[i].tokens, ids.size());
+      EXPECT_EQ(witness.seen[i].columns, i % 4 == 3 ? static_cast<size_t>(ffn) : 64U);
+    }
+
+    // The output matrix times what is shown of it gives the logits.
+    const Witness::Seen& last = witness.seen.back();
+    EXPECT_EQ(last.layer, 3);
+    EXPECT_EQ(last.which, InputsOf::kHead);
+    const auto wanted = run_all(*decoder, ids);
+    const formats::Tensor* head = checkpoint->find("lm_head.weight");
+    if (head == nullptr) head = checkpoint->find("model.embed_tokens.weight");
+    ASSERT_NE(head, nullptr);
+    std::vector<float> matrix(head->elements()), found(wanted.size(), 0.0F);
+    tensor::decode_row(head->dtype, head->bytes.data(), 0, matrix);
+    for (size_t i = 0; i < found.size(); ++i) {
+      for (size_t c = 0; c < 64; ++c) found[i] += matrix[i % 384 * 64 + c] * last.rows[i / 384 * 64 + c];
+    }
+    EXPECT_LE(largest_difference(found, wanted), 1e-4) << name;
+
+    // Fewer layers: the same, as far as it goes.
+    auto again = decoder->make_cache(8);
+    Witness first;
+    ASSERT_TRUE(decoder->observe(ids, spec::RopeTable::kShort, 1, *again, first));
+    ASSERT_EQ(first.seen.size(), 4U);
+    for (size_t i = 0; i < 4; ++i) EXPECT_EQ(first.seen[i].rows, witness.seen[i].rows);
+  }
+}
+
 TEST(Decoder, WhatCannotRunIsAnErrorAndLeavesTheCacheAlone) {
   ThreadPool pool(1);
   const auto decoder = load_model(golden("llama-like"), Precision::kExact, pool);

@@ -1,0 +1,247 @@
+#include "phial/quantize/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <system_error>
+#include <utility>
+
+#include "phial/base/output_file.h"
+#include "phial/formats/gguf_writer.h"
+#include "phial/tensor/blocks.h"
+#include "phial/tensor/int4.h"
+
+namespace phial::quantize {
+namespace {
+
+using formats::NewTensor;
+using formats::Piece;
+using tensor::DType;
+
+constexpr size_t kRowsAtOnce = 512;
+
+// general.file_type, as llama.cpp counts them: what most matrices are.
+int file_type(DType to) {
+  switch (to) {
+    case DType::kQ4_0:
+      return 2;
+    case DType::kQ4_1:
+      return 3;
+    case DType::kQ8_0:
+      return 7;
+    case DType::kQ5_0:
+      return 8;
+    case DType::kQ5_1:
+      return 9;
+    case DType::kQ4_K:
+      return 14;
+    case DType::kQ5_K:
+      return 16;
+    default:
+      return 18;  // Q6_K
+  }
+}
+
+// The weights of a tensor, one after the other, from the pieces that it is put together from.
+class Weights {
+ public:
+  explicit Weights(const NewTensor& tensor) : tensor_(tensor) {}
+
+  // Promise: whole rows. kCorrupt if one is not a finite number.
+  Status read(std::span<float> out) {
+    for (size_t done = 0; done < out.size();) {
+      const Piece& piece = tensor_.pieces[piece_];
+      const auto count = static_cast<size_t>(std::min<uint64_t>(piece.count - first_, out.size() - done));
+      const std::span<float> part = out.subspan(done, count);
+      if (piece.int4 != nullptr) {
+        tensor::decode_row(*piece.int4, piece.row, first_, part);
+      } else {
+        tensor::decode_row(piece.dtype, piece.bytes, first_, part);
+      }
+      done += count;
+      first_ += count;
+      if (first_ == piece.count) {
+        first_ = 0;
+        ++piece_;
+      }
+    }
+    const bool is_finite = std::ranges::all_of(out, [](float weight) { return std::isfinite(weight); });
+    if (!is_finite) {
+      return Error{Code::kCorrupt, "tensor '" + tensor_.name + "' holds values that are not finite numbers",
+                   "the model is damaged: get it again"};
+    }
+    return ok();
+  }
+
+ private:
+  const NewTensor& tensor_;
+  size_t piece_ = 0;
+  uint64_t first_ = 0;  // weight of that piece
+};
+
+class Quantizer {
+ public:
+  Quantizer(std::span<const Choice> choices, Calibration* calibration, ThreadPool& pool, uint64_t total,
+            const std::function<void(const Progress&)>& on_progress, Report& report)
+      : choices_(choices),
+        calibration_(calibration),
+        pool_(pool),
+        total_(total),
+        on_progress_(on_progress),
+        report_(report) {}
+
+  // The next tensor of the plan.
+  Status write(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop) {
+    const Choice& choice = choices_[report_.tensors.size()];
+    TensorReport& told = report_.tensors.emplace_back();
+    told.name = tensor.name;
+    told.reason = choice.reason;
+    told.shape = tensor.shape;
+    told.type = choice.type;
+    told.bytes = tensor.bytes();
+    told.weights = 1;
+    for (const uint64_t extent : tensor.shape) told.weights *= extent;
+    told.is_quantized = choice.is_quantized;
+    if (choice.is_quantized && !is_stored_so(tensor)) {
+      PHIAL_CHECKED(quantize(file, tensor, choice, stop, told));
+    } else {
+      PHIAL_CHECKED(copy(file, tensor, stop, told));
+    }
+    done_ += told.weights;
+    return ok();
+  }
+
+ private:
+  // Blocks of the wanted type stay what they are: encoding them anew could only lose.
+  static bool is_stored_so(const NewTensor& tensor) {
+    return std::ranges::all_of(tensor.pieces, [&](const Piece& piece) { return piece.dtype == tensor.dtype; });
+  }
+
+  void show(const NewTensor& tensor, uint64_t done) const {
+    if (on_progress_) on_progress_({.tensor = tensor.name, .done = done_ + done, .total = total_});
+  }
+
+  // Norms, biases and what is in the right type already; matrices that only 16 bits can hold.
+  Status copy(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop, TensorReport& told) {
+    const bool is_rounded = !is_stored_so(tensor);
+    if (is_rounded || told.is_quantized) {
+      Weights weights(tensor);
+      const uint64_t columns = tensor.shape.back();
+      std::vector<float> row(columns), stored(columns);
+      std::vector<std::byte> bytes(*tensor::bytes_of(tensor.dtype, columns));
+      for (uint64_t done = 0; done < told.weights; done += columns) {
+        PHIAL_CHECKED(weights.read(row));
+        if (is_rounded) {
+          tensor::encode_row(tensor.dtype, row, bytes.data());
+          tensor::decode_row(tensor.dtype, bytes.data(), 0, stored);
+          PHIAL_CHECKED(compare(tensor, row, stored, told.deviation));
+        } else {
+          PHIAL_CHECKED(compare(tensor, row, row, told.deviation));
+        }
+      }
+    }
+    show(tensor, 0);
+    return formats::write_values(file, tensor, stop);
+  }
+
+  static Status compare(const NewTensor& tensor, std::span<const float> row, std::span<const float> stored,
+                        Deviation& deviation) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (!std::isfinite(stored[i])) {
+        return Error{Code::kOutOfRange,
+                     "tensor '" + tensor.name + "' holds a weight of " + std::to_string(row[i]) + ", which " +
+                         std::string(tensor::info(tensor.dtype).name) + " cannot hold",
+                     "this model cannot be quantized"};
+      }
+      const double error = static_cast<double>(row[i]) - stored[i];
+      deviation.error += error * error;
+      deviation.reference += static_cast<double>(row[i]) * row[i];
+    }
+    return ok();
+  }
+
+  Status quantize(OutputFile& file, const NewTensor& tensor, const Choice& choice, const std::stop_token& stop,
+                  TensorReport& told) {
+    const auto columns = static_cast<size_t>(tensor.shape.back());
+    Weighing weighing;
+    if (calibration_ != nullptr && choice.inputs) {
+      PHIAL_TRY(weighing.feedback, calibration_->feedback(*choice.inputs, stop));
+      told.is_calibrated = true;
+    }
+    Weights source(tensor);
+    std::vector<float> weights;
+    std::vector<std::byte> blocks;
+    const uint64_t rows = told.weights / columns;
+    for (uint64_t first = 0; first < rows; first += kRowsAtOnce) {
+      show(tensor, first * columns);
+      weights.resize(static_cast<size_t>(std::min<uint64_t>(kRowsAtOnce, rows - first)) * columns);
+      PHIAL_CHECKED(source.read(weights));
+      blocks.resize(*tensor::bytes_of(choice.type, weights.size()));
+      told.deviation.add(quantize_rows(weights, columns, choice.type, weighing, pool_, stop, blocks.data()));
+      if (stop.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
+      PHIAL_CHECKED(file.write(blocks));
+    }
+    return ok();
+  }
+
+  std::span<const Choice> choices_;
+  Calibration* calibration_;
+  ThreadPool& pool_;
+  uint64_t done_ = 0, total_;
+  const std::function<void(const Progress&)>& on_progress_;
+  Report& report_;
+};
+
+}  // namespace
+
+uint64_t Report::weights() const {
+  uint64_t sum = 0;
+  for (const TensorReport& tensor : tensors) sum += tensor.weights;
+  return sum;
+}
+
+double Report::bits_per_weight() const {
+  uint64_t bytes = 0;
+  for (const TensorReport& tensor : tensors) bytes += tensor.bytes;
+  return 8.0 * static_cast<double>(bytes) / static_cast<double>(weights());
+}
+
+Deviation Report::deviation() const {
+  Deviation sum;
+  for (const TensorReport& tensor : tensors) sum.add(tensor.deviation);
+  return sum;
+}
+
+Result<Report> write_quantized(const Source& source, DType to, Calibration* calibration,
+                               const std::filesystem::path& out, ThreadPool& pool, const std::stop_token& stop,
+                               const std::function<void(const Progress&)>& on_progress) {
+  const std::vector<Choice> choices = choose_types(source.tensors, to, source.n_layers);
+  std::vector<NewTensor> tensors(source.tensors.begin(), source.tensors.end());
+  std::vector<std::pair<Inputs, size_t>> needed;
+  uint64_t total = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    tensors[i].dtype = choices[i].type;
+    if (choices[i].inputs) needed.emplace_back(*choices[i].inputs, static_cast<size_t>(tensors[i].shape.back()));
+    uint64_t weights = 1;
+    for (const uint64_t extent : tensors[i].shape) weights *= extent;
+    total += weights;
+  }
+  if (calibration != nullptr) calibration->expect(std::move(needed));
+  Json metadata = source.metadata;
+  metadata["general.file_type"] = file_type(to);
+  metadata["general.quantization_version"] = 2;
+
+  Report report;
+  Quantizer quantizer(choices, calibration, pool, total, on_progress, report);
+  const formats::WriteValues write = [&](OutputFile& file, const NewTensor& tensor, const std::stop_token& stopped) {
+    return quantizer.write(file, tensor, stopped);
+  };
+  PHIAL_CHECKED(write_beside(out, [&](const std::filesystem::path& partial) {
+    Status written = formats::write_gguf(partial, metadata, tensors, stop, write);
+    std::error_code unknown;
+    if (written) report.file_bytes = std::filesystem::file_size(partial, unknown);
+    return written;
+  }));
+  return report;
+}
+
+}  // namespace phial::quantize

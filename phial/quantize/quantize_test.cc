@@ -1,0 +1,254 @@
+#include "phial/quantize/quantize.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "phial/base/random.h"
+#include "phial/formats/gguf_writer.h"
+#include "phial/model/golden_files.h"
+#include "phial/tensor/blocks.h"
+
+namespace phial::quantize {
+namespace {
+
+namespace fs = std::filesystem;
+using formats::NewTensor;
+using tensor::DType;
+using testing::HasSubstr;
+
+// The tensors of a GGUF file as they are stored.
+std::vector<NewTensor> stored_tensors(const formats::Checkpoint& checkpoint) {
+  std::vector<NewTensor> out;
+  for (const formats::Tensor& one : checkpoint.tensors()) {
+    out.push_back({one.name, one.dtype, one.shape, {{one.dtype, one.bytes.data(), one.elements()}}});
+  }
+  return out;
+}
+
+std::vector<float> decoded(const formats::Checkpoint& checkpoint, const std::string& name) {
+  const formats::Tensor* found = checkpoint.find(name);
+  if (found == nullptr) return {};
+  std::vector<float> out(found->elements());
+  tensor::decode_row(found->dtype, found->bytes.data(), 0, out);
+  return out;
+}
+
+class WriteQuantized : public testing::Test {
+ protected:
+  void SetUp() override {
+    place_ = fs::path(testing::TempDir()) /
+             (std::string("phial_quantize_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(place_);
+    fs::create_directory(place_);
+  }
+  void TearDown() override { fs::remove_all(place_); }
+
+  Result<Report> write(const formats::Checkpoint& in, DType to, const char* out, Calibration* calibration = nullptr,
+                       int threads = 2) {
+    const auto tensors = stored_tensors(in);
+    ThreadPool pool(threads);
+    return write_quantized({.metadata = in.metadata(), .tensors = tensors, .n_layers = 3}, to, calibration,
+                           place_ / out, pool, {}, {});
+  }
+  std::string bytes(const char* name) const { return *read_text_file(place_ / name); }
+  size_t n_left() const { return static_cast<size_t>(std::distance(fs::directory_iterator(place_), {})); }
+
+  fs::path place_;
+};
+
+// A file of one matrix of 256 columns among what is not touched.
+class OneMatrix : public WriteQuantized {
+ protected:
+  OneMatrix() : matrix_(16 * 256), norm_(256, 0.5F) {
+    Random random(5);
+    for (float& weight : matrix_) weight = static_cast<float>(random.uniform() - 0.5);
+  }
+  std::vector<NewTensor> tensors() const {
+    const auto piece = [](const std::vector<float>& values) {
+      return formats::Piece{DType::kF32, reinterpret_cast<const std::byte*>(values.data()), values.size()};
+    };
+    return {{"blk.0.ffn_down.weight", DType::kF32, {16, 256}, {piece(matrix_)}},
+            {"blk.0.attn_norm.weight", DType::kF32, {256}, {piece(norm_)}}};
+  }
+  Result<Report> quantize(DType to, const std::stop_token& stop = {}) {
+    const auto all = tensors();
+    ThreadPool pool(2);
+    return write_quantized({.metadata = {{"general.architecture", "llama"}}, .tensors = all, .n_layers = 1}, to,
+                           nullptr, place_ / "out.gguf", pool, stop, {});
+  }
+  std::vector<float> matrix_, norm_;
+};
+
+TEST_F(OneMatrix, EveryTypeIsWrittenReadAndMeasured) {
+  for (const DType to : quantizable_types()) {
+    fs::remove(place_ / "out.gguf");
+    const auto report = quantize(to);
+    ASSERT_TRUE(report) << report.error().text();
+    const auto file = model::open_model(place_ / "out.gguf");
+    ASSERT_NE(file, nullptr);
+    EXPECT_EQ(file->find("blk.0.ffn_down.weight")->dtype, to);
+    EXPECT_EQ(file->find("blk.0.attn_norm.weight")->dtype, DType::kF32);
+    EXPECT_EQ(decoded(*file, "blk.0.attn_norm.weight"), norm_);
+    double error = 0, reference = 0;
+    const auto found = decoded(*file, "blk.0.ffn_down.weight");
+    for (size_t i = 0; i < matrix_.size(); ++i) {
+      error += std::pow(static_cast<double>(found[i]) - matrix_[i], 2);
+      reference += std::pow(static_cast<double>(matrix_[i]), 2);
+    }
+    EXPECT_NEAR(report->tensors[0].deviation.relative(), std::sqrt(error / reference), 1e-9);
+    EXPECT_LT(std::sqrt(error / reference), 0.08);
+    EXPECT_EQ(report->tensors[0].reason, "");
+    const auto& type = tensor::info(to);
+    EXPECT_EQ(report->tensors[0].bytes, matrix_.size() / type.block_size * type.block_bytes);
+    EXPECT_EQ(report->file_bytes, fs::file_size(place_ / "out.gguf"));
+    EXPECT_EQ(n_left(), 1U);
+  }
+}
+
+TEST_F(OneMatrix, WeightsThatAreNoNumbersAreRefusedByTheTensorsName) {
+  for (const float bad : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+                          std::numeric_limits<float>::quiet_NaN()}) {
+    matrix_[700] = bad;
+    const auto report = quantize(DType::kQ4_K);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().code, Code::kCorrupt);
+    EXPECT_THAT(report.error().message, HasSubstr("'blk.0.ffn_down.weight'"));
+    EXPECT_EQ(n_left(), 0U);
+  }
+}
+
+TEST_F(OneMatrix, WhatIsStoppedLeavesNothing) {
+  std::stop_source stop;
+  stop.request_stop();
+  const auto report = quantize(DType::kQ4_0, stop.get_token());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::kCancelled);
+  EXPECT_EQ(n_left(), 0U);
+}
+
+TEST_F(OneMatrix, AnOutputThatIsThereIsLeftAlone) {
+  ASSERT_TRUE(quantize(DType::kQ4_0));
+  const std::string first = bytes("out.gguf");
+  const auto second = quantize(DType::kQ8_0);
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr("is there already"));
+  EXPECT_EQ(bytes("out.gguf"), first);
+}
+
+TEST_F(WriteQuantized, WhatIsInTheTypeAlreadyIsCopiedByteForByte) {
+  const auto in = model::open_model(model::golden("phi3-mini-like") / "model-q4_0.gguf");
+  const auto report = write(*in, DType::kQ4_0, "out.gguf");
+  ASSERT_TRUE(report) << report.error().text();
+  const auto out = model::open_model(place_ / "out.gguf");
+  for (const formats::Tensor& one : in->tensors()) {
+    if (one.name == "output.weight") continue;  // gets more bits
+    const formats::Tensor* found = out->find(one.name);
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(found->dtype, one.dtype) << one.name;
+    EXPECT_TRUE(std::equal(found->bytes.begin(), found->bytes.end(), one.bytes.begin(), one.bytes.end())) << one.name;
+  }
+  EXPECT_TRUE(is_quantized(stored_tensors(*in)));
+  EXPECT_FALSE(is_quantized(stored_tensors(*model::open_model(model::golden("llama-like") / "model.gguf"))));
+}
+
+TEST_F(WriteQuantized, AWholeModelRunsAsItsWeightsSay) {
+  const auto in = model::open_model(model::golden("phi3-mini-like") / "model.gguf");
+  const auto report = write(*in, DType::kQ8_0, "q8.gguf");
+  ASSERT_TRUE(report) << report.error().text();
+  ThreadPool pool(2);
+  const auto ids = model::long_text(60, 384);
+  const auto before = model::load_model(model::golden("phi3-mini-like") / "model.gguf", model::Precision::kExact, pool);
+  const auto after = model::load_model(place_ / "q8.gguf", model::Precision::kExact, pool);
+  const auto wanted = model::run_all(*before, ids), found = model::run_all(*after, ids);
+  const double size = model::rms_difference(wanted, std::vector<float>(wanted.size(), 0.0F));
+  EXPECT_LT(model::rms_difference(found, wanted), 0.03 * size);
+  const auto file = model::open_model(place_ / "q8.gguf");
+  EXPECT_EQ(file->metadata()["general.file_type"], 7);
+  EXPECT_EQ(file->metadata()["tokenizer.ggml.tokens"], in->metadata()["tokenizer.ggml.tokens"]);
+}
+
+// The calibration of a small model over some ids of its vocabulary.
+class Calibrated : public WriteQuantized {
+ protected:
+  std::string run(const char* name, int threads, uint64_t hessian_bytes) {
+    const fs::path path = model::golden("phi3-mini-like") / "model.gguf";
+    ThreadPool pool(threads);
+    const auto decoder = model::load_model(path, model::Precision::kExact, pool);
+    const auto ids = model::long_text(2000, 384);
+    Calibration calibration(*decoder, spread_windows(ids, 100, 12), pool, {}, hessian_bytes);
+    const auto report = write(*model::open_model(path), DType::kQ4_0, name, &calibration, threads);
+    EXPECT_TRUE(report) << (report ? "" : report.error().text());
+    if (report) report_ = *report;
+    return bytes(name);
+  }
+  Report report_;
+};
+
+TEST_F(Calibrated, NeitherThreadsNorMemoryChangeTheFile) {
+  const std::string once = run("one.gguf", 1, kHessianBytes);
+  EXPECT_EQ(run("three.gguf", 3, kHessianBytes), once);
+  EXPECT_EQ(run("little.gguf", 2, 1), once);
+  EXPECT_EQ(run("some.gguf", 2, 20000), once);
+}
+
+TEST_F(Calibrated, EveryMatrixButTheEmbeddingIsCalibrated) {
+  run("one.gguf", 2, kHessianBytes);
+  for (const TensorReport& one : report_.tensors) {
+    EXPECT_EQ(one.is_calibrated, one.shape.size() == 2 && one.name != "token_embd.weight") << one.name;
+    if (!one.is_calibrated) continue;
+    EXPECT_GT(one.deviation.relative_output(), 0) << one.name;
+    EXPECT_LT(one.deviation.relative_output(), one.deviation.relative()) << one.name;
+  }
+}
+
+TEST(Plan, NamesTheTypeThatTakesTheOthersPlace) {
+  const auto matrix = [](const char* name, uint64_t columns) { return NewTensor{name, DType::kF32, {8, columns}, {}}; };
+  const std::vector<NewTensor> tensors = {matrix("blk.0.attn_q.weight", 256), matrix("blk.0.ffn_down.weight", 160),
+                                          matrix("blk.11.ffn_up.weight", 172), matrix("token_embd.weight", 256),
+                                          NewTensor{"output_norm.weight", DType::kF32, {256}, {}}};
+  const auto k = choose_types(tensors, DType::kQ4_K, 12);
+  EXPECT_EQ(k[0].type, DType::kQ4_K);
+  EXPECT_EQ(k[0].inputs, (Inputs{0, model::InputsOf::kQkv}));
+  EXPECT_EQ(k[1].type, DType::kQ4_1);
+  EXPECT_THAT(k[1].reason, HasSubstr("multiple of 256 weights, these have 160"));
+  EXPECT_EQ(k[1].inputs, (Inputs{0, model::InputsOf::kDown}));
+  EXPECT_EQ(k[2].type, DType::kF16);
+  EXPECT_FALSE(k[2].is_quantized);
+  EXPECT_THAT(k[2].reason, HasSubstr("172"));
+  EXPECT_EQ(k[3].type, DType::kQ6_K);  // there is no output.weight: this is it
+  EXPECT_EQ(k[3].inputs, (Inputs{12, model::InputsOf::kHead}));
+  EXPECT_EQ(k[4].type, DType::kF32);
+  EXPECT_EQ(choose_types(tensors, DType::kQ5_K, 12)[1].type, DType::kQ5_1);
+  EXPECT_EQ(choose_types(tensors, DType::kQ6_K, 12)[1].type, DType::kQ8_0);
+  EXPECT_EQ(choose_types(tensors, DType::kQ8_0, 12)[3].type, DType::kQ8_0);
+
+  auto untied = tensors;
+  untied.push_back(matrix("output.weight", 160));
+  const auto other = choose_types(untied, DType::kQ4_0, 12);
+  EXPECT_EQ(other[3].type, DType::kQ4_0);
+  EXPECT_EQ(other[3].inputs, std::nullopt);
+  EXPECT_EQ(other[5].type, DType::kQ8_0);  // Q6_K does not apply
+  EXPECT_EQ(other[5].inputs, (Inputs{12, model::InputsOf::kHead}));
+}
+
+TEST(SpreadWindows, CoverTheTextEvenlyAndNeverOverlap) {
+  std::vector<int32_t> ids(1000);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i);
+  const auto few = spread_windows(ids, 100, 4);
+  ASSERT_EQ(few.size(), 4U);
+  EXPECT_EQ(few[0].front(), 0);
+  EXPECT_EQ(few[1].front(), 200);
+  EXPECT_EQ(few[3].front(), 700);
+  EXPECT_EQ(spread_windows(ids, 100, 64).size(), 10U);
+  EXPECT_EQ(spread_windows(ids, 300, 64).size(), 3U);
+  ASSERT_EQ(spread_windows(ids, 2000, 64).size(), 1U);
+  EXPECT_EQ(spread_windows(ids, 2000, 64)[0].size(), 1000U);
+}
+
+}  // namespace
+}  // namespace phial::quantize

@@ -1,0 +1,174 @@
+// quantize, as scripts and people drive it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "phial/base/default_models_for_test.h"
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/formats/checkpoint.h"
+#include "tests/process.h"
+
+namespace phial::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+const std::string kFolder = testdata("golden/phi3-mini-like");
+
+class Quantize : public testing::Test {
+ protected:
+  // "out.gguf" in the home; `words` after IN and OUT.
+  Finished quantize(const std::string& in, std::vector<std::string> words, const RunOptions& options = {}) const {
+    words.insert(words.begin(), {"quantize", in, out()});
+    return home_.run(words, options);
+  }
+  std::string out() const { return (home_.path() / "out.gguf").string(); }
+  // What stands beside it: nothing that was begun.
+  size_t n_models() const {
+    size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(home_.path())) {
+      count += entry.path().string().find(".gguf") != std::string::npos;
+    }
+    return count;
+  }
+  std::string text() const {
+    std::string text;
+    for (int i = 0; i < 300; ++i) text += "The small model reads sentence number " + std::to_string(i * 37) + ".\n";
+    return home_.write("text.txt", text).string();
+  }
+
+  Home home_;
+};
+
+TEST_F(Quantize, FolderAndGgufGiveModelsThatRun) {
+  for (const std::string& in : {kFolder, kFolder + "/model.gguf", testdata("golden/llama-like")}) {
+    for (const bool calibrate : {false, true}) {
+      fs::remove(out());
+      std::vector<std::string> words = {"--to", "Q4_K", "--json"};
+      if (calibrate) words.insert(words.end(), {"--calibrate", text()});
+      const Finished finished = quantize(in, words);
+      ASSERT_EQ(finished.status, 0) << finished.err;
+      EXPECT_THAT(finished.err, IsEmpty());
+      const auto told = parse_json(finished.out);
+      ASSERT_TRUE(told);
+      EXPECT_EQ((*told)["bytes"], fs::file_size(out()));
+      EXPECT_GT((*told)["relative_error"], 0);
+      EXPECT_LT((*told)["relative_error"], 0.1);
+      EXPECT_EQ((*told)["relative_output_error"].is_number(), calibrate);
+      EXPECT_EQ((*told)["calibration"].is_object(), calibrate);
+
+      const auto file = formats::Checkpoint::open(out());
+      ASSERT_TRUE(file);
+      for (const Json& one : (*told)["tensors"]) {
+        const formats::Tensor* found = file->find(one["name"].get<std::string>());
+        ASSERT_NE(found, nullptr) << one["name"];
+        EXPECT_EQ(one["type"], tensor::info(found->dtype).name);
+        // 64 columns: no K type applies, and each that took its place says why.
+        if (found->shape.size() == 2) {
+          EXPECT_THAT(one["reason"].get<std::string>(), HasSubstr("needs rows")) << one;
+        }
+      }
+      const Finished ran = home_.run({"generate", "--model", out(), "-p", "Hello", "-n", "4", "--greedy", "--json"});
+      EXPECT_EQ(ran.status, 0) << ran.err;
+      EXPECT_FALSE((*parse_json(ran.out))["ids"].empty());
+    }
+  }
+}
+
+TEST_F(Quantize, ATableTellsEveryTensorAndTheWhole) {
+  const Finished finished = quantize(kFolder, {"--to", "Q4_0"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("blk.2.ffn_down.weight"));
+  EXPECT_THAT(finished.out, HasSubstr("output.weight"));
+  EXPECT_THAT(finished.out, HasSubstr("Q8_0  8.50   0.00"));
+  EXPECT_THAT(finished.out, HasSubstr("bits a weight, relative error of the weights 0.0"));
+  EXPECT_THAT(finished.err, HasSubstr("wrote '"));
+}
+
+TEST_F(Quantize, TheFileDoesNotDependOnTheThreads) {
+  std::string first;
+  for (const char* threads : {"1", "3"}) {
+    fs::remove(out());
+    const Finished finished = quantize(kFolder, {"--to", "Q5_1", "--calibrate", text(), "--threads", threads});
+    ASSERT_EQ(finished.status, 0) << finished.err;
+    const std::string bytes = *read_text_file(out());
+    if (first.empty()) first = bytes;
+    EXPECT_EQ(bytes == first, true);
+  }
+}
+
+TEST_F(Quantize, WhatIsQuantizedAlreadyComesWithAWarning) {
+  const Finished finished = quantize(kFolder + "/model-q8_0.gguf", {"--to", "Q4_0"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("is quantized already"));
+}
+
+TEST_F(Quantize, MistakesOfTheCommandLineAreStatusTwo) {
+  EXPECT_EQ(quantize(kFolder, {}).status, 2);
+  const Finished unknown = quantize(kFolder, {"--to", "Q9_Z"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("Q4_K"));
+  EXPECT_EQ(home_.run({"quantize", kFolder, "--to", "Q4_0"}).status, 2);
+}
+
+TEST_F(Quantize, WhatIsMissingEmptyOrInTheWayIsOneLineAndLeavesNothing) {
+  const auto expect_error = [&](const Finished& finished, const std::string& what) {
+    EXPECT_EQ(finished.status, 1);
+    EXPECT_THAT(finished.out, IsEmpty());
+    EXPECT_THAT(finished.err, HasSubstr("phial: error: "));
+    EXPECT_THAT(finished.err, HasSubstr(what));
+    EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 1) << finished.err;
+  };
+  expect_error(quantize("/nonexistent", {"--to", "Q4_0"}), "nonexistent");
+  expect_error(quantize(kFolder, {"--to", "Q4_0", "--calibrate", "/nonexistent.txt"}), "/nonexistent.txt");
+  const auto empty = home_.write("empty.txt", "").string();
+  expect_error(quantize(kFolder, {"--to", "Q4_0", "--calibrate", empty}), "empty.txt");
+  expect_error(home_.run({"quantize", kFolder, "/nonexistent/out.gguf", "--to", "Q4_0"}), "/nonexistent");
+  EXPECT_EQ(n_models(), 0U);
+
+  // A model of another kind, and one whose vocabulary is not there to calibrate with.
+  expect_error(quantize(testdata("golden/phi3-small-like"), {"--to", "Q4_0"}), "phi3small");
+  const std::string biased = testdata("golden/llama-biased");
+  expect_error(quantize(biased, {"--to", "Q8_0", "--calibrate", text()}), "llama-biased");
+  EXPECT_EQ(n_models(), 0U);
+
+  std::string path = out();
+  ASSERT_EQ(quantize(kFolder, {"--to", "Q4_0"}).status, 0);
+  const auto before = fs::last_write_time(path);
+  expect_error(quantize(kFolder, {"--to", "Q4_0"}), "is there already");
+  EXPECT_EQ(fs::last_write_time(path), before);
+}
+
+TEST_F(Quantize, AFolderThatCannotBeWrittenIsNamed) {
+  if (::geteuid() == 0) return;  // nothing is closed to root
+  const fs::path folder = home_.path() / "locked";
+  fs::create_directory(folder);
+  fs::permissions(folder, fs::perms::owner_read | fs::perms::owner_exec);
+  const Finished finished = home_.run({"quantize", kFolder, (folder / "out.gguf").string(), "--to", "Q4_0"});
+  fs::permissions(folder, fs::perms::owner_all);
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("locked"));
+}
+
+class QuantizeSmol : public DefaultModels {};
+
+TEST_F(QuantizeSmol, CtrlCLeavesNothing) {
+  const Home home;
+  const auto out = home.path() / "out.gguf";
+  const Finished finished = home.run({"quantize", smollm2().string(), out.string(), "--to", "Q4_0"},
+                                     {.error_is_terminal = true, .signal_when = "quantizing"});
+  EXPECT_EQ(finished.status, 130) << finished.err;
+  EXPECT_THAT(finished.err, Not(HasSubstr("phial: error")));
+  for (const auto& entry : fs::directory_iterator(home.path())) {
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("gguf")));
+  }
+}
+
+}  // namespace
+}  // namespace phial::tests
