@@ -75,7 +75,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   } else {
     return std::move(tokenizer).error();
   }
-  PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool));
+  PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool, options.log));
   return engine;
 }
 
