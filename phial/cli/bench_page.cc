@@ -30,7 +30,7 @@ std::string facts(const BenchReport& report) {
       {"Threads", std::to_string(report.threads)},
       {"Kernels", report.isa + (has_better ? " (this machine has " + report.best_isa + ")" : "")},
       {"Precision", report.precision + ", keys and values in " + report.kv},
-      {"Memory reads at", figure_text(report.runs.front().read_gbps) + " GB/s"},
+      {"Memory reads at", figure_text(report.read_gbps()) + " GB/s"},
       {"8-bit arithmetic", figure_text(report.int8_gops) + " GOPS"},
       {"Peak memory", bytes_text(report.peak_bytes)},
   };

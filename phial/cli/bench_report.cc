@@ -104,6 +104,12 @@ double BenchReport::decode_gops(const BenchRun& run) const {
 }
 double BenchReport::decode_fraction(const BenchRun& run) const { return ratio(decode_gbps(run), run.read_gbps); }
 
+double BenchReport::read_gbps() const {
+  double best = 0;
+  for (const BenchRun& run : runs) best = std::max(best, run.read_gbps);
+  return best;
+}
+
 std::string figure_text(double value) {
   if (value <= 0) return "-";
   char text[32];
@@ -151,7 +157,7 @@ std::string bench_text(const BenchReport& report) {
   if (report.isa != report.best_isa) out += " (this machine has " + report.best_isa + ")";
   out += "\n";
   if (report.int8_gops > 0) {
-    out += "at best it reads " + figure_text(report.runs.front().read_gbps) + " GB/s and computes " +
+    out += "at best it reads " + figure_text(report.read_gbps()) + " GB/s and computes " +
            figure_text(report.int8_gops) + " GOPS in 8 bits\n";
   }
   out += "\n" + figures(report) + "\n";

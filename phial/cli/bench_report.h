@@ -52,6 +52,8 @@ struct BenchReport {
   double decode_gbps(const BenchRun& run) const;
   double decode_gops(const BenchRun& run) const;
   double decode_fraction(const BenchRun& run) const;
+  // The fastest that memory was read beside any of the runs.
+  double read_gbps() const;
   uint64_t token_bytes(const BenchRun& run) const { return work.weights_bytes + run.kv_bytes; }
 };
 

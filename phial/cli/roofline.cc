@@ -50,9 +50,8 @@ struct Point {
 
 class Plot {
  public:
-  explicit Plot(const BenchReport& report) : report_(report) {
+  explicit Plot(const BenchReport& report) : report_(report), read_gbps_(report.read_gbps()) {
     for (const BenchRun& run : report.runs) {
-      read_gbps_ = std::max(read_gbps_, run.read_gbps);
       const auto bytes = static_cast<double>(report.token_bytes(run));
       const std::string depth = std::to_string(run.depth) + " before, ";
       if (run.token_ms > 0) {
@@ -154,7 +153,7 @@ class Plot {
   }
 
   const BenchReport& report_;
-  double read_gbps_ = 0;
+  double read_gbps_;
   std::vector<Point> decode_, prompt_;
   Axis x_{}, y_{};
   std::string out_;
@@ -163,7 +162,7 @@ class Plot {
 }  // namespace
 
 std::string roofline_svg(const BenchReport& report) {
-  const bool was_probed = report.int8_gops > 0 && report.runs.front().read_gbps > 0;
+  const bool was_probed = report.int8_gops > 0 && report.read_gbps() > 0;
   return was_probed ? Plot(report).svg() : "";
 }
 
