@@ -151,6 +151,67 @@ TEST(Bench, JsonHasEveryFigureOfTheContract) {
   EXPECT_TRUE((*object)["isa"].is_string());
 }
 
+TEST(Bench, AListOfDepthsIsMeasuredInTheOrderGiven) {
+  const Home home;
+  const Finished finished = home.run({"bench", "--model", kModel, "--prompt", "4", "--gen", "2", "--depth", "8,0,32",
+                                      "--repeat", "2", "--no-probe", "--json"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const auto object = parse_json(finished.out);
+  ASSERT_TRUE(object);
+  EXPECT_EQ((*object)["depth"], 8);
+  ASSERT_EQ((*object)["runs"].size(), 3U);
+  EXPECT_EQ((*object)["runs"][1]["depth"], 0);
+  EXPECT_LT((*object)["runs"][1]["token_bytes"], (*object)["runs"][0]["token_bytes"]);
+  EXPECT_LE((*object)["runs"][0]["token_bytes"], (*object)["runs"][2]["token_bytes"]);  // the window is short
+  for (const Json& run : (*object)["runs"]) {
+    EXPECT_GT(run["decode_tps"].get<double>(), 0);
+    EXPECT_GT(run["prefill_tps"].get<double>(), 0);
+  }
+  EXPECT_EQ(home.run({"bench", "--model", kModel, "--depth", "8,x"}).status, 2);
+}
+
+TEST(Bench, WritesAPageAndTellsPeopleInUnits) {
+  const Home home;
+  const auto page = home.path() / "page.html";
+  const Finished finished =
+      home.run({"bench", "--model", kModel, "--prompt", "4", "--gen", "2", "--html", page.string()});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("GB/s"));
+  EXPECT_THAT(finished.out, HasSubstr("peak memory"));
+  const auto text = read_text_file(page);
+  ASSERT_TRUE(text) << text.error().text();
+  EXPECT_TRUE(text->starts_with("<!DOCTYPE html>"));
+  EXPECT_TRUE(text->ends_with("</html>\n"));
+  EXPECT_THAT(*text, HasSubstr("<svg"));
+  const Finished refused =
+      home.run({"bench", "--model", kModel, "--prompt", "4", "--gen", "2", "--no-probe", "--html", "/nonexistent/p"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_EQ(refused.out, "");
+}
+
+TEST(Bench, ASlowPathIsAWarningAndWithStrictAFailure) {
+  const Home home;
+  const std::vector<std::string> words = {"bench", "--model", kModel,   "--prompt",  "4",
+                                          "--gen", "2",       "--json", "--no-probe"};
+  const RunOptions scalar = {.environment = {"PHIAL_ISA=scalar"}};
+  const Finished warned = home.run(words, scalar);
+  EXPECT_EQ(warned.status, 0);
+  EXPECT_THAT(warned.err, HasSubstr("phial: warning: "));
+  EXPECT_THAT(warned.err, HasSubstr("scalar kernels"));
+  EXPECT_EQ((*parse_json(warned.out))["slow_paths"].size(), 1U);
+  std::vector<std::string> strict = words;
+  strict.push_back("--strict");
+  EXPECT_EQ(home.run(strict, scalar).status, 1);
+  const Finished generated = home.run({"generate", "--model", kModel, "--ids", "1,2", "-n", "1"}, scalar);
+  EXPECT_THAT(generated.err, HasSubstr("scalar kernels"));
+}
+
+TEST_F(DefaultModels, TheDefaultModelHasAFastKernelForEverything) {
+  const Home home;
+  const Finished finished = home.run({"bench", "--prompt", "4", "--gen", "2", "--no-probe", "--strict"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+}
+
 // Heads of 16 here, padded to one block of 32: 32 bytes in f16, 34 in q8, 20 in q4.
 TEST(Bench, TellsTheTypeAndTheBytesOfTheCache) {
   const Home home;

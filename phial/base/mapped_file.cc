@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -31,6 +32,7 @@ class RegularFile {
   }
   int descriptor() const { return file_.get(); }
   size_t size() const { return size_; }
+  Descriptor take() && { return std::move(file_); }
 
  private:
   RegularFile(Descriptor file, size_t size) : file_(std::move(file)), size_(size) {}
@@ -39,11 +41,11 @@ class RegularFile {
   size_t size_;
 };
 
-// The whole of `fd` into `to`; a file that shrinks meanwhile is an error, not silence.
-Status read_exactly(const std::filesystem::path& path, int fd, std::byte* to, size_t size) {
+// `size` bytes of `fd` from `offset` on; a file that shrinks meanwhile is an error, not silence.
+Status read_exactly(const std::filesystem::path& path, int fd, size_t offset, std::byte* to, size_t size) {
   size_t done = 0;
   while (done < size) {
-    const ssize_t n = ::read(fd, to + done, size - done);
+    const ssize_t n = ::pread(fd, to + done, size - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return system_error(path, "read");
     if (n == 0) return Error{Code::kIo, path.string() + ": it became shorter while being read", "try again"};
@@ -51,6 +53,8 @@ Status read_exactly(const std::filesystem::path& path, int fd, std::byte* to, si
   }
   return ok();
 }
+
+size_t page_bytes() { return static_cast<size_t>(::sysconf(_SC_PAGESIZE)); }
 
 Status write_parts(OutputFile file, std::initializer_list<std::span<const std::byte>> parts) {
   for (const std::span<const std::byte> part : parts) PHIAL_CHECKED(file.write(part));
@@ -60,20 +64,15 @@ Status write_parts(OutputFile file, std::initializer_list<std::span<const std::b
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path, LoadMode mode) {
-  PHIAL_TRY(const RegularFile file, RegularFile::open(path));
+  PHIAL_TRY(RegularFile file, RegularFile::open(path));
   MappedFile mapped;
   mapped.path_ = path;
   if (file.size() == 0) return mapped;
-  const bool copy = mode == LoadMode::kCopy;
-  void* memory = copy ? ::mmap(nullptr, file.size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                      : ::mmap(nullptr, file.size(), PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
+  void* memory = ::mmap(nullptr, file.size(), PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
   if (memory == MAP_FAILED) return system_error(path, "map");
   mapped.data_ = static_cast<std::byte*>(memory);
   mapped.size_ = file.size();
-  mapped.is_mapped_ = !copy;
-  if (copy) {
-    PHIAL_CHECKED(read_exactly(path, file.descriptor(), mapped.data_, mapped.size_));
-  }
+  if (mode == LoadMode::kCopy) mapped.file_ = std::move(file).take();
   return mapped;
 }
 
@@ -85,7 +84,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     path_ = std::move(other.path_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
-    is_mapped_ = other.is_mapped_;
+    file_ = std::move(other.file_);
   }
   return *this;
 }
@@ -98,13 +97,39 @@ void MappedFile::release() {
   size_ = 0;
 }
 
+bool MappedFile::contains(std::span<const std::byte> part) const {
+  return !part.empty() && part.data() >= data_ && part.data() + part.size() <= data_ + size_;
+}
+
+// The pages are read elsewhere and then moved to where the file's were, so that whoever points into them may go on.
+Status MappedFile::hold(std::span<const std::byte> part) const {
+  if (file_.get() < 0 || !contains(part)) return ok();
+  const size_t page = page_bytes();
+  const auto first = static_cast<size_t>(part.data() - data_);
+  const size_t begin = first / page * page, end = (first + part.size() + page - 1) / page * page;
+  void* own = ::mmap(nullptr, end - begin, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (own == MAP_FAILED) return system_error(path_, "find memory for");
+  Status read = read_exactly(path_, file_.get(), begin, static_cast<std::byte*>(own), std::min(end, size_) - begin);
+  if (read && (::mprotect(own, end - begin, PROT_READ) != 0 ||
+               ::mremap(own, end - begin, end - begin, MREMAP_MAYMOVE | MREMAP_FIXED, data_ + begin) == MAP_FAILED)) {
+    read = system_error(path_, "place");
+  }
+  if (!read) ::munmap(own, end - begin);
+  return read;
+}
+
 void MappedFile::forget(std::span<const std::byte> part) const {
-  if (!is_mapped_ || part.empty() || part.data() < data_ || part.data() + part.size() > data_ + size_) return;
-  // Whole pages inside the part only; the mapping itself starts on a page.
-  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  const size_t begin = (static_cast<size_t>(part.data() - data_) + page - 1) / page * page;
-  const size_t end = static_cast<size_t>(part.data() + part.size() - data_) / page * page;
-  if (begin < end) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
+  if (!contains(part)) return;
+  // Whole pages inside the part only: those at its ends hold other things as well.
+  const size_t page = page_bytes();
+  const auto first = static_cast<size_t>(part.data() - data_);
+  const size_t begin = (first + page - 1) / page * page, end = (first + part.size()) / page * page;
+  if (begin >= end) return;
+  if (file_.get() < 0) {
+    ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
+  } else {  // advice would leave zeros where something was held; should the system refuse, the bytes just stay
+    ::mmap(data_ + begin, end - begin, PROT_READ, MAP_PRIVATE | MAP_FIXED, file_.get(), static_cast<off_t>(begin));
+  }
 }
 
 Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes) {
@@ -116,7 +141,7 @@ Result<std::string> read_text_file(const std::filesystem::path& path, size_t max
                  ""};
   }
   std::string text(file.size(), '\0');
-  PHIAL_CHECKED(read_exactly(path, file.descriptor(), reinterpret_cast<std::byte*>(text.data()), text.size()));
+  PHIAL_CHECKED(read_exactly(path, file.descriptor(), 0, reinterpret_cast<std::byte*>(text.data()), text.size()));
   return text;
 }
 

@@ -9,12 +9,13 @@
 #include <span>
 #include <string>
 
+#include "phial/base/descriptor.h"
 #include "phial/base/result.h"
 
 namespace phial {
 
 // kMap: pages come from the file when touched; should another program cut the file short meanwhile, the system ends
-// this one (SIGBUS). kCopy: the whole file is read into memory now.
+// this one (SIGBUS). kCopy: what hold() has read is this program's own, and does not change with the file.
 enum class LoadMode { kMap, kCopy };
 
 class MappedFile {
@@ -30,18 +31,24 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  // Gives the memory behind `part` back where it can be had from the file again (kMap): for bytes that have been copied
-  // elsewhere. They stay readable. A part outside this file is left alone.
+  // kCopy: reads the pages of `part` into memory; bytes() shows them in the same place. kMap: does nothing.
+  // A part outside this file is left alone. Threads: nobody reads the part meanwhile. Errors: kIo, also for a file that
+  // has become shorter.
+  Status hold(std::span<const std::byte> part) const;
+
+  // Gives the memory behind `part` back, also what was held: for bytes that have been copied elsewhere. They stay
+  // readable, from the file again. A part outside this file is left alone.
   void forget(std::span<const std::byte> part) const;
 
  private:
   MappedFile() = default;
+  bool contains(std::span<const std::byte> part) const;
   void release();
 
   std::filesystem::path path_;
   std::byte* data_ = nullptr;
   size_t size_ = 0;
-  bool is_mapped_ = false;  // kMap: the file holds the same bytes
+  Descriptor file_;  // kCopy only: what is held is read from it
 };
 
 // A small text file, whole. kOutOfRange if it is larger than `max_bytes`.

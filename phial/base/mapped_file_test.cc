@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -65,11 +68,60 @@ TEST_F(Files, AMovedFileKeepsItsBytesAndTheOtherHasNone) {
   EXPECT_TRUE(first.bytes().empty());  // NOLINT(bugprone-use-after-move): what is left is what is tested
 }
 
-TEST_F(Files, ACopyDoesNotChangeWithTheFile) {
+TEST_F(Files, WhatACopyHoldsDoesNotChangeWithTheFile) {
   const fs::path path = write("a", "before");
   const auto file = *MappedFile::open(path, LoadMode::kCopy);
+  ASSERT_TRUE(file.hold(file.bytes()));
   write("a", "after!");
   EXPECT_EQ(text_of(file), "before");
+}
+
+// Bytes of [begin, end) that are memory of the program itself, and not pages of the file.
+size_t own_bytes(std::span<const std::byte> part) {
+  std::ifstream maps("/proc/self/smaps");
+  const auto begin = reinterpret_cast<uintptr_t>(part.data()), end = begin + part.size();
+  bool is_inside = false;
+  size_t kilobytes = 0;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t from = 0, to = 0;
+    size_t found = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &from, &to) == 2) is_inside = from >= begin && to <= end;
+    if (is_inside && std::sscanf(line.c_str(), "Anonymous: %zu kB", &found) == 1) kilobytes += found;
+  }
+  return kilobytes * 1024;
+}
+
+TEST_F(Files, ACopyHoldsWhatItIsToldToAndNothingElse) {
+  std::string text(size_t{1} << 20, '\0');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 + i / 4096);
+  const fs::path path = write("a", text);
+  const auto file = *MappedFile::open(path, LoadMode::kCopy);
+  EXPECT_EQ(own_bytes(file.bytes()), 0U);
+  for (size_t first = 5000; first < text.size(); first += 100000) {  // one part after the other, as tensors are packed
+    const auto part = file.bytes().subspan(first, std::min<size_t>(100000, text.size() - first));
+    ASSERT_TRUE(file.hold(part));
+    EXPECT_GE(own_bytes(file.bytes()), part.size());
+    EXPECT_EQ(text_of(file), text);
+    file.forget(part);
+  }
+  EXPECT_EQ(text_of(file), text);
+  EXPECT_LE(own_bytes(file.bytes()), size_t{22} * 4096);  // the pages that two parts share
+}
+
+TEST_F(Files, AMapHoldsNothing) {
+  const auto file = *MappedFile::open(write("a", "some text"));
+  EXPECT_TRUE(file.hold(file.bytes()));
+  EXPECT_EQ(own_bytes(file.bytes()), 0U);
+}
+
+TEST_F(Files, HoldingPartOfAFileThatBecameShorterIsAnError) {
+  const fs::path path = write("a", std::string(20000, 'x'));
+  const auto file = *MappedFile::open(path, LoadMode::kCopy);
+  fs::resize_file(path, 100);
+  const Status held = file.hold(file.bytes());
+  ASSERT_FALSE(held);
+  EXPECT_EQ(held.error().code, Code::kIo);
+  EXPECT_THAT(held.error().text(), HasSubstr("shorter"));
 }
 
 TEST_F(Files, ForgottenBytesStayReadable) {
@@ -77,6 +129,7 @@ TEST_F(Files, ForgottenBytesStayReadable) {
   const fs::path path = write("a", text);
   for (const LoadMode mode : {LoadMode::kMap, LoadMode::kCopy}) {
     const auto file = *MappedFile::open(path, mode);
+    ASSERT_TRUE(file.hold(file.bytes()));
     file.forget(file.bytes());
     file.forget(file.bytes().subspan(100, 20000));
     file.forget({});

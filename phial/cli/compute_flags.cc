@@ -64,7 +64,7 @@ Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::fi
                  : plan.largest_context_that_fits > 0 ? std::to_string(plan.largest_context_that_fits) + " tokens fit"
                                                       : "take a smaller model or one with fewer bits a weight"};
   }
-  return model::Decoder::load(checkpoint, spec, chosen_precision(), pool);
+  return model::Decoder::load(checkpoint, spec, chosen_precision(), pool, log);
 }
 
 }  // namespace phial::cli

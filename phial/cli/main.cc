@@ -133,9 +133,14 @@ constexpr Verb kVerbs[] = {
     {"perplexity", "the perplexity of a text", "Windows do not overlap, and no BOS is added.",
      "phial perplexity --model model.gguf book.txt", make_perplexity},
     {"bench", "how fast a model runs here, beside what the machine can do",
-     "Prefill and decode in tokens a second, the time to the first token, the memory held at most, the read bandwidth "
-     "and 8-bit arithmetic that all threads reach together, and the shares of them that decode and prefill use.",
-     "phial bench --model model.gguf --prompt 512 --gen 32 --threads 2 --json", make_bench},
+     "Measures how fast all threads together read memory and multiply 8-bit numbers, then how much of that the model "
+     "gets: a prompt fed at once and tokens decoded one by one, in tokens a second and as shares of what the machine "
+     "can do; the time to the first token, and the most memory held. Without --depth the cache is empty, which takes "
+     "a minute with a small model; a list fills it further and takes as long as prompts of those lengths. "
+     "--html FILE writes the figures and a roofline plot as a page.",
+     "phial bench\nphial bench --model model.gguf --depth 0,1k,2k,4k --html report.html\n"
+     "phial bench --model model.gguf --prompt 512 --gen 32 --threads 2 --json",
+     make_bench},
     {"quantize", "a model in fewer bits a weight, as a GGUF file",
      "IN is a model in F32, F16 or BF16; one that is quantized already loses twice. Prints every tensor's type, bits a "
      "weight and relative error (root of the mean square). Norms and biases stay as they are; the output matrix, and "

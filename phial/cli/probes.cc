@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
-#include <cstring>
-#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "phial/kernels/kernels.h"
@@ -16,98 +15,112 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr size_t kPiece = 4096;  // a thread's part is whole pieces: what sum_words asks for
+constexpr size_t kWordsOfPiece = kPiece / sizeof(uint32_t);
+
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Zeroed memory in huge pages where the system has them, as the weights are.
-class Pages {
- public:
-  explicit Pages(size_t bytes) : bytes_(bytes) {
-    data_ = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data_ == MAP_FAILED) {
-      bytes_ = 0;
-    } else {
-      ::madvise(data_, bytes, MADV_HUGEPAGE);
-    }
-  }
-  ~Pages() {
-    if (bytes_ > 0) ::munmap(data_, bytes_);
-  }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-  std::span<float> floats() const { return {static_cast<float*>(data_), bytes_ / sizeof(float)}; }
-
- private:
-  size_t bytes_;
-  void* data_ = nullptr;
+// One thread's part of a block, in bytes.
+struct Part {
+  size_t begin = 0, size = 0;
 };
+Part part_of(size_t bytes, const Team& team) {
+  const auto threads = static_cast<size_t>(team.size()), index = static_cast<size_t>(team.index());
+  const size_t share = std::max<size_t>(1, bytes / kPiece / threads) * kPiece;
+  return {index * share, share};
+}
+
+// Somebody might want the results: without that the compiler need not compute them.
+void keep(uint32_t value) { asm volatile("" : : "r"(value)); }
 
 }  // namespace
 
-double read_gigabytes_per_second(ThreadPool& pool) {
-  constexpr size_t kBytes = size_t{512} << 20;
-  constexpr size_t kRow = 1024;  // floats
-  constexpr int kPasses = 5;
-  const Pages pages(kBytes);
-  const std::span<float> all = pages.floats();
-  if (all.empty()) return 0;
-  const size_t rows = all.size() / kRow;
-  std::vector<float> query(kRow, 1.0F), dots(rows);
-  const size_t share = (rows + static_cast<size_t>(pool.threads()) - 1) / static_cast<size_t>(pool.threads());
-  const auto over_my_rows = [&](const auto& body) {
-    pool.run_team([&](Team& team) {
-      const size_t begin = std::min(rows, share * static_cast<size_t>(team.index()));
-      body(begin, std::min(rows, begin + share) - begin);
+Result<ReadProbe> ReadProbe::make(size_t bytes, ThreadPool& pool) {
+  bytes = std::max(bytes / kPiece, static_cast<size_t>(pool.threads())) * kPiece;
+  void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) {
+    return Error{Code::kOutOfRange, "the probe of memory needs " + std::to_string((bytes >> 20) + 1) + " MiB",
+                 "close other programs, or leave it out with --no-probe"};
+  }
+  ::madvise(data, bytes, MADV_HUGEPAGE);
+  ReadProbe probe(data, bytes, pool);
+  pool.run_team([&](Team& team) {
+    const Part part = part_of(bytes, team);
+    // Not zeros, which the system may hold once for all pages.
+    std::fill_n(static_cast<uint8_t*>(data) + part.begin, part.size, uint8_t{1});
+  });
+  return probe;
+}
+
+ReadProbe::ReadProbe(ReadProbe&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_), pool_(other.pool_) {}
+
+ReadProbe::~ReadProbe() {
+  if (data_ != nullptr) ::munmap(data_, bytes_);
+}
+
+double ReadProbe::gigabytes_per_second(size_t bytes) const {
+  constexpr double kTrySeconds = 0.02, kMostSeconds = 4;
+  constexpr int kLeastRounds = 3;
+  constexpr double kBetter = 1.005;
+  bytes = std::clamp(bytes, kPiece * static_cast<size_t>(pool_.threads()), bytes_);
+  // Seconds for `passes` over the bytes, from the moment when all threads are there.
+  const auto seconds_of = [&](int passes, int way) {
+    double seconds = 0;
+    pool_.run_team([&](Team& team) {
+      const Part part = part_of(bytes, team);
+      const auto* from = reinterpret_cast<const uint32_t*>(static_cast<const std::byte*>(data_) + part.begin);
+      team.wait();
+      const auto start = Clock::now();
+      for (int pass = 0; pass < passes; ++pass) {
+        keep(kernels::active().sum_words(from, part.size / kPiece * kWordsOfPiece, way));
+      }
+      team.wait();
+      if (team.index() == 0) seconds = seconds_since(start);
     });
+    return seconds;
   };
-  // Touched by the thread that reads it, and not with zeros, which the system may hold once for all pages.
-  over_my_rows([&](size_t begin, size_t count) { std::fill_n(all.data() + begin * kRow, count * kRow, 0.5F); });
+  const double read = static_cast<double>(bytes / kPiece / static_cast<size_t>(pool_.threads()) * kPiece *
+                                          static_cast<size_t>(pool_.threads()));
+  int passes = 1;
+  while (seconds_of(passes, 0) < kTrySeconds) passes *= 2;
+  const auto start = Clock::now();
   double best = 0;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    const auto start = Clock::now();
-    over_my_rows([&](size_t begin, size_t count) {
-      kernels::active().dot_rows(query.data(), all.data() + begin * kRow, count, kRow, dots.data() + begin);
-    });
-    best = std::max(best, static_cast<double>(all.size_bytes()) / seconds_since(start) / 1e9);
+  for (int round = 0; round < kLeastRounds || seconds_since(start) < kMostSeconds; ++round) {
+    const double before = best;
+    for (int way = 0; way < kernels::kReadWays; ++way) {
+      best = std::max(best, read * passes / seconds_of(passes, way) / 1e9);
+    }
+    if (round + 1 >= kLeastRounds && best < before * kBetter) break;
   }
   return best;
 }
 
 double int8_giga_operations_per_second(ThreadPool& pool) {
-  constexpr size_t kBlocks = 32, kTileRows = 4, kTokens = 64;  // 68 kB of weights, 82 kB of activations
-  constexpr double kSeconds = 0.2;
-  std::vector<double> rates(static_cast<size_t>(pool.threads()), 0);
-  pool.run_team([&](Team& team) {
-    std::vector<kernels::Q8Tile> weights(kBlocks * kTileRows);
-    std::vector<kernels::Q8Block> tokens(kBlocks * kTokens);
-    for (auto& tile : weights) {
-      std::fill(std::begin(tile.scale), std::end(tile.scale), uint16_t{0x2C00});  // 1/16 in f16
-      std::memset(tile.q, 3, sizeof tile.q);
-    }
-    for (auto& block : tokens) {
-      block.scale = 0.01F;
-      block.sum = 2 * kernels::kBlock;
-      std::memset(block.q, 2, sizeof block.q);
-    }
-    std::vector<float> out(kTokens * kTileRows * kernels::kTileRows);
-    const kernels::GemmArgs args{.blocks = kBlocks,
-                                 .tile_rows = kTileRows,
-                                 .n_tokens = kTokens,
-                                 .x = tokens.data(),
-                                 .x_stride = kBlocks,
-                                 .y = out.data(),
-                                 .y_stride = kTileRows * kernels::kTileRows};
-    constexpr double kOperations = 2.0 * kBlocks * kernels::kBlock * kTileRows * kernels::kTileRows * kTokens;
-    team.wait();
-    const auto start = Clock::now();
-    int64_t runs = 0;
-    while (seconds_since(start) < kSeconds) {
-      for (int i = 0; i < 8; ++i, ++runs) kernels::active().gemm_q8(weights.data(), args);
-    }
-    rates[static_cast<size_t>(team.index())] = kOperations * static_cast<double>(runs) / seconds_since(start) / 1e9;
-  });
-  double sum = 0;
-  for (const double rate : rates) sum += rate;
-  return sum;
+  constexpr double kTrySeconds = 0.05;
+  constexpr int kTries = 6;
+  constexpr size_t kRounds = 20000;  // some tens of microseconds
+  double best = 0;
+  for (int i = 0; i < kTries; ++i) {
+    std::vector<double> rates(static_cast<size_t>(pool.threads()), 0);
+    pool.run_team([&](Team& team) {
+      team.wait();
+      const auto start = Clock::now();
+      uint64_t multiply_adds = 0;
+      double seconds = 0;
+      while (seconds < kTrySeconds) {
+        uint32_t total = 0;
+        multiply_adds += kernels::active().multiply_bytes(kRounds, &total);
+        keep(total);
+        seconds = seconds_since(start);
+      }
+      rates[static_cast<size_t>(team.index())] = 2 * static_cast<double>(multiply_adds) / seconds / 1e9;
+    });
+    double sum = 0;
+    for (const double rate : rates) sum += rate;
+    best = std::max(best, sum);
+  }
+  return best;
 }
 
 }  // namespace phial::cli

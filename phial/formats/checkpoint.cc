@@ -200,6 +200,11 @@ Result<const Tensor*> Checkpoint::need(std::string_view name) const {
                "get the model again, complete"};
 }
 
+Status Checkpoint::hold(std::span<const std::byte> bytes) const {
+  for (const MappedFile& file : files_) PHIAL_CHECKED(file.hold(bytes));
+  return ok();
+}
+
 uint64_t Checkpoint::total_bytes() const {
   uint64_t total = 0;
   for (const MappedFile& file : files_) total += file.bytes().size();

@@ -56,6 +56,10 @@ class Checkpoint {
   const Tensor* find(std::string_view name) const;          // null if there is none
   Result<const Tensor*> need(std::string_view name) const;  // kCorrupt that names it
 
+  // Reads a tensor's bytes into memory if the checkpoint was opened with kCopy (MappedFile::hold), which is how a model
+  // is loaded without ever holding the file and the packed weights at once: hold, pack, release, tensor by tensor.
+  Status hold(std::span<const std::byte> bytes) const;
+
   // Gives back the memory of a tensor's bytes that have been copied elsewhere (MappedFile::forget); they stay readable.
   void release(std::span<const std::byte> bytes) const {
     for (const MappedFile& file : files_) file.forget(bytes);

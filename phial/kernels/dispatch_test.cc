@@ -28,6 +28,16 @@ TEST(Dispatch, EverySlotOfEveryRunnableSetIsFilled) {
   }
 }
 
+// An instruction set that falls back to plain loops for one kernel runs slowly, and nothing else would tell.
+TEST(Dispatch, NoSetFallsBackToScalar) {
+  using Words = std::array<uintptr_t, sizeof(KernelSet) / sizeof(uintptr_t)>;
+  const auto scalar = std::bit_cast<Words>(*runnable().front());
+  for (const KernelSet* set : runnable().subspan(1)) {
+    const auto words = std::bit_cast<Words>(*set);
+    for (size_t i = 0; i < words.size(); ++i) EXPECT_NE(words[i], scalar[i]) << set->name << ", slot " << i;
+  }
+}
+
 TEST(Dispatch, TheEnvironmentForcesARunnableSet) {
   const char* forced = std::getenv("PHIAL_ISA");
   if (forced == nullptr) GTEST_SKIP() << "runs as kernels.forced_isa of ctest, with PHIAL_ISA=scalar";

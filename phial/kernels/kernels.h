@@ -20,6 +20,7 @@ namespace phial::kernels {
 
 inline constexpr int kTileRows = 16;
 inline constexpr int kBlock = 32;  // columns that share a scale
+inline constexpr int kReadWays = 6;
 
 // 16 rows x 32 columns of w = scale * (n - 8), n in 0..15 (GGUF Q4_0).
 // nibbles[64 p + 4 r + j]: low half is column 8 p + j of row r, high half is column 8 p + 4 + j (p, j in 0..3).
@@ -153,6 +154,14 @@ struct KernelSet {
 
   // For vector search: the dot products of one query with `n` rows of D floats. Error as of scores_f32.
   void (*dot_rows)(const float* query, const float* rows, size_t n, size_t D, float* out) = nullptr;
+
+  // For measuring the machine.
+  // The sum, modulo 2^32, of n words at p (aligned to 64 bytes; n a multiple of 1024), read in one of kReadWays ways:
+  // 1, 2 or 4 runs side by side, each without and with prefetch. Equal to the bit in every way and across sets.
+  uint32_t (*sum_words)(const uint32_t* p, size_t n, int way) = nullptr;
+  // Nothing but the byte products of gemm_q4, in registers: 3 times 2, added up. Returns how many multiply-adds they
+  // were, a fixed number a round; *total is 6 times that if rounds <= 1000 (then no set's partial sums overflow).
+  uint64_t (*multiply_bytes)(size_t rounds, uint32_t* total) = nullptr;
 };
 
 // The best set that this machine can run, or the one of them that the environment variable PHIAL_ISA names.

@@ -231,6 +231,25 @@ void dot_rows(const float* query, const float* rows, size_t n, size_t D, float* 
   scores(query, D, 1, rows, D, n, D, 1.0F, out, n);
 }
 
+uint32_t sum_words(const uint32_t* p, size_t n, int) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += p[i];
+  return sum;
+}
+
+uint64_t multiply_bytes(size_t rounds, uint32_t* total) {
+  constexpr int kProducts = 64;
+  uint32_t sums[kProducts] = {};
+  for (size_t round = 0; round < rounds; ++round) {
+    uint8_t w = 3;
+    asm volatile("" : "+r"(w));  // else the compiler knows the product
+    for (uint32_t& sum : sums) sum += uint32_t{w} * 2;
+  }
+  *total = 0;
+  for (const uint32_t sum : sums) *total += sum;
+  return kProducts * rounds;
+}
+
 }  // namespace
 
 constinit const KernelSet kScalar = {
@@ -259,6 +278,8 @@ constinit const KernelSet kScalar = {
     .add = add,
     .f32_to_f16 = f32_to_f16,
     .dot_rows = dot_rows,
+    .sum_words = sum_words,
+    .multiply_bytes = multiply_bytes,
 };
 
 }  // namespace phial::kernels

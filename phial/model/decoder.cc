@@ -15,6 +15,7 @@
 #include "phial/model/decoder_weights.h"
 #include "phial/model/kv_access.h"
 #include "phial/model/memory_plan.h"
+#include "phial/model/slow_paths.h"
 #include "phial/model/workspace.h"
 #include "phial/spec/rope.h"
 #include "phial/tensor/blocks.h"
@@ -397,9 +398,13 @@ WorkspaceShape workspace_shape(const spec::DecoderSpec& spec, Precision precisio
 }  // namespace
 
 Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const formats::Checkpoint> checkpoint,
-                                               const spec::DecoderSpec& spec, Precision precision, ThreadPool& pool) {
+                                               const spec::DecoderSpec& spec, Precision precision, ThreadPool& pool,
+                                               const Log& log) {
   PHIAL_CHECKED(spec::validate(spec));
   PHIAL_TRY(DecoderTensors tensors, bind(*checkpoint, spec));
+  for (const SlowPath& path : slow_paths(tensors, precision, kernels::active())) {
+    if (path.matters) log(Severity::kWarning, checkpoint->path().string() + " runs slower than it could: " + path.what);
+  }
   PHIAL_TRY(DecoderWeights weights, pack(*checkpoint, std::move(tensors), precision, pool));
   PHIAL_TRY(Workspace work, Workspace::make(workspace_shape(spec, precision, pool.threads())));
   return std::unique_ptr<Decoder>(std::make_unique<PackedDecoder>(std::move(checkpoint), spec, precision,
@@ -418,7 +423,9 @@ Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const sp
                            .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),
                            .kv_type = kv_type(precision, kv),
                            .context_tokens = context_tokens};
-  return make_plan(spec, input, available_memory());
+  MemoryPlan plan = make_plan(spec, input, available_memory());
+  plan.slow_paths = slow_paths(tensors, precision, kernels::active());
+  return plan;
 }
 
 }  // namespace phial::model

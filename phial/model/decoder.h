@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "phial/base/log.h"
 #include "phial/base/result.h"
 #include "phial/base/thread_pool.h"
 #include "phial/formats/checkpoint.h"
@@ -27,14 +28,22 @@ enum class Precision { kExact, kFast };
 
 enum class LogitsOf { kNone, kLast, kAll };
 
+// Something that makes a model slower than its size would let it, for want of a kernel.
+struct SlowPath {
+  std::string what = {};  // for people, on one line
+  bool matters = false;   // load() warns of it; the rest costs little and is told only by who measures
+};
+
 // What a model will take, told before anything large is allocated.
 struct MemoryPlan {
+  // `weights_bytes`: all matrices as they are packed, which is also what one token reads of them.
   uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
   uint64_t available_bytes = 0;  // free memory of the machine, container limits respected
   int context_tokens = 0;
   int largest_context_that_fits = 0;  // 0: not even the weights fit
   KvType kv_type = KvType::kF16;
   std::optional<KvType> smaller_kv_that_fits;  // the largest smaller one with which this context fits
+  std::vector<SlowPath> slow_paths = {};
 
   uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes; }
   bool fits() const { return total_bytes() <= available_bytes; }
@@ -51,9 +60,11 @@ class Decoder {
   static Result<MemoryPlan> plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
                                  Precision precision, int context_tokens, KvType kv = KvType::kF16);
 
-  // Packs the weights tensor by tensor (kFast) or refers to the checkpoint's bytes (kExact).
+  // Packs the weights tensor by tensor (kFast) or refers to the checkpoint's bytes (kExact); with either LoadMode the
+  // file and the packed weights are never in memory at once. `log` is told of slow paths that matter.
   static Result<std::unique_ptr<Decoder>> load(std::shared_ptr<const formats::Checkpoint> checkpoint,
-                                               const spec::DecoderSpec& spec, Precision precision, ThreadPool& pool);
+                                               const spec::DecoderSpec& spec, Precision precision, ThreadPool& pool,
+                                               const Log& log = no_log);
   virtual ~Decoder() = default;
 
   virtual const spec::DecoderSpec& spec() const = 0;

@@ -140,14 +140,6 @@ class Binder {
   std::string prefix_;
 };
 
-template <class Body>
-void for_each_linear(const DecoderTensors& tensors, const Body& body) {
-  body(tensors.head);
-  for (const auto& layer : tensors.layers) {
-    for (const LinearSource* source : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) body(*source);
-  }
-}
-
 class Packer {
  public:
   Packer(const formats::Checkpoint& checkpoint, const DecoderTensors& tensors, Precision precision, ThreadPool& pool)
@@ -157,11 +149,12 @@ class Packer {
     Linear linear;
     for (const StoredRows& rows : source) {
       const Layout layout = layout_for(tensors_, precision_, rows);
+      PHIAL_CHECKED(hold(checkpoint_, rows));
       auto matrix = Matrix::make(rows, layout, pool_);
       if (!matrix) return std::move(matrix).error().in(checkpoint_.path().string());
       linear.append(*std::move(matrix));
       // Packed weights are not read from the file again: never two copies in memory.
-      if (layout != Layout::kStored) checkpoint_.release({rows.bytes, rows.rows * rows.row_bytes});
+      if (layout != Layout::kStored) release(checkpoint_, rows);
     }
     return linear;
   }
@@ -179,23 +172,29 @@ Result<DecoderTensors> bind(const formats::Checkpoint& checkpoint, const spec::D
   return Binder(checkpoint, spec).run();
 }
 
+void for_each_matrix(const DecoderTensors& tensors, const std::function<void(const StoredRows&)>& body) {
+  const auto each = [&](const LinearSource& source) {
+    for (const StoredRows& rows : source) body(rows);
+  };
+  each(tensors.head);
+  for (const auto& layer : tensors.layers) {
+    for (const LinearSource* source : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) each(*source);
+  }
+}
+
 Layout layout_for(const DecoderTensors& tensors, Precision precision, const StoredRows& matrix) {
   if (precision == Precision::kFast) return fast_layout(matrix);
   uint64_t bytes = 0;
-  for_each_linear(tensors, [&](const LinearSource& source) {
-    for (const StoredRows& rows : source) bytes += rows.rows * rows.cols * sizeof(float);
-  });
+  for_each_matrix(tensors, [&](const StoredRows& rows) { bytes += rows.rows * rows.cols * sizeof(float); });
   return bytes <= kUnpackedExactBytes ? Layout::kF32 : Layout::kStored;
 }
 
 uint64_t packed_bytes(const DecoderTensors& tensors, Precision precision) {
   uint64_t bytes = 0;
-  for_each_linear(tensors, [&](const LinearSource& source) {
-    for (const StoredRows& rows : source) {
-      const Layout layout = layout_for(tensors, precision, rows);
-      const uint64_t tile_rows = round_up(rows.rows, kernels::kTileRows) / kernels::kTileRows;
-      bytes += layout == Layout::kStored ? rows.rows * rows.row_bytes : tile_rows * tile_row_bytes(layout, rows.cols);
-    }
+  for_each_matrix(tensors, [&](const StoredRows& rows) {
+    const Layout layout = layout_for(tensors, precision, rows);
+    const uint64_t tile_rows = round_up(rows.rows, kernels::kTileRows) / kernels::kTileRows;
+    bytes += layout == Layout::kStored ? rows.rows * rows.row_bytes : tile_rows * tile_row_bytes(layout, rows.cols);
   });
   return bytes;
 }
@@ -219,6 +218,7 @@ Result<DecoderWeights> pack(const formats::Checkpoint& checkpoint, DecoderTensor
     weights.layers.push_back(std::move(layer));
   }
   weights.final_norm = std::move(tensors.final_norm);
+  PHIAL_CHECKED(hold(checkpoint, weights.embedding));  // last: as the head's source it may have been released
   return weights;
 }
 

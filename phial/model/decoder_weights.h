@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ struct DecoderWeights {
 
 // Every shape checked; kCorrupt names a tensor that is missing or misshapen, kUnsupported one that has no place.
 Result<DecoderTensors> bind(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec);
+
+// Every matrix that a token is multiplied with; a tied embedding counts, as the head.
+void for_each_matrix(const DecoderTensors& tensors, const std::function<void(const StoredRows&)>& body);
 
 // The layout that a matrix gets. Exact weights are unpacked to f32 where the whole model is small, else read in place.
 Layout layout_for(const DecoderTensors& tensors, Precision precision, const StoredRows& matrix);

@@ -22,6 +22,15 @@ Error not_finite(std::string_view what) {
                "the model is damaged: get it again"};
 }
 
+Status hold(const formats::Checkpoint& checkpoint, const StoredRows& rows) {
+  for (const auto piece : rows.pieces()) PHIAL_CHECKED(checkpoint.hold(piece));
+  return ok();
+}
+
+void release(const formats::Checkpoint& checkpoint, const StoredRows& rows) {
+  for (const auto piece : rows.pieces()) checkpoint.release(piece);
+}
+
 Result<Matrix> Matrix::make(const StoredRows& source, Layout layout, ThreadPool& pool) {
   Matrix matrix;
   matrix.layout_ = layout;

@@ -12,6 +12,7 @@
 
 #include "phial/base/result.h"
 #include "phial/base/thread_pool.h"
+#include "phial/formats/checkpoint.h"
 #include "phial/kernels/kernels.h"
 #include "phial/model/aligned_bytes.h"
 #include "phial/model/pack.h"
@@ -35,6 +36,10 @@ struct Activations {
 
 // kCorrupt: `what` holds NaN or infinity, which would become a wrong answer without a word.
 Error not_finite(std::string_view what);
+
+// The stored bytes of a matrix come into memory, and leave it again (Checkpoint::hold, release).
+Status hold(const formats::Checkpoint& checkpoint, const StoredRows& rows);
+void release(const formats::Checkpoint& checkpoint, const StoredRows& rows);
 
 class Matrix {
  public:

@@ -229,6 +229,15 @@ size_t RowOrder::stored_row(size_t row) const {
   return row - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
 }
 
+std::vector<std::span<const std::byte>> StoredRows::pieces() const {
+  if (int4 == nullptr) return {{bytes, rows * row_bytes}};
+  const size_t numbers = int4->n_groups() * int4->outputs;
+  return {{int4->levels, int4->inputs * int4->outputs / 2},
+          {int4->zeros, numbers / 2},
+          {int4->scales, *tensor::bytes_of(int4->scale_type, numbers)},
+          {int4->groups, int4->groups != nullptr ? int4->inputs * sizeof(int32_t) : 0}};
+}
+
 void StoredRows::decode(size_t r, size_t first, std::span<float> out) const {
   if (int4 != nullptr) {
     tensor::decode_row(*int4, r, first, out);

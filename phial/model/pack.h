@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "phial/tensor/dtype.h"
 #include "phial/tensor/int4.h"
@@ -35,6 +36,8 @@ struct StoredRows {
   RowOrder order;
   const tensor::Int4Matrix* int4 = nullptr;  // of kInt4 only: its rows do not lie in one piece
 
+  // The stored bytes: one piece, or for kInt4 its levels, zero points, scales and groups.
+  std::vector<std::span<const std::byte>> pieces() const;
   // Of any type but kInt4.
   const std::byte* row(size_t r) const { return bytes + order.stored_row(r) * row_bytes; }
   // Columns [first, first + out.size()) of row r: whole blocks.

@@ -39,6 +39,8 @@ class EncoderBinder {
       out.token_type.resize(hidden_);
       types.decode(0, 0, out.token_type);
     }
+    PHIAL_CHECKED(hold(checkpoint_, out.words));
+    PHIAL_CHECKED(hold(checkpoint_, out.positions));
     PHIAL_TRY(out.embedding_norm, norm(place + "LayerNorm"));
     for (int i = 0; i < spec_.n_layers; ++i) {
       PHIAL_TRY(EncoderWeights::Layer one, layer(root_ + "encoder.layer." + std::to_string(i) + "."));
@@ -60,10 +62,11 @@ class EncoderBinder {
     PHIAL_TRY(const StoredRows stored, find_.matrix(name + ".weight", rows, cols));
     PHIAL_TRY(const std::vector<float> own, find_.vector(name + ".bias", rows));
     const Layout layout = precision_ == Precision::kFast ? fast_layout(stored) : Layout::kF32;
+    PHIAL_CHECKED(hold(checkpoint_, stored));
     auto matrix = Matrix::make(stored, layout, pool_);
     if (!matrix) return std::move(matrix).error().in(name);
     linear.append(*std::move(matrix));
-    checkpoint_.release({stored.bytes, stored.rows * stored.row_bytes});
+    release(checkpoint_, stored);
     bias.insert(bias.end(), own.begin(), own.end());
     return ok();
   }

@@ -18,6 +18,8 @@
 //   if_negative(x, a, b)             a in the lanes where x < 0, else b
 //   max_across add_across            one number from all lanes
 //   store_sums4(p, a, b, c, d, scale)      p[0] = scale * sum over the lanes of a, ...; each by the same tree
+//   load_i32            kLanes words
+//   forget(v)           the compiler no longer knows what the bytes v are
 //   set_i32 add_i32 add_across_i32 to_f32 to_i32 (ties to even) store_i8
 //   load_bytes store_bytes low_nibbles high_nibbles
 //   repeat4(p)          the four bytes at p, in every lane

@@ -93,6 +93,7 @@ struct Avx2Words {
   }
 
   static I32 set_i32(int32_t value) { return _mm256_set1_epi32(value); }
+  static I32 load_i32(const uint32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
   static I32 add_i32(I32 a, I32 b) { return _mm256_add_epi32(a, b); }
   static int32_t add_across_i32(I32 v) {
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
@@ -106,6 +107,7 @@ struct Avx2Words {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
   }
 
+  static void forget(Bytes& v) { asm volatile("" : "+x"(v)); }
   static Bytes load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static void store_bytes(void* p, Bytes v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
   static Bytes low_nibbles(Bytes v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }

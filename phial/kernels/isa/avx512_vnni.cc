@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "phial/kernels/generic/gemm.h"
+#include "phial/kernels/generic/probe.h"
 #include "phial/kernels/kernels.h"
 
 namespace phial::kernels {
@@ -34,6 +35,7 @@ constinit const KernelSet kAvx512Vnni = {
     .gemm_q4 = gemm_q4<Simd>,
     .gemm_q4_min = gemm_q4_min<Simd>,
     .gemm_q8 = gemm_q8<Simd>,
+    .multiply_bytes = multiply_bytes<Simd>,
 };
 
 }  // namespace phial::kernels

@@ -80,12 +80,14 @@ struct Avx512Words {
   }
 
   static I32 set_i32(int32_t value) { return _mm512_set1_epi32(value); }
+  static I32 load_i32(const uint32_t* p) { return _mm512_loadu_si512(p); }
   static I32 add_i32(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
   static int32_t add_across_i32(I32 v) { return _mm512_reduce_add_epi32(v); }
   static F32 to_f32(I32 v) { return _mm512_cvtepi32_ps(v); }
   static I32 to_i32(F32 v) { return _mm512_cvtps_epi32(v); }
   static void store_i8(int8_t* p, I32 v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v)); }
 
+  static void forget(Bytes& v) { asm volatile("" : "+v"(v)); }
   static Bytes load_bytes(const void* p) { return _mm512_loadu_si512(p); }
   static void store_bytes(void* p, Bytes v) { _mm512_storeu_si512(p, v); }
   static Bytes low_nibbles(Bytes v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }

@@ -9,6 +9,7 @@
 #include "phial/kernels/generic/gemm.h"
 #include "phial/kernels/generic/gemm_f32.h"
 #include "phial/kernels/generic/kv_blocks.h"
+#include "phial/kernels/generic/probe.h"
 #include "phial/kernels/kernels.h"
 
 namespace phial::kernels {
@@ -73,6 +74,8 @@ constinit const KernelSet kNeon = {
     .add = add<Simd>,
     .f32_to_f16 = f32_to_f16<Simd>,
     .dot_rows = dot_rows<Simd>,
+    .sum_words = sum_words<Simd>,
+    .multiply_bytes = multiply_bytes<Simd>,
 };
 
 }  // namespace phial::kernels

@@ -83,6 +83,7 @@ struct NeonWords {
   }
 
   static I32 set_i32(int32_t value) { return vdupq_n_s32(value); }
+  static I32 load_i32(const uint32_t* p) { return vreinterpretq_s32_u32(vld1q_u32(p)); }
   static I32 add_i32(I32 a, I32 b) { return vaddq_s32(a, b); }
   static int32_t add_across_i32(I32 v) { return vaddvq_s32(v); }
   static F32 to_f32(I32 v) { return vcvtq_f32_s32(v); }
@@ -93,6 +94,7 @@ struct NeonWords {
     vst1_lane_s32(reinterpret_cast<int32_t*>(p), vreinterpret_s32_s8(bytes), 0);
   }
 
+  static void forget(Bytes& v) { asm volatile("" : "+w"(v)); }
   static Bytes load_bytes(const void* p) { return vld1q_s8(static_cast<const int8_t*>(p)); }
   static void store_bytes(void* p, Bytes v) { vst1q_s8(static_cast<int8_t*>(p), v); }
   static Bytes low_nibbles(Bytes v) { return vandq_s8(v, vdupq_n_s8(15)); }
