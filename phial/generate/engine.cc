@@ -139,7 +139,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   } else {
     return std::move(tokenizer).error();
   }
-  PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool));
+  PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool, options.log));
   engine->drafting_ = options.drafting;
   engine->draft_tokens_ = options.draft_tokens;
   if (options.drafting == Drafting::kModel) {

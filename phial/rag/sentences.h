@@ -1,8 +1,8 @@
 // Cuts running text into sentences, in any script.
 //
-// Source: Unicode UAX 29 through ICU, with single line ends read as spaces (paragraphs wrapped by hand) unless an item of
-// a list follows, and cuts after common abbreviations, after the number of an item and within "2.X" undone.
-// Threads: any.
+// Source: Unicode UAX 29 through ICU, with single line ends read as spaces (paragraphs wrapped by hand) unless an item
+// of a list follows, and cuts after common abbreviations, after the number of an item and within "2.X" undone. Threads:
+// any.
 #pragma once
 
 #include <cstddef>
