@@ -10,7 +10,7 @@ them, inside a round; a question's is the median of its rounds. Two are told: `r
 token, with the check of the answer's sentences), and `processor` of the processor time of the process, less that of a
 run of one token; with --threads 1 the latter holds on a busy machine as well.
 Both ways must give the same answer, or the run ends. An answer quotes if most of what
-the model wrote stands in its citations, in runs of eight words or more.
+the model wrote stands in the passages that the search finds, in runs of eight words or more.
 """
 
 import argparse
@@ -100,9 +100,10 @@ def ask(phial, questions, rounds):
                                lambda run: (run["answer"], run["explain"]["draft"]))
         if ratio is None:
             continue  # refused before anything was written
+        found = phial.run("library", "search", "--library", "drafting", "--json", one["question"]).splitlines()
         rows.append({"id": one["id"], **ratio, "generated": run["tokens"]["generated"],
                      **run["explain"]["drafting"],
-                     "quoted": round(share_quoted(run["explain"]["draft"], [c["text"] for c in run["citations"]]), 2)})
+                     "quoted": round(share_quoted(run["explain"]["draft"], [json.loads(line)["text"] for line in found]), 2)})
         print(rows[-1], file=sys.stderr)
     return rows
 

@@ -308,7 +308,7 @@ Result<Generation> Engine::generate(const GenerateRequest& request, const OnText
     const auto table = cached_table_;
     auto draft = speculation.draft(sequence, room, request.cancel);
     const auto pass_start = Clock::now();
-    auto rows = draft ? next_rows(sequence, *draft, request.cancel) : std::move(draft).error();
+    auto rows = draft ? next_rows(sequence, *draft, request.cancel) : draft.error();
     const double pass_ms = ms_since(pass_start);
     if (!rows && rows.error().code == Code::kCancelled) {
       ended = StopReason::kCancelled;
