@@ -31,7 +31,7 @@ const BlockGrid* grid_of(DType dtype);
 struct BlockNumbers {
   uint16_t d = 0, dmin = 0;  // half precision
   std::array<int8_t, 16> scales = {};
-  std::array<uint8_t, 8> mins = {};
+  std::array<uint8_t, 16> mins = {};
   std::array<int8_t, 256> n = {};
 
   float step(size_t group) const { return f16_to_f32(d) * static_cast<float>(scales[group]); }
