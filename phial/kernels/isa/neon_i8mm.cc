@@ -167,6 +167,26 @@ void multiply(const typename Weights::Tile* w, const GemmArgs& args) {
   }
 }
 
+// As multiply_bytes of generic/probe.h, of the instruction that has the peak here.
+uint64_t multiply_pairs_of_bytes(size_t rounds, uint32_t* total) {
+  constexpr int kSums = 12;
+  constexpr uint64_t kProducts = 2 * 2 * 8;
+  int8x16_t w = vdupq_n_s8(3);
+  const int8x16_t x = vdupq_n_s8(2);
+  int32x4_t sums[kSums];
+  for (auto& sum : sums) sum = vdupq_n_s32(0);
+  for (size_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) {
+      Simd::forget(w);
+      sums[i] = vmmlaq_s32(sums[i], w, x);
+    }
+  }
+  *total = 0;
+  for (const auto& sum : sums) *total += static_cast<uint32_t>(vaddvq_s32(sum));
+  return kSums * kProducts * rounds;
+}
+
 }  // namespace
 
 extern constinit const KernelSet kNeonI8mm;
@@ -175,6 +195,7 @@ constinit const KernelSet kNeonI8mm = {
     .gemm_q4 = multiply<Q4Weights<Simd>>,
     .gemm_q4_min = multiply<Q4MinWeights<Simd>>,
     .gemm_q8 = multiply<Q8Weights<Simd>>,
+    .multiply_bytes = multiply_pairs_of_bytes,
 };
 
 }  // namespace phial::kernels
