@@ -127,9 +127,12 @@ void MappedFile::forget(std::span<const std::byte> part) const {
   if (begin >= end) return;
   if (file_.get() < 0) {
     ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
-  } else {  // advice would leave zeros where something was held; should the system refuse, the bytes just stay
-    ::mmap(data_ + begin, end - begin, PROT_READ, MAP_PRIVATE | MAP_FIXED, file_.get(), static_cast<off_t>(begin));
+    return;
   }
+  // Advice would leave zeros where something was held: the file's pages take the place instead.
+  const void* again =
+      ::mmap(data_ + begin, end - begin, PROT_READ, MAP_PRIVATE | MAP_FIXED, file_.get(), static_cast<off_t>(begin));
+  static_cast<void>(again);  // refused (too many mappings): what is held stays
 }
 
 Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes) {

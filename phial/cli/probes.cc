@@ -80,8 +80,8 @@ double ReadProbe::gigabytes_per_second(size_t bytes) const {
     });
     return seconds;
   };
-  const double read = static_cast<double>(bytes / kPiece / static_cast<size_t>(pool_.threads()) * kPiece *
-                                          static_cast<size_t>(pool_.threads()));
+  const auto threads = static_cast<size_t>(pool_.threads());
+  const size_t read = bytes / kPiece / threads * kPiece * threads;
   int passes = 1;
   while (seconds_of(passes, 0) < kTrySeconds) passes *= 2;
   const auto start = Clock::now();
@@ -89,7 +89,7 @@ double ReadProbe::gigabytes_per_second(size_t bytes) const {
   for (int round = 0; round < kLeastRounds || seconds_since(start) < kMostSeconds; ++round) {
     const double before = best;
     for (int way = 0; way < kernels::kReadWays; ++way) {
-      best = std::max(best, read * passes / seconds_of(passes, way) / 1e9);
+      best = std::max(best, static_cast<double>(read) * passes / seconds_of(passes, way) / 1e9);
     }
     if (round + 1 >= kLeastRounds && best < before * kBetter) break;
   }
