@@ -13,17 +13,9 @@ namespace {
 
 #include "phial/kernels/isa/neon_words.h"
 
-struct Simd : NeonWords {
-  struct ByteDot {
-    static constexpr int kBias = 0;
-    using Sum = int32x4_t;
-    static Bytes prepare(Bytes w) { return w; }
-    static Sum start(int32_t first) { return vdupq_n_s32(first); }
-    static void add(Sum& sum, Bytes w, Bytes x) { sum = vdotq_s32(sum, w, x); }
-    static I32 total(Sum sum, int32_t) { return sum; }
-  };
-  using NibbleDot = ByteDot;
-};
+#include "phial/kernels/isa/neon_dot_words.h"
+
+using Simd = NeonDotWords;
 
 constexpr int kPairs = kTileRows / 2;
 constexpr int kPairsAtOnce = 4;  // row pairs that are summed together: with two pairs of tokens 8 sums and 8 results
