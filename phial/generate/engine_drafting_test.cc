@@ -12,21 +12,12 @@
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
 #include "phial/generate/engine.h"
+#include "phial/generate/golden_models_for_test.h"
 
 namespace phial::generate {
 namespace {
 
 using Ids = std::vector<int32_t>;
-
-std::filesystem::path golden(const std::string& name) {
-  return std::filesystem::path(PHIAL_TESTDATA) / "golden" / name;
-}
-
-std::unique_ptr<Engine> open(const std::filesystem::path& path, ThreadPool& pool, const EngineOptions& options) {
-  auto engine = Engine::open(path, options, pool);
-  EXPECT_TRUE(engine) << engine.error().text();
-  return engine ? *std::move(engine) : nullptr;
-}
 
 EngineOptions plain() { return {.drafting = Drafting::kOff}; }
 EngineOptions lookup(int draft_tokens) { return {.draft_tokens = draft_tokens}; }
@@ -117,14 +108,7 @@ TEST_P(DraftedModel, WritesWhatItWouldWriteWithoutDrafts) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, DraftedModel,
-                         testing::Values("phi3-mini-like", "phi3-medium-like", "phi3-128k-like", "llama-like",
-                                         "llama-biased", "phi3-partial"),
-                         [](const auto& fixture) {
-                           std::string name = fixture.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Fixtures, DraftedModel, testing::ValuesIn(kGoldenModels), name_of_golden);
 
 TEST(Drafting, IsTheSameForAnyThreads) {
   const auto request = request_of(repeating(30, 4), 16, {.temperature = 0.4F, .top_k = 6, .seed = 5});

@@ -9,14 +9,11 @@
 
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
+#include "phial/generate/golden_models_for_test.h"
 #include "phial/generate/perplexity.h"
 
 namespace phial::generate {
 namespace {
-
-std::filesystem::path golden(const std::string& name) {
-  return std::filesystem::path(PHIAL_TESTDATA) / "golden" / name;
-}
 
 Json expected(const std::string& name) {
   auto text = read_text_file(golden(name) / "expected.json");
@@ -34,12 +31,6 @@ struct Notes {
                        [&](const auto& line) { return line.find(text) != std::string::npos; });
   }
 };
-
-std::unique_ptr<Engine> open(const std::filesystem::path& path, ThreadPool& pool, const EngineOptions& options) {
-  auto engine = Engine::open(path, options, pool);
-  EXPECT_TRUE(engine) << engine.error().text();
-  return engine ? *std::move(engine) : nullptr;
-}
 
 EngineOptions exact() {
   EngineOptions options;
@@ -75,14 +66,7 @@ TEST_P(GoldenModel, GreedyIdsEqualTheReferencesAlsoWhenTheCacheIsReused) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, GoldenModel,
-                         testing::Values("phi3-mini-like", "phi3-medium-like", "phi3-128k-like", "llama-like",
-                                         "llama-biased", "phi3-partial"),
-                         [](const auto& fixture) {
-                           std::string name = fixture.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Fixtures, GoldenModel, testing::ValuesIn(kGoldenModels), name_of_golden);
 
 TEST(Engine, CrossingTheOriginalContextIsToldAndTheFixedPolicyGivesTheFixedAnswer) {
   ThreadPool pool(1);
