@@ -145,8 +145,15 @@ TEST_F(Quantize, WhatIsMissingEmptyOrInTheWayIsOneLineAndLeavesNothing) {
   EXPECT_EQ(fs::last_write_time(path), before);
 }
 
+TEST_F(Quantize, AFileInTheFoldersPlaceIsNamed) {
+  const fs::path file = home_.write("a-file", "no folder");
+  const Finished finished = home_.run({"quantize", kFolder, (file / "out.gguf").string(), "--to", "Q4_0"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("a-file"));
+}
+
 TEST_F(Quantize, AFolderThatCannotBeWrittenIsNamed) {
-  if (::geteuid() == 0) return;  // nothing is closed to root
+  if (::geteuid() == 0) GTEST_SKIP() << "no folder is closed to root: run the test as an ordinary user";
   const fs::path folder = home_.path() / "locked";
   fs::create_directory(folder);
   fs::permissions(folder, fs::perms::owner_read | fs::perms::owner_exec);
