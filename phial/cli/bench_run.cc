@@ -89,8 +89,8 @@ class Runner {
   Status feed(int tokens, model::LogitsOf which) {
     if (console_.stopped().stop_requested()) return Error{Code::kCancelled, "stopped", ""};
     next_ = tokens == 1 ? (next_ + 1) % ids_.size() : 0;
-    return decoder_.forward(std::span(ids_).subspan(next_, static_cast<size_t>(tokens)), table_, which, cache_,
-                            logits_);
+    const auto ids = std::span(ids_).subspan(next_, static_cast<size_t>(tokens));
+    return decoder_.forward({.ids = ids, .table = table_, .logits_of = which, .cache = &cache_}, logits_);
   }
 
   // The cache holds exactly `depth` tokens.

@@ -65,7 +65,11 @@ struct Logits : Command {
     for (size_t at = 0; at < ids.size(); at += kPieceTokens) {
       if (console.stopped().stop_requested()) return Error{Code::kCancelled, "stopped", ""};
       const size_t count = std::min(kPieceTokens, ids.size() - at);
-      PHIAL_CHECKED(decoder->forward(std::span(ids).subspan(at, count), table, model::LogitsOf::kAll, cache, piece));
+      PHIAL_CHECKED(decoder->forward({.ids = std::span(ids).subspan(at, count),
+                                      .table = table,
+                                      .logits_of = model::LogitsOf::kAll,
+                                      .cache = &cache},
+                                     piece));
       all.insert(all.end(), piece.begin(), piece.end());
       console.progress("logits: " + std::to_string(at + count) + " of " + std::to_string(ids.size()) + " tokens");
     }

@@ -230,7 +230,8 @@ Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::st
     const auto which = end <= first_row       ? model::LogitsOf::kNone
                        : first_row + 1 >= end ? model::LogitsOf::kLast
                                               : model::LogitsOf::kAll;
-    PHIAL_CHECKED(decoder_->forward(chunk, cached_table_, which, *cache_, rows));
+    PHIAL_CHECKED(
+        decoder_->forward({.ids = chunk, .table = cached_table_, .logits_of = which, .cache = &*cache_}, rows));
     cached_ids_.insert(cached_ids_.end(), chunk.begin(), chunk.end());
     if (which == model::LogitsOf::kLast) PHIAL_CHECKED(on_rows(end - 1, rows));
     if (which == model::LogitsOf::kAll) {

@@ -9,27 +9,25 @@ namespace {
 
 size_t size(int n) { return static_cast<size_t>(n); }
 
-// Consecutive positions that are neighbours in the ring.
+// Consecutive positions that stand in one page.
 struct Run {
   int first = 0, count = 0;
-  int slot = 0;  // of the first
 };
 
 // body(run) over positions [first, last], in order.
 template <class Body>
-void for_each_run(int first, int last, int ring, const Body& body) {
+void for_each_run(int first, int last, const Body& body) {
   for (int position = first; position <= last;) {
-    const int slot = position % ring;
-    const int count = std::min(last - position + 1, ring - slot);
-    body(Run{position, count, slot});
+    const int count = std::min(last - position + 1, kPageTokens - position % kPageTokens);
+    body(Run{position, count});
     position += count;
   }
 }
 
 class Attention {
  public:
-  Attention(const kernels::KernelSet& kernels, const AttentionShape& shape, KvAccess& cache, const Queries& queries,
-            std::span<float> scratch)
+  Attention(const kernels::KernelSet& kernels, const AttentionShape& shape, const KvAccess& cache,
+            const Queries& queries, std::span<float> scratch)
       : kernels_(kernels), shape_(shape), cache_(cache), queries_(queries), scores_(scratch.data()) {
     const int last = queries.first_position + queries.tokens - 1;
     first_key_ = first_seen(0);
@@ -37,12 +35,13 @@ class Attention {
     scale_ = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
   }
 
-  void run(const std::byte* keys, const std::byte* values) {
-    for_each_run(first_key_, first_key_ + n_keys_ - 1, cache_.ring(), [&](const Run& r) { score(keys, r); });
+  void run(int layer, int kv_head) {
+    const int last = first_key_ + n_keys_ - 1;
+    for_each_run(first_key_, last, [&](const Run& r) { score(cache_.key(layer, kv_head, r.first), r); });
     for (int t = 0; t < queries_.tokens; ++t) {
       for (int h = 0; h < shape_.heads_per_kv; ++h) normalise(t, h);
     }
-    for_each_run(first_key_, first_key_ + n_keys_ - 1, cache_.ring(), [&](const Run& r) { mix(values, r); });
+    for_each_run(first_key_, last, [&](const Run& r) { mix(cache_.value(layer, kv_head, r.first), r); });
   }
 
  private:
@@ -77,9 +76,8 @@ class Attention {
 
   void score(const std::byte* keys, const Run& r) {
     const size_t dim = size(shape_.head_dim), column = size(r.first - first_key_);
-    const std::byte* from = keys + size(r.slot) * cache_.row_bytes();
     const auto call = [&](const float* q, size_t q_stride, int n, float* scores, size_t stride) {
-      with_type(from, [&](const auto* rows, size_t row_stride, auto kernel, auto) {
+      with_type(keys, [&](const auto* rows, size_t row_stride, auto kernel, auto) {
         kernel(q, q_stride, size(n), rows, row_stride, size(r.count), dim, scale_, scores, stride);
       });
     };
@@ -109,9 +107,8 @@ class Attention {
 
   void mix(const std::byte* values, const Run& r) {
     const size_t dim = size(shape_.head_dim), column = size(r.first - first_key_);
-    const std::byte* from = values + size(r.slot) * cache_.row_bytes();
     const auto call = [&](const float* weights, size_t stride, int n, float* out, size_t out_stride) {
-      with_type(from, [&](const auto* rows, size_t row_stride, auto, auto kernel) {
+      with_type(values, [&](const auto* rows, size_t row_stride, auto, auto kernel) {
         kernel(weights, stride, size(n), rows, row_stride, size(r.count), dim, out, out_stride);
       });
     };
@@ -129,7 +126,7 @@ class Attention {
 
   const kernels::KernelSet& kernels_;
   const AttentionShape& shape_;
-  KvAccess& cache_;
+  const KvAccess& cache_;
   const Queries& queries_;
   float* scores_;
   int first_key_ = 0, n_keys_ = 0;
@@ -148,10 +145,10 @@ size_t attention_scratch(int queries, int keys, int heads_per_kv) {
   return size(queries) * size(heads_per_kv) * size(keys);
 }
 
-void attend(const kernels::KernelSet& kernels, const AttentionShape& shape, KvAccess& cache, int layer, int kv_head,
-            const Queries& queries, std::span<float> scratch) {
+void attend(const kernels::KernelSet& kernels, const AttentionShape& shape, const KvAccess& cache, int layer,
+            int kv_head, const Queries& queries, std::span<float> scratch) {
   Attention attention(kernels, shape, cache, queries, scratch);
-  attention.run(cache.keys(layer, kv_head), cache.values(layer, kv_head));
+  attention.run(layer, kv_head);
 }
 
 }  // namespace phial::model

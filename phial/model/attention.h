@@ -33,8 +33,8 @@ struct Queries {
   int tokens = 0;
 };
 
-// Promise: keys and values up to the last query's position are in the cache's ring.
-void attend(const kernels::KernelSet& kernels, const AttentionShape& shape, KvAccess& cache, int layer, int kv_head,
-            const Queries& queries, std::span<float> scratch);
+// Promise: the keys and values that the queries see are in the cache.
+void attend(const kernels::KernelSet& kernels, const AttentionShape& shape, const KvAccess& cache, int layer,
+            int kv_head, const Queries& queries, std::span<float> scratch);
 
 }  // namespace phial::model

@@ -1,5 +1,5 @@
-// One pass over a chunk of tokens: every layer is a handful of phases that the threads share (crew.h). Activations of
-// the chunk stand in one workspace; in the fast path they are rounded to 8 bits before each product.
+// One pass over a chunk of tokens (chunk.h): every layer is a handful of phases that the threads share (crew.h).
+// Activations of the chunk stand in one workspace; in the fast path they are rounded to 8 bits before each product.
 
 #include "phial/model/decoder.h"
 
@@ -11,6 +11,7 @@
 
 #include "phial/kernels/kernels.h"
 #include "phial/model/attention.h"
+#include "phial/model/chunk.h"
 #include "phial/model/crew.h"
 #include "phial/model/decoder_weights.h"
 #include "phial/model/kv_access.h"
@@ -28,16 +29,15 @@ size_t size(int n) { return static_cast<size_t>(n); }
 KvType kv_type(Precision precision, KvType fast) { return precision == Precision::kExact ? KvType::kF32 : fast; }
 
 // What one chunk is run with; the same for all threads.
-struct Chunk {
+struct Run {
   const spec::DecoderSpec& spec;
   const DecoderWeights& weights;
   const kernels::KernelSet& kernels;
   Workspace& work;
   Crew::Shared& shared;
-  KvCache& cache;
-  const spec::RotaryTable& rotary;
-  std::span<const int32_t> ids;
-  size_t wanted_rows;  // 0, 1 (the last) or all
+  const Chunk& chunk;
+  const spec::RotaryTable& short_rotary;
+  const spec::RotaryTable& long_rotary;
   float* logits;
   int n_layers;                       // how many are run
   InputObserver* observer = nullptr;  // whom the inputs of the matrices are shown to, instead of computing logits
@@ -46,15 +46,14 @@ struct Chunk {
 // One thread's part of a chunk.
 class Pass {
  public:
-  Pass(const Chunk& chunk, Team& team)
-      : c_(chunk),
-        spec_(chunk.spec),
-        k_(chunk.kernels),
-        w_(chunk.work),
-        crew_(team, chunk.shared),
-        cache_(chunk.cache),
-        start_(chunk.cache.length()),
-        rows_(chunk.ids.size()) {}
+  Pass(const Run& run, Team& team)
+      : c_(run),
+        spec_(run.spec),
+        k_(run.kernels),
+        w_(run.work),
+        crew_(team, run.shared),
+        tokens_(run.chunk.rows),
+        rows_(tokens_.size()) {}
 
   void run() {
     embed();
@@ -76,9 +75,11 @@ class Pass {
     crew_.share(rows_, 8, [&](size_t begin, size_t end) {
       for (size_t t = begin; t < end; ++t) {
         const StoredRows& table = c_.weights.embedding;
-        table.decode(size(c_.ids[t]), 0, std::span<float>(w_.x.row(t), hidden()));
-        spec::rotary_angles(c_.rotary, start_ + static_cast<int>(t), {w_.cos.row(t), c_.rotary.frequencies.size()},
-                            {w_.sin.row(t), c_.rotary.frequencies.size()});
+        const Row& token = tokens_[t];
+        const auto& rotary = token.table == spec::RopeTable::kLong ? c_.long_rotary : c_.short_rotary;
+        const size_t half = rotary.frequencies.size();
+        table.decode(size(token.id), 0, std::span<float>(w_.x.row(t), hidden()));
+        spec::rotary_angles(rotary, token.position, {w_.cos.row(t), half}, {w_.sin.row(t), half});
       }
     });
   }
@@ -94,9 +95,9 @@ class Pass {
     show(i, InputsOf::kQkv, w_.hidden, hidden());
     product(layer.qkv, w_.hidden, w_.qkv.data, w_.qkv.stride);
     rotate_and_keep(i, layer.qkv_bias);
-    if (i + 1 == spec_.n_layers && c_.wanted_rows < rows_) {  // the last layer's outputs are wanted of few rows
-      first_ = rows_ - c_.wanted_rows;
-      rows_ = c_.wanted_rows;
+    if (i + 1 == spec_.n_layers) {  // its outputs are wanted of few rows
+      first_ = rows_ - c_.chunk.wanted_rows;
+      rows_ = c_.chunk.wanted_rows;
       if (rows_ == 0) return false;
     }
     attention(i);
@@ -182,15 +183,14 @@ class Pass {
     for (size_t h = 0; h < shared_by; ++h) k_.rope_half(row + q + h * dim, w_.cos.row(t), w_.sin.row(t), half);
     k_.rope_half(row + k, w_.cos.row(t), w_.sin.row(t), half);
 
-    const size_t slot = (size(start_) + t) % size(cache_.ring());
-    const size_t at = slot * cache_.row_bytes();
-    keep(row + k, cache_.keys(layer, static_cast<int>(kv_head)) + at);
-    keep(row + v, cache_.values(layer, static_cast<int>(kv_head)) + at);
+    const KvAccess& cache = tokens_[t].cache;
+    keep(row + k, cache.type(), cache.key(layer, static_cast<int>(kv_head), tokens_[t].position));
+    keep(row + v, cache.type(), cache.value(layer, static_cast<int>(kv_head), tokens_[t].position));
   }
 
-  void keep(const float* from, std::byte* to) const {
+  void keep(const float* from, KvType type, std::byte* to) const {
     const size_t dim = size(spec_.head_dim);
-    switch (cache_.type()) {
+    switch (type) {
       case KvType::kF32:
         std::memcpy(to, from, dim * sizeof(float));
         break;
@@ -207,26 +207,27 @@ class Pass {
   }
 
   void attention(int layer) {
+    const auto& all = c_.chunk.blocks;
+    const auto wanted = std::ranges::lower_bound(all, first_, {}, &QueryBlock::first);
+    const std::span<const QueryBlock> blocks(wanted, all.end());
     const int shared_by = spec_.n_heads / spec_.n_kv_heads;
-    const int keys = start_ + static_cast<int>(first_ + rows_);
-    const auto block = size(query_block(keys, shared_by));
-    const size_t blocks = round_up(rows_, block) / block;
     // Few key-value heads would leave threads idle: then each query head is a piece of its own.
-    const bool split = blocks * size(spec_.n_kv_heads) < 4 * size(crew_.size());
+    const bool split = blocks.size() * size(spec_.n_kv_heads) < 4 * size(crew_.size());
     const int heads = split ? 1 : shared_by;
     const size_t groups = size(spec_.n_heads / heads);
     const AttentionShape shape = {.heads_per_kv = heads, .head_dim = spec_.head_dim, .window = spec_.sliding_window};
-    crew_.share(groups * blocks, 1, [&](size_t begin, size_t end) {
+    crew_.share(groups * blocks.size(), 1, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
-        const size_t group = i % groups, row = first_ + (i / groups) * block;
-        const size_t column = group * size(heads) * size(spec_.head_dim);
-        const Queries queries = {.q = w_.qkv.row(row) + column,
+        const QueryBlock& block = blocks[i / groups];
+        const Row& first = tokens_[block.first];
+        const size_t group = i % groups, column = group * size(heads) * size(spec_.head_dim);
+        const Queries queries = {.q = w_.qkv.row(block.first) + column,
                                  .q_stride = w_.qkv.stride,
-                                 .out = w_.attended.floats.row(row) + column,
+                                 .out = w_.attended.floats.row(block.first) + column,
                                  .out_stride = w_.attended.floats.stride,
-                                 .first_position = start_ + static_cast<int>(row),
-                                 .tokens = static_cast<int>(std::min(block, first_ + rows_ - row))};
-        attend(k_, shape, cache_, layer, static_cast<int>(group) * heads / shared_by, queries,
+                                 .first_position = first.position,
+                                 .tokens = static_cast<int>(block.rows)};
+        attend(k_, shape, first.cache, layer, static_cast<int>(group) * heads / shared_by, queries,
                w_.scratch(crew_.index()));
       }
     });
@@ -256,13 +257,12 @@ class Pass {
     });
   }
 
-  const Chunk& c_;
+  const Run& c_;
   const spec::DecoderSpec& spec_;
   const kernels::KernelSet& k_;
   Workspace& w_;
   Crew crew_;
-  KvAccess cache_;
-  int start_;         // position of the chunk's first token
+  const std::vector<Row>& tokens_;
   size_t first_ = 0;  // rows in use: [first_, first_ + rows_)
   size_t rows_;
 };
@@ -281,20 +281,11 @@ class PackedDecoder final : public Decoder {
   const spec::DecoderSpec& spec() const override { return spec_; }
   Precision precision() const override { return precision_; }
 
-  Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
-                 std::vector<float>& logits) const override {
-    PHIAL_CHECKED(check(ids, cache));
+  Status forward(std::span<const Segment> segments, std::vector<float>& logits) const override {
+    for (const Segment& segment : segments) PHIAL_CHECKED(check(segment.ids, *segment.cache));
     const size_t vocab = size(spec_.vocab_size);
-    const bool all = which == LogitsOf::kAll;
-    logits.resize(ids.empty() || which == LogitsOf::kNone ? 0 : (all ? ids.size() : 1) * vocab);
-    for (size_t done = 0; done < ids.size();) {
-      const size_t count = std::min(ids.size() - done, size(kPrefillChunk));
-      const bool is_last = done + count == ids.size();
-      const size_t wanted = all ? count : which == LogitsOf::kLast && is_last ? 1 : 0;
-      run_chunk(ids.subspan(done, count), table, cache,
-                {.rows = wanted, .logits = logits.data() + (all ? done * vocab : 0), .n_layers = spec_.n_layers});
-      done += count;
-    }
+    logits.resize(wanted_rows(segments) * vocab);
+    PHIAL_CHECKED(run(segments, {.logits = logits.data(), .n_layers = spec_.n_layers}));
     // What is read in place, row by row, shows here.
     const bool finite = std::ranges::all_of(logits, [](float value) { return std::isfinite(value); });
     if (!finite) return not_finite("the logits: the model").in(checkpoint_->path().string());
@@ -304,40 +295,46 @@ class PackedDecoder final : public Decoder {
   Status observe(std::span<const int32_t> ids, spec::RopeTable table, int n_layers, KvCache& cache,
                  InputObserver& observer) const override {
     PHIAL_CHECKED(check(ids, cache));
-    for (size_t done = 0; done < ids.size();) {
-      const size_t count = std::min(ids.size() - done, size(kPrefillChunk));
-      run_chunk(ids.subspan(done, count), table, cache, {.rows = count, .n_layers = n_layers, .observer = &observer});
-      done += count;
-    }
-    return ok();
+    const Segment segment = {.ids = ids, .table = table, .logits_of = LogitsOf::kAll, .cache = &cache};
+    return run({&segment, 1}, {.n_layers = n_layers, .observer = &observer});
   }
 
  private:
-  // What is wanted of one chunk: as in Chunk.
+  // As in Run.
   struct Wanted {
-    size_t rows = 0;
     float* logits = nullptr;
     int n_layers = 0;
     InputObserver* observer = nullptr;
   };
 
-  void run_chunk(std::span<const int32_t> ids, spec::RopeTable table, KvCache& cache, const Wanted& wanted) const {
+  Status run(std::span<const Segment> segments, Wanted wanted) const {
+    for (const std::vector<Part>& parts : cut_into_chunks(segments)) {
+      for (const Part& part : parts) {
+        PHIAL_CHECKED(KvAccess(*part.segment->cache).reserve(static_cast<int>(part.count)));
+      }
+      const Chunk chunk = lay_out(parts, spec_);
+      run_chunk(chunk, wanted);
+      for (const Part& part : parts) KvAccess(*part.segment->cache).advance(static_cast<int>(part.count));
+      if (wanted.logits != nullptr) wanted.logits += chunk.wanted_rows * size(spec_.vocab_size);
+    }
+    return ok();
+  }
+
+  void run_chunk(const Chunk& chunk, const Wanted& wanted) const {
     Crew::Shared shared;
-    const Chunk chunk = {.spec = spec_,
-                         .weights = weights_,
-                         .kernels = kernels_,
-                         .work = work_,
-                         .shared = shared,
-                         .cache = cache,
-                         .rotary = table == spec::RopeTable::kLong ? long_ : short_,
-                         .ids = ids,
-                         .wanted_rows = wanted.rows,
-                         .logits = wanted.logits,
-                         .n_layers = wanted.n_layers,
-                         .observer = wanted.observer};
-    work_.reserve_scratch(scratch_floats(cache.length() + static_cast<int>(ids.size()), ids.size()));
-    pool_.run_team([&](Team& team) { Pass(chunk, team).run(); });
-    KvAccess(cache).advance(static_cast<int>(ids.size()));
+    const Run run = {.spec = spec_,
+                     .weights = weights_,
+                     .kernels = kernels_,
+                     .work = work_,
+                     .shared = shared,
+                     .chunk = chunk,
+                     .short_rotary = short_,
+                     .long_rotary = long_,
+                     .logits = wanted.logits,
+                     .n_layers = wanted.n_layers,
+                     .observer = wanted.observer};
+    work_.reserve_scratch(std::max(chunk.attention_scratch, product_scratch(chunk.rows.size())));
+    pool_.run_team([&](Team& team) { Pass(run, team).run(); });
   }
 
   Status check(std::span<const int32_t> ids, KvCache& cache) const {
@@ -361,14 +358,13 @@ class PackedDecoder final : public Decoder {
     return ok();
   }
 
-  size_t scratch_floats(int keys, size_t tokens) const {
+  size_t product_scratch(size_t tokens) const {
     size_t most = weights_.head.scratch_floats(tokens);
     for (const Linear* linear : {&weights_.layers.front().qkv, &weights_.layers.front().output,
                                  &weights_.layers.front().gate_up, &weights_.layers.front().down}) {
       most = std::max(most, linear->scratch_floats(tokens));
     }
-    const int shared_by = spec_.n_heads / spec_.n_kv_heads;
-    return std::max(most, attention_scratch(query_block(keys, shared_by), keys, shared_by));
+    return most;
   }
 
   std::shared_ptr<const formats::Checkpoint> checkpoint_;

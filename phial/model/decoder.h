@@ -28,6 +28,14 @@ enum class Precision { kExact, kFast };
 
 enum class LogitsOf { kNone, kLast, kAll };
 
+// What one cache goes on with in a pass.
+struct Segment {
+  std::span<const int32_t> ids;                     // at positions cache->length() ...
+  spec::RopeTable table = spec::RopeTable::kShort;  // the same for every call that fills one cache
+  LogitsOf logits_of = LogitsOf::kLast;
+  KvCache* cache = nullptr;
+};
+
 // Something that makes a model slower than its size would let it, for want of a kernel.
 struct SlowPath {
   std::string what = {};  // for people, on one line
@@ -73,12 +81,13 @@ class Decoder {
   // An empty cache for up to `capacity_tokens` positions. `type` is for kFast; kExact keeps f32.
   Result<KvCache> make_cache(int capacity_tokens, KvType type = KvType::kF16) const;
 
-  // Runs `ids` at positions cache.length() ... and appends their keys and values. `logits` becomes [rows, vocab_size]
-  // with rows 0, 1 or ids.size(). `table` must be the same for every call that fills one cache.
-  // Errors: kOutOfRange if the cache is too small, kInvalid for an id outside the vocabulary; the cache is unchanged
-  // then.
-  virtual Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
-                         std::vector<float>& logits) const = 0;
+  // Runs the segments together and appends their keys and values. What is computed for a segment does not depend on
+  // the others, to the bit. `logits` becomes [rows, vocab_size]: segment after segment 0, 1 or ids.size() rows.
+  // Errors: kOutOfRange if a cache is too small, kInvalid for an id outside the vocabulary; no cache is changed then.
+  // kOutOfRange as well if the machine has no room for keys and values; a cache's length() says what was appended.
+  // Promise: no two segments have the same cache.
+  virtual Status forward(std::span<const Segment> segments, std::vector<float>& logits) const = 0;
+  Status forward(const Segment& segment, std::vector<float>& logits) const { return forward({&segment, 1}, logits); }
 
   // Runs `ids` as forward() does and shows the inputs of every matrix of the first `n_layers` layers, and of the output
   // matrix if those are all; no logits are computed. Errors: as forward().

@@ -36,7 +36,8 @@ void forward(benchmark::State& state) {
   const std::vector<int32_t> ids(kMostDepth, 11);
   std::vector<float> logits;
   const auto run = [&](size_t n, LogitsOf which) {
-    const Status done = (*decoder)->forward(std::span(ids).first(n), spec::RopeTable::kShort, which, *cache, logits);
+    const Status done =
+        (*decoder)->forward({.ids = std::span(ids).first(n), .logits_of = which, .cache = &*cache}, logits);
     if (!done) state.SkipWithError(done.error().text().c_str());
   };
   if (depth > 0) run(static_cast<size_t>(depth), LogitsOf::kNone);

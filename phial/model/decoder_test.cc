@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "phial/base/default_models_for_test.h"
 #include "phial/model/golden_files.h"
 #include "phial/spec/rope.h"
@@ -187,6 +189,82 @@ TEST(Decoder, TheLastRowAloneHasTheSameBits) {
   EXPECT_EQ(last, std::vector<float>(all.end() - 384, all.end()));
 }
 
+// Sequences of several caches, fed together in pieces of changing sizes: one that is read, one that is written token
+// by token, one that begins late, one that is forked from the first, one for which nothing is asked.
+TEST(Decoder, SegmentsTogetherHaveTheBitsOfEachAlone) {
+  struct Sequence {
+    std::vector<int32_t> ids;
+    std::optional<KvCache> cache;
+    std::vector<float> wanted, found;
+  };
+  ThreadPool pool(3);
+  for (const char* folder : {"phi3-mini-like", "phi3-medium-like"}) {
+    for (const Precision precision : {Precision::kExact, Precision::kFast}) {
+      const auto decoder = load_model(golden(folder), precision, pool);
+      ASSERT_NE(decoder, nullptr);
+      const auto text = long_text(900, 384);
+      const auto part = [&](size_t first, size_t count) {
+        return std::vector<int32_t>(text.begin() + static_cast<std::ptrdiff_t>(first),
+                                    text.begin() + static_cast<std::ptrdiff_t>(first + count));
+      };
+      std::vector<Sequence> sequences(4);
+      sequences[0].ids = part(0, 600);
+      sequences[1].ids = part(100, 30);
+      sequences[2].ids = part(200, 400);
+      sequences[3].ids = part(0, 90);  // the first's beginning, then another end
+      for (int32_t id : part(700, 60)) sequences[3].ids.push_back(id);
+      for (Sequence& s : sequences) {
+        s.wanted = run_all(*decoder, s.ids);
+        s.cache.emplace(*decoder->make_cache(700));
+      }
+      const auto at = [&](const Sequence& s) { return static_cast<size_t>(s.cache->length()); };
+      const size_t steps[] = {200, 1, 77, 90};
+      for (int round = 0; round < 60; ++round) {
+        std::vector<Segment> segments;
+        std::vector<Sequence*> of;
+        for (size_t i = 0; i < sequences.size(); ++i) {
+          Sequence& s = sequences[i];
+          if (i == 2 && round < 3) continue;
+          if (i == 3 && round < 2) continue;
+          if (i == 3 && round == 2) {
+            s.cache.emplace(sequences[0].cache->fork(90));
+            if (at(s) == 0) s.cache.emplace(*decoder->make_cache(700));  // the window has passed
+            s.found.assign(s.wanted.begin(), s.wanted.begin() + s.cache->length() * 384);
+          }
+          const size_t count = std::min(steps[i], s.ids.size() - at(s));
+          if (count == 0) continue;
+          segments.push_back({.ids = std::span(s.ids).subspan(at(s), count), .logits_of = LogitsOf::kAll});
+          if (i == 2) {
+            segments.back().logits_of = round % 2 == 0 ? LogitsOf::kLast : LogitsOf::kNone;
+          }
+          segments.back().cache = &*s.cache;
+          of.push_back(&s);
+        }
+        std::vector<float> logits;
+        ASSERT_TRUE(decoder->forward(segments, logits));
+        auto from = logits.begin();
+        for (size_t i = 0; i < segments.size(); ++i) {
+          const auto which = segments[i].logits_of;
+          const size_t all = segments[i].ids.size();
+          const size_t rows = which == LogitsOf::kAll ? all : which == LogitsOf::kLast ? 1 : 0;
+          of[i]->found.resize(of[i]->found.size() + (all - rows) * 384, 0);
+          of[i]->found.insert(of[i]->found.end(), from, from + static_cast<std::ptrdiff_t>(rows * 384));
+          from += static_cast<std::ptrdiff_t>(rows * 384);
+        }
+        ASSERT_EQ(from, logits.end());
+      }
+      for (size_t i = 0; i < sequences.size(); ++i) {
+        Sequence& s = sequences[i];
+        ASSERT_EQ(s.found.size(), s.wanted.size()) << i;
+        for (size_t d = 0; d < s.found.size(); ++d) {
+          if (i == 2 && s.found[d] == 0) continue;  // not asked for
+          ASSERT_EQ(s.found[d], s.wanted[d]) << folder << " sequence " << i << " logit " << d;
+        }
+      }
+    }
+  }
+}
+
 TEST(Decoder, TruncatedCacheContinuesAsIfTheRestHadNeverBeen) {
   ThreadPool pool(2);
   const auto decoder = load_model(golden("phi3-mini-like"), Precision::kExact, pool);
@@ -194,11 +272,11 @@ TEST(Decoder, TruncatedCacheContinuesAsIfTheRestHadNeverBeen) {
   const auto wanted = run_all(*decoder, ids);
   auto cache = decoder->make_cache(500);
   run(*decoder, *cache, std::span(ids).first(400), LogitsOf::kNone);
-  cache->truncate(380);  // still in the ring
+  cache->truncate(380);  // still kept
   ASSERT_EQ(cache->length(), 380);
   const auto tail = run(*decoder, *cache, std::span(ids).subspan(380), LogitsOf::kAll);
   EXPECT_EQ(tail, std::vector<float>(wanted.begin() + 380 * 384, wanted.end()));
-  cache->truncate(100);  // long overwritten
+  cache->truncate(100);  // long given back
   EXPECT_EQ(cache->length(), 0);
 }
 
@@ -267,19 +345,19 @@ TEST(Decoder, WhatCannotRunIsAnErrorAndLeavesTheCacheAlone) {
   auto cache = decoder->make_cache(4);
   std::vector<float> logits;
   const std::vector<int32_t> too_many = {1, 2, 3, 4, 5}, unknown = {1, 384}, negative = {-1};
-  auto status = decoder->forward(too_many, spec::RopeTable::kShort, LogitsOf::kLast, *cache, logits);
+  auto status = decoder->forward({.ids = too_many, .cache = &*cache}, logits);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, Code::kOutOfRange);
   EXPECT_THAT(status.error().message, HasSubstr("context of 4"));
   for (const auto& ids : {unknown, negative}) {
-    status = decoder->forward(ids, spec::RopeTable::kShort, LogitsOf::kLast, *cache, logits);
+    status = decoder->forward({.ids = ids, .cache = &*cache}, logits);
     ASSERT_FALSE(status);
     EXPECT_THAT(status.error().message, HasSubstr("outside the vocabulary of 384"));
   }
   EXPECT_EQ(cache->length(), 0);
   const auto other = load_model(golden("phi3-mini-like"), Precision::kExact, pool);
   auto foreign = other->make_cache(4);
-  EXPECT_FALSE(decoder->forward(negative, spec::RopeTable::kShort, LogitsOf::kLast, *foreign, logits));
+  EXPECT_FALSE(decoder->forward({.ids = negative, .cache = &*foreign}, logits));
   EXPECT_FALSE(decoder->make_cache(0));
 }
 
@@ -303,7 +381,7 @@ TEST(Decoder, PlanTellsWhatFits) {
   const auto spec = *Decoder::read_spec(*checkpoint);
   const auto plan = Decoder::plan(*checkpoint, spec, Precision::kFast, 1000);
   ASSERT_TRUE(plan) << plan.error().text();
-  EXPECT_EQ(plan->kv_bytes, 2U * 2 * 2 * 2 * 16 * 1000);  // keys and values, f16, layers, heads, head_dim
+  EXPECT_EQ(plan->kv_bytes, 2U * 2 * 2 * 2 * 16 * 1024);  // keys and values, f16, layers, heads, head_dim, whole pages
   EXPECT_GT(plan->weights_bytes, 300000U);                // 303,744 weights in matrices, about a byte each
   EXPECT_LT(plan->weights_bytes, 350000U);
   EXPECT_TRUE(plan->fits());

@@ -101,7 +101,7 @@ inline std::unique_ptr<Decoder> load_model(const std::filesystem::path& path, Pr
 inline std::vector<float> run(const Decoder& decoder, KvCache& cache, std::span<const int32_t> ids, LogitsOf which,
                               spec::RopeTable table = spec::RopeTable::kShort) {
   std::vector<float> logits;
-  const Status status = decoder.forward(ids, table, which, cache, logits);
+  const Status status = decoder.forward({.ids = ids, .table = table, .logits_of = which, .cache = &cache}, logits);
   EXPECT_TRUE(status) << (status ? "" : status.error().text());
   return logits;
 }

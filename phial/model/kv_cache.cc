@@ -1,7 +1,9 @@
 #include "phial/model/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include "phial/kernels/kernels.h"
 #include "phial/model/kv_access.h"
@@ -9,10 +11,24 @@
 namespace phial::model {
 namespace {
 
-int ring_for(const spec::DecoderSpec& spec, int capacity) {
-  if (spec.sliding_window == 0) return capacity;
-  const int64_t needed = int64_t{spec.sliding_window} + kPrefillChunk;
-  return static_cast<int>(std::min<int64_t>(needed, capacity));
+size_t size(int n) { return static_cast<size_t>(n); }
+
+// Positions behind the window that stay, so that a wrong draft can be taken back (at most a step's rows).
+constexpr int kKeptBehind = kPageTokens;
+
+size_t pages_for(int tokens) { return size((tokens + kPageTokens - 1) / kPageTokens); }
+
+size_t page_bytes_for(const spec::DecoderSpec& spec, KvType type) {
+  return 2 * size(kPageTokens) * row_bytes(type, spec.head_dim);
+}
+
+// Pages that a head of a full cache holds at most.
+size_t most_pages(const spec::DecoderSpec& spec, int capacity) {
+  const size_t all = pages_for(capacity);
+  if (spec.sliding_window == 0) return all;
+  // The window and what is kept behind it begin anywhere in a page; so does a chunk's end.
+  const int64_t held = int64_t{spec.sliding_window} + kKeptBehind + kPrefillChunk + 2 * (kPageTokens - 1);
+  return std::min(all, static_cast<size_t>(held / kPageTokens));
 }
 
 }  // namespace
@@ -48,8 +64,7 @@ size_t row_bytes(KvType type, int head_dim) {
 }
 
 uint64_t KvCache::bytes_for(const spec::DecoderSpec& spec, int capacity_tokens, KvType type) {
-  return uint64_t{2} * row_bytes(type, spec.head_dim) * static_cast<uint64_t>(spec.n_layers) *
-         static_cast<uint64_t>(spec.n_kv_heads) * static_cast<uint64_t>(ring_for(spec, capacity_tokens));
+  return page_bytes_for(spec, type) * size(spec.n_layers) * size(spec.n_kv_heads) * most_pages(spec, capacity_tokens);
 }
 
 Result<KvCache> KvCache::make(const spec::DecoderSpec& spec, int capacity_tokens, KvType type) {
@@ -60,29 +75,65 @@ Result<KvCache> KvCache::make(const spec::DecoderSpec& spec, int capacity_tokens
   KvCache cache;
   cache.capacity_ = capacity_tokens;
   cache.window_ = spec.sliding_window;
-  cache.ring_ = ring_for(spec, capacity_tokens);
   cache.n_layers_ = spec.n_layers;
   cache.n_kv_heads_ = spec.n_kv_heads;
   cache.head_dim_ = spec.head_dim;
   cache.type_ = type;
-  const uint64_t bytes = bytes_for(spec, capacity_tokens, type) / 2;
-  PHIAL_TRY(cache.keys_, AlignedBytes::make(bytes, "the key cache"));
-  PHIAL_TRY(cache.values_, AlignedBytes::make(bytes, "the value cache"));
+  cache.tables_.resize(size(spec.n_layers) * size(spec.n_kv_heads));
+  cache.pages_ = std::make_shared<KvPages>(page_bytes_for(spec, type), cache.tables_.size());
   return cache;
+}
+
+int KvCache::first_seen(int position) const { return window_ == 0 ? 0 : std::max(0, position - window_ + 1); }
+
+uint64_t KvCache::bytes() const {
+  uint64_t held = 0;
+  for (const auto& table : tables_) held += table.size() - size(std::ranges::count(table, nullptr));
+  return held * pages_->page_bytes();
 }
 
 void KvCache::truncate(int length) {
   if (length >= length_) return;
   length = std::max(length, 0);
-  // The next query sees positions from length - window + 1 on; all of them must still be in the ring.
-  const int oldest_kept = longest_ - ring_;
-  const int oldest_needed = window_ == 0 ? 0 : std::max(0, length - window_ + 1);
-  if (length == 0 || oldest_needed < oldest_kept) {
-    length_ = 0;
-    longest_ = 0;
-    return;
-  }
+  if (first_seen(length) < kept_from_) length = 0;
+  if (length == 0) kept_from_ = 0;
+  for (auto& table : tables_) table.resize(std::min(table.size(), pages_for(length)));
   length_ = length;
+}
+
+KvCache KvCache::fork(int length) const {
+  KvCache copy = *this;
+  copy.truncate(length);
+  return copy;
+}
+
+Status KvAccess::reserve(int tokens) {
+  const size_t pages = pages_for(cache_->length_ + tokens);
+  const size_t first_written = size(cache_->length_ / kPageTokens);
+  for (auto& table : cache_->tables_) {
+    for (size_t p = first_written; p < table.size(); ++p) {
+      if (table[p].use_count() == 1) continue;
+      PHIAL_TRY(KvPage own, cache_->pages_->take());
+      std::memcpy(own.get(), table[p].get(), cache_->pages_->page_bytes());
+      table[p] = std::move(own);
+    }
+    while (table.size() < pages) {
+      PHIAL_TRY(KvPage page, cache_->pages_->take());
+      table.push_back(std::move(page));
+    }
+  }
+  return ok();
+}
+
+void KvAccess::advance(int tokens) {
+  cache_->length_ += tokens;
+  const int needed_from = cache_->first_seen(cache_->length_) - kKeptBehind;
+  const int gone_before = std::max(0, needed_from) / kPageTokens * kPageTokens;
+  if (gone_before <= cache_->kept_from_) return;
+  for (auto& table : cache_->tables_) {
+    std::fill(table.begin() + cache_->kept_from_ / kPageTokens, table.begin() + gone_before / kPageTokens, nullptr);
+  }
+  cache_->kept_from_ = gone_before;
 }
 
 }  // namespace phial::model

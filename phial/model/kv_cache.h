@@ -1,17 +1,19 @@
 // Keys and values of one conversation, for every layer.
 //
-// Shapes: keys and values of a layer are [n_kv_heads, ring, head_dim]; keys are stored after rotation. Position p
-// stands at entry p modulo ring. Without a sliding window the ring is the capacity; with one it is as many entries as a
-// query may see plus a prefill chunk, which is exact. Element type: f32 (exact), or f16, q8, q4 (fast): blocks of 32
-// columns that share an f16 scale, q4 an f16 minimum as well; the last block of a head is padded. Memory is taken from
-// the machine as positions are filled. Threads: one at a time. Source: docs/decisions/0005-kv-cache.md.
+// Positions stand in pages of kPageTokens for each layer and key-value head (kv_pages.h): keys [kPageTokens, head_dim],
+// stored after rotation, then values. Several caches may share the pages of a common beginning. With a sliding window,
+// pages that no query will see again are given back. Element type: f32 (exact), or f16, q8, q4 (fast): blocks of 32
+// columns that share an f16 scale, q4 an f16 minimum as well; the last block of a head is padded. Threads: one at a
+// time, for all caches that share pages. Source: docs/decisions/0005-kv-cache.md, 0009-kv-pages.md.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "phial/base/result.h"
-#include "phial/model/aligned_bytes.h"
+#include "phial/model/kv_pages.h"
 #include "phial/spec/spec.h"
 
 namespace phial::model {
@@ -24,31 +26,44 @@ size_t row_bytes(KvType type, int head_dim);
 
 class KvCache {
  public:
-  // kOutOfRange if capacity_tokens < 1 or the memory cannot be had.
+  // kOutOfRange if capacity_tokens < 1.
   static Result<KvCache> make(const spec::DecoderSpec& spec, int capacity_tokens, KvType type);
 
-  // What make() would take when filled.
+  // What a full cache holds at most.
   static uint64_t bytes_for(const spec::DecoderSpec& spec, int capacity_tokens, KvType type);
+
+  KvCache(KvCache&&) = default;
+  KvCache& operator=(KvCache&&) = default;
 
   int length() const { return length_; }
   int capacity() const { return capacity_; }
   KvType type() const { return type_; }
-  uint64_t bytes() const { return keys_.size() + values_.size(); }
+  // Of the pages it holds now, shared ones too.
+  uint64_t bytes() const;
 
   // Forgets positions >= `length`. With a sliding window older entries may be gone: then the cache empties and length()
   // is 0 afterwards.
   void truncate(int length);
 
+  // A cache that begins like this one: it holds what truncate(length) would leave, in the same pages; a page that
+  // either writes to becomes its own first.
+  KvCache fork(int length) const;
+
  private:
   friend class KvAccess;  // model's own access: kv_access.h
+  KvCache() = default;
+  KvCache(const KvCache&) = default;
+  // The first position that a query at `position` sees.
+  int first_seen(int position) const;
+
   int length_ = 0;
-  int longest_ = 0;  // length before truncation: entries older than longest_ - ring_ are overwritten
+  int kept_from_ = 0;  // positions before it may be gone
   int capacity_ = 0;
   int window_ = 0;
-  int ring_ = 0;
   int n_layers_ = 0, n_kv_heads_ = 0, head_dim_ = 0;
   KvType type_ = KvType::kF16;
-  AlignedBytes keys_, values_;
+  std::shared_ptr<KvPages> pages_;
+  std::vector<std::vector<KvPage>> tables_;  // [n_layers * n_kv_heads][page]; null: given back
 };
 
 }  // namespace phial::model

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "phial/model/kv_access.h"
 #include "phial/spec/variants.h"
 
@@ -10,10 +13,13 @@ namespace {
 
 TEST(KvCache, TakesWhatTheFamilyIsKnownToTake) {
   const spec::DecoderSpec& mini = spec::variants()[0];
-  EXPECT_EQ(KvCache::bytes_for(mini, 1, KvType::kF16), 393'216U);
-  EXPECT_EQ(KvCache::bytes_for(mini, 1000, KvType::kF16), 393'216'000U);
+  EXPECT_EQ(KvCache::bytes_for(mini, 1, KvType::kF16), 393'216U * kPageTokens);
+  EXPECT_EQ(KvCache::bytes_for(mini, 1024, KvType::kF16), 393'216U * 1024);
   // A window of 2047 bounds it, whatever the context.
-  EXPECT_EQ(KvCache::bytes_for(mini, 4096, KvType::kF16), 393'216U * (2047 + kPrefillChunk));
+  const uint64_t windowed = KvCache::bytes_for(mini, 131072, KvType::kF16);
+  EXPECT_EQ(KvCache::bytes_for(mini, 4096, KvType::kF16), windowed);
+  EXPECT_GE(windowed, 393'216U * (2047 + kPrefillChunk));
+  EXPECT_LE(windowed, 393'216U * (2047 + kPrefillChunk + 3 * kPageTokens));
 }
 
 TEST(KvCache, BlocksOf32ShareAScale) {
@@ -24,39 +30,113 @@ TEST(KvCache, BlocksOf32ShareAScale) {
   EXPECT_EQ(row_bytes(KvType::kQ8, 8), 34U);
   EXPECT_EQ(row_bytes(KvType::kQ4, 100), 4 * 20U);
   const spec::DecoderSpec& mini = spec::variants()[0];
-  EXPECT_EQ(KvCache::bytes_for(mini, 1000, KvType::kQ8), 393'216'000U / 192 * 102);
-  const auto cache = KvCache::make(mini, 10, KvType::kQ4);
+  EXPECT_EQ(KvCache::bytes_for(mini, 1024, KvType::kQ8), 393'216U * 1024 / 192 * 102);
+  auto cache = KvCache::make(mini, 10, KvType::kQ4);
   ASSERT_TRUE(cache);
   EXPECT_EQ(cache->type(), KvType::kQ4);
-  EXPECT_GE(cache->bytes(), 393'216U * 10 / 192 * 60);
+  EXPECT_EQ(cache->bytes(), 0U);
+  ASSERT_TRUE(KvAccess(*cache).reserve(10));
+  EXPECT_EQ(cache->bytes(), 393'216U * kPageTokens / 192 * 60);
+}
+
+spec::DecoderSpec one_head(int window) {
+  spec::DecoderSpec spec = spec::variants()[0];
+  spec.n_layers = spec.n_heads = spec.n_kv_heads = 1;
+  spec.head_dim = 4;
+  spec.sliding_window = window;
+  return spec;
+}
+
+// Appends positions whose keys and values are `number`.
+void append(KvCache& cache, int tokens, float number) {
+  KvAccess access(cache);
+  ASSERT_TRUE(access.reserve(tokens));
+  for (int t = 0; t < tokens; ++t) {
+    for (std::byte* row : {access.key(0, 0, access.length() + t), access.value(0, 0, access.length() + t)}) {
+      std::fill_n(reinterpret_cast<float*>(row), 4, number);
+    }
+  }
+  access.advance(tokens);
+}
+
+float number_at(KvCache& cache, int position) {
+  const KvAccess access(cache);
+  const float key = *reinterpret_cast<float*>(access.key(0, 0, position));
+  EXPECT_EQ(key, *reinterpret_cast<float*>(access.value(0, 0, position)));
+  return key;
 }
 
 TEST(KvCache, TruncationKeepsWhatAQueryWillSee) {
-  spec::DecoderSpec spec = spec::variants()[0];
-  spec.n_layers = spec.n_heads = spec.n_kv_heads = 1;
-  spec.sliding_window = 10;
-  KvCache cache = *KvCache::make(spec, 2000, KvType::kF32);
-  KvAccess access(cache);
-  access.advance(1000);
+  KvCache cache = *KvCache::make(one_head(10), 2000, KvType::kF32);
+  while (cache.length() < 1000) append(cache, 100, 1);
   cache.truncate(1500);
   EXPECT_EQ(cache.length(), 1000);
-  // The ring holds the positions from 1000 - 266 = 734 on; a query at 743 sees 734 and later.
-  cache.truncate(743);
-  EXPECT_EQ(cache.length(), 743);
-  cache.truncate(742);
+  // The query at 1000 sees 991; 64 positions behind it are kept, so the page from 896 on. A query at 905 sees 896.
+  cache.truncate(905);
+  EXPECT_EQ(cache.length(), 905);
+  EXPECT_EQ(number_at(cache, 896), 1);
+  cache.truncate(904);
   EXPECT_EQ(cache.length(), 0);
+  EXPECT_EQ(cache.bytes(), 0U);
+}
+
+TEST(KvCache, AWindowGivesBackWhatNoQuerySees) {
+  const spec::DecoderSpec spec = one_head(100);
+  KvCache cache = *KvCache::make(spec, 100'000, KvType::kF32);
+  uint64_t most = 0;
+  for (int chunk = 1; cache.length() < 5000; chunk = chunk * 7 % (kPrefillChunk + 1)) {
+    append(cache, chunk, 1);
+    most = std::max(most, cache.bytes());
+  }
+  EXPECT_LE(most, KvCache::bytes_for(spec, 100'000, KvType::kF32));
+  EXPECT_LT(most, 2U * 16 * 600);
 }
 
 TEST(KvCache, ShortOnesTruncateAnywhere) {
-  spec::DecoderSpec spec = spec::variants()[0];
-  spec.sliding_window = 10;
-  KvCache cache = *KvCache::make(spec, 100, KvType::kF16);
-  KvAccess access(cache);
-  access.advance(100);
+  KvCache cache = *KvCache::make(one_head(10), 100, KvType::kF32);
+  append(cache, 50, 1);
   cache.truncate(3);
   EXPECT_EQ(cache.length(), 3);
   cache.truncate(-1);
   EXPECT_EQ(cache.length(), 0);
+}
+
+TEST(KvCache, ForksShareTheirBeginningAndNothingElse) {
+  KvCache first = *KvCache::make(one_head(0), 1000, KvType::kF32);
+  append(first, 200, 1);
+  KvCache second = first.fork(150), third = first.fork(500);
+  EXPECT_EQ(second.length(), 150);
+  EXPECT_EQ(third.length(), 200);
+  // The page of position 150 is shared until someone writes to it.
+  EXPECT_EQ(KvAccess(second).key(0, 0, 149), KvAccess(first).key(0, 0, 149));
+  append(second, 100, 2);
+  append(third, 100, 3);
+  append(first, 100, 4);
+  EXPECT_EQ(KvAccess(second).key(0, 0, 5), KvAccess(first).key(0, 0, 5));
+  EXPECT_NE(KvAccess(second).key(0, 0, 149), KvAccess(first).key(0, 0, 149));
+  for (int position = 0; position < 250; ++position) {
+    EXPECT_EQ(number_at(first, position), position < 200 ? 1 : 4);
+    EXPECT_EQ(number_at(second, position), position < 150 ? 1 : 2);
+    EXPECT_EQ(number_at(third, position), position < 200 ? 1 : 3);
+  }
+}
+
+TEST(KvCache, PagesOfAForkOutliveItsOrigin) {
+  auto first = std::make_unique<KvCache>(*KvCache::make(one_head(0), 1000, KvType::kF32));
+  append(*first, 200, 1);
+  KvCache second = first->fork(130);
+  first.reset();
+  append(second, 100, 2);
+  EXPECT_EQ(number_at(second, 129), 1);
+  EXPECT_EQ(number_at(second, 130), 2);
+}
+
+TEST(KvCache, AForkBehindTheWindowIsEmpty) {
+  KvCache first = *KvCache::make(one_head(10), 2000, KvType::kF32);
+  while (first.length() < 1000) append(first, 100, 1);
+  EXPECT_EQ(first.fork(950).length(), 950);
+  EXPECT_EQ(first.fork(500).length(), 0);
+  EXPECT_EQ(first.length(), 1000);
 }
 
 }  // namespace

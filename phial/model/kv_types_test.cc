@@ -48,7 +48,7 @@ TEST(KvTypes, ATruncatedCacheContinuesAsIfTheRestHadNeverBeen) {
     auto cache = decoder->make_cache(500, type);
     ASSERT_TRUE(cache);
     run(*decoder, *cache, std::span(ids).first(400), LogitsOf::kNone);
-    cache->truncate(380);  // still in the ring
+    cache->truncate(380);  // still kept
     ASSERT_EQ(cache->length(), 380);
     const auto tail = run(*decoder, *cache, std::span(ids).subspan(380), LogitsOf::kAll);
     EXPECT_EQ(tail, std::vector<float>(wanted.begin() + 380 * 384, wanted.end())) << name_of(type);
@@ -63,7 +63,8 @@ TEST(KvTypes, ExactPrecisionKeepsF32) {
   const auto fast = load_model(golden("llama-like"), Precision::kFast, pool);
   auto foreign = fast->make_cache(4, KvType::kQ8);
   std::vector<float> logits;
-  EXPECT_FALSE(decoder->forward(std::vector<int32_t>{1}, kShort, LogitsOf::kLast, *foreign, logits));
+  const std::vector<int32_t> ids = {1};
+  EXPECT_FALSE(decoder->forward({.ids = ids, .cache = &*foreign}, logits));
 }
 
 TEST(KvTypes, ThePlanNamesTheLargestTypeThatFits) {

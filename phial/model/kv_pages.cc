@@ -1,0 +1,25 @@
+#include "phial/model/kv_pages.h"
+
+#include <utility>
+
+#include "phial/model/matrix.h"
+
+namespace phial::model {
+
+constexpr size_t kLine = 64;  // bytes
+
+KvPages::KvPages(size_t page_bytes, size_t pages_a_slab)
+    : page_bytes_(round_up(page_bytes, kLine)), pages_a_slab_(pages_a_slab) {}
+
+Result<KvPage> KvPages::take() {
+  if (free_.empty()) {
+    PHIAL_TRY(AlignedBytes slab, AlignedBytes::make(page_bytes_ * pages_a_slab_, "the cache of keys and values"));
+    for (size_t i = pages_a_slab_; i-- > 0;) free_.push_back(slab.data() + i * page_bytes_);
+    slabs_.push_back(std::move(slab));
+  }
+  std::byte* page = free_.back();
+  free_.pop_back();
+  return KvPage(page, [pages = shared_from_this()](std::byte* free) { pages->free_.push_back(free); });
+}
+
+}  // namespace phial::model
