@@ -1,7 +1,8 @@
-// A model on disk as a LanguageModel: decoder, tokenizer, chat format and the cache of its last conversation.
+// A model on disk as a LanguageModel: decoder, tokenizer, chat format, the sessions that run and the caches of those
+// that have ended.
 //
-// The cache stays between calls: a prompt that begins like the sequence before it only computes what is new, with the
-// same result to the bit. LongRoPE's table follows the reference: short while the sequence is at most the original
+// Caches stay between calls: a prompt that begins like a sequence before it only computes what is new, with the same
+// result to the bit. LongRoPE's table follows the reference: short while the sequence is at most the original
 // context long, long beyond it, for all positions; a sequence that crosses is recomputed once.
 // Drafting (speculation.h) changes how many steps an answer takes, never a token, logprob or reason to stop.
 // Threads: one call at a time; the pool is used during calls.
@@ -39,6 +40,7 @@ struct EngineOptions {
   model::Precision precision = model::Precision::kFast;
   model::KvType kv_type = model::KvType::kF16;  // of kFast; kExact keeps f32
   int context_tokens = 0;                       // 0: the model's own, at most 4096
+  int sessions = 1;                             // answers that are written side by side, each with its own context
   LoadMode load = LoadMode::kMap;
   spec::RopePolicy rope_policy = spec::RopePolicy::kDynamic;
   int window_extra = 0;  // Decoder::read_spec
@@ -49,14 +51,27 @@ struct EngineOptions {
   Log log = no_log;
 };
 
+struct CachedSequence;
+class Sessions;
+
 class Engine final : public LanguageModel {
  public:
+  ~Engine() override;
+
   // `path`: what Checkpoint::open takes. A folder without tokenizer files works for ids alone.
   // kOutOfRange if memory or the model's context is too small for context_tokens, with the numbers and what would fit.
   static Result<std::unique_ptr<Engine>> open(const std::filesystem::path& path, const EngineOptions& options,
                                               ThreadPool& pool);
 
   Result<Generation> generate(const GenerateRequest& request, const OnText& on_text) override;
+  // Several answers at a time: each joins, then every step() is one pass over all that run, which calls their on_text,
+  // and tells those that have ended. At most EngineOptions.sessions run, the others wait for their turn. An answer is
+  // that of generate(), to the bit, whoever else runs; request.cancel ends one alone. Errors of join() are those of
+  // generate() before it computes; what fails later is in the EndedSession.
+  Result<SessionId> join(GenerateRequest request, OnText on_text);
+  std::vector<EndedSession> step();
+  bool idle() const;  // no answer is being written or waits
+
   Result<ContinuationScore> score(std::string_view prompt, std::string_view continuation) override;
   std::string_view name() const override { return name_; }
   int context_tokens() const override { return context_tokens_; }
@@ -78,20 +93,11 @@ class Engine final : public LanguageModel {
   Result<const tokenizer::Tokenizer*> tokenizer() const;
 
  private:
-  Engine() = default;
+  Engine();
   Result<std::vector<int32_t>> prompt_ids(const GenerateRequest& request) const;
   Status check_length(size_t prompt_tokens, int max_tokens) const;
-  // How many drafted tokens may follow `sequence` in one pass when `wanted_tokens` are still to be written.
-  int draft_room(size_t sequence_tokens, int wanted_tokens) const;
-  // Logits after the last token of `sequence` and after each of `draft`: [1 + draft.size(), vocab_size], or fewer if
-  // the draft cannot be computed. They stand until the next call.
-  Result<std::span<const float>> next_rows(std::vector<int32_t>& sequence, std::span<const int32_t> draft,
-                                           const std::stop_token& cancel);
-  // run(), with the memory that the rows given to `on_rows` stand in.
-  Status run(std::span<const int32_t> ids, size_t first_row, const std::stop_token& cancel, std::vector<float>& rows,
-             const OnRows& on_rows);
-  // Makes the cache hold a prefix of `ids` that ends before `first_row`.
-  Status prepare_cache(std::span<const int32_t> ids, size_t first_row);
+  // One step of run().
+  Status run_chunk(std::span<const int32_t> ids, size_t first_row, CachedSequence& sequence, const OnRows& on_rows);
 
   std::string name_;
   std::unique_ptr<model::Decoder> decoder_;
@@ -100,18 +106,12 @@ class Engine final : public LanguageModel {
   std::vector<int32_t> end_ids_;
   model::MemoryPlan plan_;  // kv_type is that of the cache
   int context_tokens_ = 0;
-  spec::RopePolicy rope_policy_ = spec::RopePolicy::kDynamic;
-  Log log_;
-
-  Drafting drafting_ = Drafting::kLookup;
   int draft_tokens_ = 0;
   std::unique_ptr<Drafter> model_drafter_;
   DraftLength draft_length_;
 
-  std::optional<model::KvCache> cache_;
-  std::vector<int32_t> cached_ids_;
-  spec::RopeTable cached_table_ = spec::RopeTable::kShort;
-  std::vector<float> step_rows_;  // of next_rows()
+  std::unique_ptr<Sessions> sessions_;
+  std::vector<EndedSession> ended_;  // while generate() waited for another
 };
 
 }  // namespace phial::generate

@@ -69,6 +69,13 @@ struct Generation {
   double prefill_ms = 0, decode_ms = 0, first_token_ms = 0;
 };
 
+// One of several answers that are written side by side (Engine::join).
+using SessionId = int64_t;
+struct EndedSession {
+  SessionId session = 0;
+  Result<Generation> generation;
+};
+
 struct ContinuationScore {
   double logprob = 0;  // natural logarithm, summed over the continuation's tokens
   int tokens = 0;

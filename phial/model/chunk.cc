@@ -51,12 +51,6 @@ std::vector<std::vector<Part>> cut_into_chunks(std::span<const Segment> segments
   return chunks;
 }
 
-size_t wanted_rows(std::span<const Segment> segments) {
-  size_t rows = 0;
-  for (const Segment& segment : segments) rows += wanted_of(segment.logits_of, segment.ids.size(), true);
-  return rows;
-}
-
 Chunk lay_out(std::span<const Part> parts, const spec::DecoderSpec& spec) {
   Chunk chunk;
   for (const Part& part : parts) {

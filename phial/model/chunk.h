@@ -25,9 +25,6 @@ struct Part {
 // Chunk after chunk, each of at most kPrefillChunk tokens of as many segments as there is room for.
 std::vector<std::vector<Part>> cut_into_chunks(std::span<const Segment> segments);
 
-// Of all segments.
-size_t wanted_rows(std::span<const Segment> segments);
-
 struct Row {
   int32_t id;
   int position;

@@ -284,7 +284,9 @@ class PackedDecoder final : public Decoder {
   Status forward(std::span<const Segment> segments, std::vector<float>& logits) const override {
     for (const Segment& segment : segments) PHIAL_CHECKED(check(segment.ids, *segment.cache));
     const size_t vocab = size(spec_.vocab_size);
-    logits.resize(wanted_rows(segments) * vocab);
+    size_t rows = 0;
+    for (const Segment& segment : segments) rows += rows_of(segment);
+    logits.resize(rows * vocab);
     PHIAL_CHECKED(run(segments, {.logits = logits.data(), .n_layers = spec_.n_layers}));
     // What is read in place, row by row, shows here.
     const bool finite = std::ranges::all_of(logits, [](float value) { return std::isfinite(value); });
@@ -412,13 +414,14 @@ Result<KvCache> Decoder::make_cache(int capacity_tokens, KvType type) const {
 }
 
 Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens, KvType kv) {
+                                 Precision precision, int context_tokens, KvType kv, int sessions) {
   PHIAL_CHECKED(spec::validate(spec));
   PHIAL_TRY(const DecoderTensors tensors, bind(checkpoint, spec));
   const PlanInput input = {.weights_bytes = packed_bytes(tensors, precision),
                            .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),
                            .kv_type = kv_type(precision, kv),
-                           .context_tokens = context_tokens};
+                           .context_tokens = context_tokens,
+                           .sessions = sessions};
   MemoryPlan plan = make_plan(spec, input, available_memory());
   plan.slow_paths = slow_paths(tensors, precision, kernels::active());
   return plan;

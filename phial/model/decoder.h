@@ -36,6 +36,12 @@ struct Segment {
   KvCache* cache = nullptr;
 };
 
+// Rows of logits that it gets.
+inline size_t rows_of(const Segment& segment) {
+  if (segment.logits_of == LogitsOf::kAll) return segment.ids.size();
+  return segment.logits_of == LogitsOf::kLast && !segment.ids.empty() ? 1 : 0;
+}
+
 // Something that makes a model slower than its size would let it, for want of a kernel.
 struct SlowPath {
   std::string what = {};  // for people, on one line
@@ -48,6 +54,7 @@ struct MemoryPlan {
   uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
   uint64_t available_bytes = 0;  // free memory of the machine, container limits respected
   int context_tokens = 0;
+  int sessions = 1;                   // that many caches of so many tokens
   int largest_context_that_fits = 0;  // 0: not even the weights fit
   KvType kv_type = KvType::kF16;
   std::optional<KvType> smaller_kv_that_fits;  // the largest smaller one with which this context fits
@@ -64,9 +71,9 @@ class Decoder {
   // The spec of a checkpoint, LongRoPE factor tensors included. `window_extra`: 0 or 1 (docs/sources.md, reading B).
   static Result<spec::DecoderSpec> read_spec(const formats::Checkpoint& checkpoint, int window_extra = 0);
 
-  // `context_tokens`: what KV is planned for. `kv` is for kFast; kExact keeps f32.
+  // `context_tokens`: what KV is planned for, for each of `sessions` caches. `kv` is for kFast; kExact keeps f32.
   static Result<MemoryPlan> plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens, KvType kv = KvType::kF16);
+                                 Precision precision, int context_tokens, KvType kv = KvType::kF16, int sessions = 1);
 
   // Packs the weights tensor by tensor (kFast) or refers to the checkpoint's bytes (kExact); with either LoadMode the
   // file and the packed weights are never in memory at once. `log` is told of slow paths that matter.

@@ -72,7 +72,8 @@ uint64_t available_memory() { return std::min(machine_memory(), container_memory
 
 std::string MemoryPlan::text() const {
   return bytes_text(weights_bytes) + " of weights, " + bytes_text(kv_bytes) + " of keys and values in " +
-         name_of(kv_type) + " for " + std::to_string(context_tokens) + " tokens, " + bytes_text(scratch_bytes) +
+         name_of(kv_type) + " for " + (sessions > 1 ? std::to_string(sessions) + " times " : "") +
+         std::to_string(context_tokens) + " tokens, " + bytes_text(scratch_bytes) +
          " of scratch: " + bytes_text(total_bytes()) + " in all, " + bytes_text(available_bytes) + " are free";
 }
 
@@ -83,13 +84,15 @@ MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint
   plan.available_bytes = available_bytes;
   plan.context_tokens = input.context_tokens;
   plan.kv_type = input.kv_type;
-  plan.kv_bytes = KvCache::bytes_for(spec, input.context_tokens, input.kv_type);
+  plan.sessions = input.sessions;
+  const auto kv_bytes = [&](int context, KvType type) {
+    return static_cast<uint64_t>(input.sessions) * KvCache::bytes_for(spec, context, type);
+  };
+  plan.kv_bytes = kv_bytes(input.context_tokens, input.kv_type);
   // Bytes grow with the context, so the largest that fits is found by halving.
   int fits = 0, beyond = spec.context + 1;
   const uint64_t fixed = input.weights_bytes + input.scratch_bytes;
-  const auto fits_with = [&](int context, KvType type) {
-    return fixed + KvCache::bytes_for(spec, context, type) <= available_bytes;
-  };
+  const auto fits_with = [&](int context, KvType type) { return fixed + kv_bytes(context, type) <= available_bytes; };
   while (beyond - fits > 1) {
     const int middle = fits + (beyond - fits) / 2;
     (fits_with(middle, input.kv_type) ? fits : beyond) = middle;

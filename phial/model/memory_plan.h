@@ -13,6 +13,7 @@ struct PlanInput {
   uint64_t weights_bytes = 0, scratch_bytes = 0;
   KvType kv_type = KvType::kF16;
   int context_tokens = 0;
+  int sessions = 1;
 };
 
 MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint64_t available_bytes);

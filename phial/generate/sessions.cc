@@ -1,0 +1,172 @@
+#include "phial/generate/sessions.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace phial::generate {
+namespace {
+
+constexpr size_t kPromptTokensAStep = 256;  // of all sessions; one chunk of the decoder
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+SessionId Sessions::join(GenerateRequest request, LanguageModel::OnText on_text, std::vector<int32_t> prompt,
+                         int most_tokens, const Pen& pen) {
+  waiting_.push_back({++last_id_, std::move(request), std::move(on_text), std::move(prompt), most_tokens, pen});
+  return last_id_;
+}
+
+CachedSequence Sessions::borrow(std::span<const int32_t> ids, size_t most) {
+  const auto table = table_of(ids.size());
+  const auto wanted = ids.first(most);
+  auto found = kept_.find(wanted, table);
+  const Session* longest = nullptr;
+  size_t known = found ? found->ids.size() : 0;
+  for (const Running& one : running_) {
+    const CachedSequence& cached = one.session->cached();
+    const size_t common = common_tokens(cached.ids, wanted);
+    if (cached.table == table && common > known) {
+      longest = one.session.get();
+      known = common;
+    }
+  }
+  CachedSequence sequence = {.ids = {}, .table = table, .cache = empty_.fork(0)};
+  if (longest != nullptr) {
+    if (found) kept_.keep(*std::move(found));
+    sequence.cache = longest->cached().cache.fork(static_cast<int>(known));
+    sequence.ids.assign(ids.begin(), ids.begin() + sequence.cache.length());
+  } else if (found) {
+    sequence = *std::move(found);
+  }
+  const size_t taken = running_tokens() + ids.size(), room = static_cast<size_t>(options_.kv_tokens);
+  kept_.shrink(room - std::min(room, taken));
+  return sequence;
+}
+
+size_t Sessions::running_tokens() const {
+  size_t tokens = 0;
+  for (const Running& one : running_) {
+    tokens += one.session->sequence().size() + static_cast<size_t>(std::max(one.session->wanted_tokens(), 0));
+  }
+  return tokens;
+}
+
+void Sessions::admit() {
+  while (!waiting_.empty() && running_.size() < static_cast<size_t>(options_.most_running)) {
+    Waiting& next = waiting_.front();
+    CachedSequence cached = borrow(next.prompt, next.prompt.size() - 1);
+    auto session = std::make_unique<Session>(std::move(next.request), std::move(next.on_text), std::move(next.prompt),
+                                             next.most_tokens, std::move(cached), next.pen);
+    running_.push_back({.id = next.id, .session = std::move(session)});
+    waiting_.pop_front();
+  }
+}
+
+int Sessions::draft_room(const Session& session) const {
+  const size_t fed = session.sequence().size();
+  // The pass itself gives one token more than is drafted.
+  int room = std::min(kMostDrafted, session.wanted_tokens() - 1);
+  // One pass has one rotary table: that of its last row must be that of each row before it.
+  while (room > 0 && table_of(fed + static_cast<size_t>(room)) != session.cached().table) --room;
+  return std::max(room, 0);
+}
+
+std::vector<EndedSession> Sessions::step() {
+  admit();
+  for (Running& one : running_) {
+    one.session->cancel_if_asked();
+    if (one.session->ended()) continue;
+    const auto table = table_of(one.session->sequence().size());
+    const size_t cached = one.session->cached().ids.size();
+    if (table != one.session->cached().table && cached > 0) {
+      options_.log(Severity::kDetail,
+                   "the sequence crosses " + std::to_string(decoder_.spec().long_rope.original_context) + " tokens: " +
+                       std::to_string(cached) + " cached positions are computed again with the other rotary factors");
+    }
+    one.session->use_table(table);
+  }
+  pass();
+  return collect();
+}
+
+// What a session takes part with; nothing if it has ended or must wait.
+std::optional<model::Segment> Sessions::next_of(Running& one, size_t prompt_tokens) {
+  Session& session = *one.session;
+  if (session.ended()) return std::nullopt;
+  if (session.missing() > 1) {
+    if (prompt_tokens == 0) return std::nullopt;
+    return session.next(prompt_tokens);
+  }
+  // The prompt goes without a draft: the first token is to be there as soon as may be.
+  if (running_.size() > 1 || !session.has_begun()) return session.next(1);
+  const auto draft = session.draft(options_.drafts ? draft_room(session) : 0);
+  if (draft) return session.next(1, *draft);
+  session.cancel_if_asked();
+  if (!session.ended()) one.failed = draft.error();
+  return std::nullopt;
+}
+
+void Sessions::pass() {
+  std::vector<model::Segment> segments;
+  std::vector<Running*> of;
+  size_t prompt_tokens = kPromptTokensAStep;
+  for (Running& one : running_) {
+    const auto segment = next_of(one, prompt_tokens);
+    if (!segment) continue;
+    if (segment->ids.size() > 1) prompt_tokens -= std::min(prompt_tokens, segment->ids.size());
+    segments.push_back(*segment);
+    of.push_back(&one);
+  }
+  if (segments.empty()) return;
+  const auto start = Clock::now();
+  if (!decoder_.forward(segments, logits_)) {
+    // One bad sequence, or a wrong guess that takes a damaged model to numbers that the answer itself never meets.
+    for (Running* one : of) one->session->take_back();
+    for (Running* one : of) pass_alone(*one);
+    return;
+  }
+  const double pass_ms = ms_since(start);
+  const auto width = static_cast<size_t>(decoder_.spec().vocab_size);
+  std::span<const float> rows = logits_;
+  for (size_t i = 0; i < of.size(); ++i) {
+    const size_t wanted = model::rows_of(segments[i]) * width;
+    of[i]->session->took(rows.first(wanted), pass_ms);
+    rows = rows.subspan(wanted);
+  }
+}
+
+void Sessions::pass_alone(Running& one) {
+  const auto start = Clock::now();
+  const Status done = decoder_.forward(one.session->next(kPromptTokensAStep), logits_);
+  if (done) return one.session->took(logits_, ms_since(start));
+  one.session->take_back();
+  one.failed = done.error();
+}
+
+std::vector<EndedSession> Sessions::collect() {
+  std::vector<EndedSession> ended;
+  for (auto it = running_.begin(); it != running_.end();) {
+    if (!it->failed && !it->session->ended()) {
+      ++it;
+      continue;
+    }
+    if (it->failed) {
+      ended.push_back({it->id, *std::move(it->failed)});
+    } else {
+      ended.push_back({it->id, it->session->finish()});
+    }
+    kept_.keep(it->session->leave());
+    it = running_.erase(it);
+  }
+  return ended;
+}
+
+}  // namespace phial::generate
