@@ -163,7 +163,7 @@ TEST(Drafting, StopsShortOfTheOtherRotaryFactorsAndGoesOnBehind) {
 }
 
 // 2047 tokens are seen and the ring has room for 256 more: positions from 2303 on overwrite the first ones.
-TEST(Drafting, TakesBackRowsOfARingThatHasComeRound) {
+TEST(Drafting, TakesBackRowsBesideAWindow) {
   ThreadPool pool(1);
   const auto reference = open(golden("phi3-medium-like"), pool, plain());
   const auto engine = open(golden("phi3-medium-like"), pool, lookup(15));

@@ -113,7 +113,7 @@ inline std::vector<float> run_all(const Decoder& decoder, std::span<const int32_
   return run(decoder, *cache, ids, LogitsOf::kAll, table);
 }
 
-// A long text of many chunks, more than the window and the ring.
+// A long text of many chunks, more than the window.
 inline std::vector<int32_t> long_text(size_t length, int vocab) {
   std::vector<int32_t> ids(length);
   for (size_t i = 0; i < length; ++i)
