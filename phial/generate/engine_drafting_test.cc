@@ -162,7 +162,7 @@ TEST(Drafting, StopsShortOfTheOtherRotaryFactorsAndGoesOnBehind) {
   }
 }
 
-// 2047 tokens are seen and the ring has room for 256 more: positions from 2303 on overwrite the first ones.
+// 2047 tokens are seen: pages that lie farther behind are given back while drafts are taken back.
 TEST(Drafting, TakesBackRowsBesideAWindow) {
   ThreadPool pool(1);
   const auto reference = open(golden("phi3-medium-like"), pool, plain());
