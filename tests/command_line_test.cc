@@ -195,6 +195,13 @@ TEST(Models, AreAddedListedShownAndRemoved) {
   const auto told = parse_json(shown.out);
   ASSERT_TRUE(told);
   EXPECT_EQ((*told)["architecture"], "phi3");
+  EXPECT_EQ((*told)["memory"].back()["context"], (*told)["context"]);
+  EXPECT_GT((*told)["memory"].back()["bytes_f16"], (*told)["memory"].back()["bytes_q4"]);
+  const std::string page = home.run({"models", "show", "tiny"}).out;
+  for (const char* wanted :
+       {"family        phi3, writes answers", "bits a weight", "\ntemplate", "\nlicence", "--kv f16"}) {
+    EXPECT_THAT(page, HasSubstr(wanted));
+  }
   // By name, whatever the case.
   EXPECT_EQ(home.run({"tokenize", "--model", "TINY", "-p", "a"}).status, 0);
   expect_one_line_error(home.run({"models", "add", kModel, "--name", "tiny"}), 1);

@@ -3,14 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <system_error>
 
 #include "phial/base/bytes_text.h"
 #include "phial/cli/home.h"
-#include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"
-#include "phial/model/decoder.h"
+#include "phial/formats/checkpoint.h"
 
 extern char** environ;
 
@@ -175,71 +173,6 @@ struct ModelsAdd : Command {
   }
 };
 
-struct ModelsShow : Command {
-  std::string name;
-  bool json = false;
-  void describe(Flags& flags) override {
-    flags.argument("MODEL", &name, "a path or a known name").offers(Completes::kModel).must();
-    flags.add("--json", json, "one JSON object");
-  }
-
-  Status run(Console& console) override {
-    PHIAL_TRY(const fs::path path, find_model(name, ModelUse::kAnswers));
-    PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(path));
-    std::map<std::string, uint64_t> elements_by_type;
-    uint64_t parameters = 0;
-    for (const auto& tensor : checkpoint.tensors()) {
-      elements_by_type[std::string(tensor::info(tensor.dtype).name)] += tensor.elements();
-      parameters += tensor.elements();
-    }
-    Json told = {{"path", path.string()},
-                 {"format", checkpoint.kind() == formats::CheckpointKind::kGguf ? "gguf" : "huggingface"},
-                 {"bytes", checkpoint.total_bytes()},
-                 {"tensors", checkpoint.tensors().size()},
-                 {"parameters", parameters},
-                 {"elements_by_type", elements_by_type}};
-    if (const auto spec = model::Decoder::read_spec(checkpoint)) {
-      add_decoder(told, *spec);
-    } else if (const auto encoder = spec::encoder_from_config(checkpoint.metadata());
-               checkpoint.kind() == formats::CheckpointKind::kHuggingFace && encoder) {
-      told.update({{"runs", "search"},
-                   {"architecture", "bert"},
-                   {"layers", encoder->n_layers},
-                   {"width", encoder->hidden_dim},
-                   {"context", encoder->max_tokens},
-                   {"vocabulary", encoder->vocab_size}});
-    } else {
-      told.update({{"runs", nullptr}, {"why_not", one_line(spec.error().text())}});
-    }
-    if (json) {
-      console.write(dump_json(told) + "\n");
-      return ok();
-    }
-    for (const auto& [key, value] : told.items()) {
-      std::string row = key;
-      row.resize(18, ' ');
-      console.write(row + (value.is_string() ? one_line(value.get_ref<const std::string&>()) : dump_json(value)) +
-                    "\n");
-    }
-    return ok();
-  }
-
-  static void add_decoder(Json& told, const spec::DecoderSpec& spec) {
-    told.update({{"runs", "answers"},
-                 {"architecture", spec.architecture},
-                 {"name", spec.name},
-                 {"layers", spec.n_layers},
-                 {"width", spec.hidden_dim},
-                 {"ffn_width", spec.ffn_dim},
-                 {"heads", spec.n_heads},
-                 {"kv_heads", spec.n_kv_heads},
-                 {"head_width", spec.head_dim},
-                 {"vocabulary", spec.vocab_size},
-                 {"context", spec.context},
-                 {"sliding_window", spec.sliding_window}});
-  }
-};
-
 struct ModelsRemove : Command {
   std::string name;
   bool json = false;
@@ -265,7 +198,6 @@ struct ModelsRemove : Command {
 
 std::unique_ptr<Command> make_models_list() { return std::make_unique<ModelsList>(); }
 std::unique_ptr<Command> make_models_add() { return std::make_unique<ModelsAdd>(); }
-std::unique_ptr<Command> make_models_show() { return std::make_unique<ModelsShow>(); }
 std::unique_ptr<Command> make_models_remove() { return std::make_unique<ModelsRemove>(); }
 
 }  // namespace phial::cli

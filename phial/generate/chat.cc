@@ -113,9 +113,12 @@ Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint) {
   return facts;
 }
 
+const spec::ChatFormat& builtin_format(const tokenizer::Tokenizer& tokenizer) {
+  return spec::chat_format_for([&](std::string_view text) { return is_special(tokenizer, text); });
+}
+
 Chat Chat::make(const ChatFacts& facts, const tokenizer::Tokenizer& tokenizer, std::string date, Log log) {
-  const spec::ChatFormat& format =
-      spec::chat_format_for([&](std::string_view text) { return is_special(tokenizer, text); });
+  const spec::ChatFormat& format = builtin_format(tokenizer);
   auto builtin = ChatTemplate::parse(format.template_text);
   PHIAL_CHECK(builtin.has_value());
   Chat chat(tokenizer, *std::move(builtin));

@@ -17,6 +17,7 @@
 #include "phial/formats/checkpoint.h"
 #include "phial/generate/chat_template.h"
 #include "phial/generate/language_model.h"
+#include "phial/spec/chat_format.h"
 #include "phial/tokenizer/tokenizer.h"
 
 namespace phial::generate {
@@ -30,6 +31,9 @@ struct ChatFacts {
 // Reads them from a GGUF's metadata or a folder's tokenizer_config.json, chat_template.jinja and
 // generation_config.json.
 Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint);
+
+// What serves where the model brings no template: that of the family whose markers the vocabulary has.
+const spec::ChatFormat& builtin_format(const tokenizer::Tokenizer& tokenizer);
 
 class Chat {
  public:
