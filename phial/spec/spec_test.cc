@@ -99,8 +99,8 @@ TEST(Spec, OldYarnFilesHaveTheirOwnAttentionFactor) {
 
 TEST(Spec, WhatItDoesNotRunIsRefusedByName) {
   Json config = tiny_config();
-  config["model_type"] = "phi3small";
-  EXPECT_THAT(error_of(config), HasSubstr("architecture 'phi3small'"));
+  config["model_type"] = "phi5";
+  EXPECT_THAT(error_of(config), HasSubstr("architecture 'phi5'"));
   config = tiny_config();
   config["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};
   EXPECT_THAT(error_of(config), HasSubstr("rotary scaling 'dynamic'"));

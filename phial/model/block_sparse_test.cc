@@ -1,0 +1,117 @@
+// The block-sparse layers of Phi-3-small against the reference's mask, and what their lists of blocks promise.
+#include "phial/spec/block_sparse.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "phial/model/golden_files.h"
+
+namespace phial::model {
+namespace {
+
+using testing::HasSubstr;
+
+bool lists_show(const spec::BlockSparseLists& lists, const spec::DecoderSpec& spec, int head, int query, int key) {
+  const int per_kv = spec.n_heads / spec.n_kv_heads, block = spec.block_sparse.block;
+  if (key > query) return false;
+  if (key / block >= lists.first_local(query / block)) return true;
+  for (const auto& entry : lists.far(head / per_kv, query / block)) {
+    if (entry.block == key / block) return (entry.heads >> (head % per_kv) & 1) != 0;
+  }
+  return false;
+}
+
+TEST(BlockSparse, ListsShowWhatTheReferencesMaskShows) {
+  const auto spec = *Decoder::read_spec(*open_model(golden("phi3-small-like")));
+  const auto expected = open_model(golden("phi3-small-like") / "expected.safetensors");
+  const formats::Tensor* mask = expected->find("sparse_mask");
+  ASSERT_NE(mask, nullptr);
+  ASSERT_EQ(mask->shape.size(), 3U);
+  const auto T = static_cast<int>(mask->shape[1]);
+  const size_t bytes = mask->bytes.size() / mask->elements();
+  const auto is_set = [&](size_t i) {
+    return std::ranges::any_of(mask->bytes.subspan(i * bytes, bytes), [](std::byte b) { return b != std::byte{0}; });
+  };
+  const spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, T);
+  size_t at = 0, seen = 0;
+  for (int head = 0; head < spec.n_heads; ++head) {
+    for (int query = 0; query < T; ++query) {
+      for (int key = 0; key < T; ++key, ++at) {
+        seen += is_set(at) ? 1 : 0;
+        ASSERT_EQ(lists_show(lists, spec, head, query, key), is_set(at)) << head << " " << query << " " << key;
+      }
+    }
+  }
+  EXPECT_GT(seen, mask->elements() / 8);
+  EXPECT_LT(seen, mask->elements() / 2);
+}
+
+std::unique_ptr<Decoder> small_with(const spec::BlockSparse& pattern, ThreadPool& pool) {
+  const auto checkpoint = open_model(golden("phi3-small-like"));
+  auto spec = *Decoder::read_spec(*checkpoint);
+  spec.block_sparse = pattern;
+  auto decoder = Decoder::load(checkpoint, spec, Precision::kFast, pool);
+  EXPECT_TRUE(decoder) << decoder.error().text();
+  return *std::move(decoder);
+}
+
+TEST(BlockSparse, UpToTheLocalBlocksALayerIsDenseToTheBit) {
+  ThreadPool pool(2);
+  const auto ids = long_text(300, 384);
+  const auto dense = run_all(*small_with({}, pool), ids);
+  for (const int block : {4, 7, 16}) {
+    const spec::BlockSparse pattern = {.block = block, .local_blocks = 5, .stride = 3, .dense_every = 2};
+    const auto sparse = run_all(*small_with(pattern, pool), ids);
+    const auto same = static_cast<size_t>(pattern.dense_tokens()) * 400;
+    ASSERT_EQ(sparse.size(), dense.size());
+    EXPECT_TRUE(std::equal(dense.begin(), dense.begin() + static_cast<ptrdiff_t>(same), sparse.begin())) << block;
+    EXPECT_NE(sparse, dense) << block;
+  }
+}
+
+// A stride of 1 and, beyond the last position, many local blocks show everything.
+TEST(BlockSparse, PatternsThatHideNothingAreDense) {
+  ThreadPool pool(2);
+  const auto ids = long_text(300, 384);
+  const auto dense = run_all(*small_with({}, pool), ids);
+  EXPECT_EQ(run_all(*small_with({.block = 8, .local_blocks = 100, .stride = 3}, pool), ids), dense);
+  const auto every = run_all(*small_with({.block = 8, .local_blocks = 2, .stride = 1}, pool), ids);
+  EXPECT_EQ(every, dense);
+}
+
+TEST(BlockSparse, AnyPatternHasTheSameBitsForAnyRowsAndThreads) {
+  const auto ids = long_text(250, 384);
+  for (const bool alike : {false, true}) {
+    for (const int stride : {2, 3, 8, 20}) {
+      for (const int block : {1, 5, 48}) {
+        const spec::BlockSparse pattern = {
+            .block = block, .local_blocks = 2, .stride = stride, .dense_every = 3, .same_for_heads = alike};
+        ThreadPool one(1), seven(7);
+        const auto wanted = run_all(*small_with(pattern, one), ids);
+        const auto decoder = small_with(pattern, seven);
+        for (const size_t step : {1, 3, 64, 250}) {
+          auto cache = decoder->make_cache(250);
+          std::vector<float> all;
+          for (size_t i = 0; i < ids.size(); i += step) {
+            const auto rows = std::span(ids).subspan(i, std::min(step, ids.size() - i));
+            const auto logits = run(*decoder, *cache, rows, LogitsOf::kAll);
+            all.insert(all.end(), logits.begin(), logits.end());
+          }
+          EXPECT_EQ(all, wanted) << "stride " << stride << " block " << block << " step " << step;
+        }
+      }
+    }
+  }
+}
+
+TEST(BlockSparse, AContextBeyondTheModelsIsRefused) {
+  ThreadPool pool(1);
+  const auto decoder = load_model(golden("phi3-small-like"), Precision::kFast, pool);
+  EXPECT_TRUE(decoder->make_cache(512));
+  const auto cache = decoder->make_cache(513);
+  ASSERT_FALSE(cache);
+  EXPECT_THAT(cache.error().message, HasSubstr("reaches 512"));
+}
+
+}  // namespace
+}  // namespace phial::model
