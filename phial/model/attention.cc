@@ -81,7 +81,7 @@ class Attention {
     if (most_far_ > 0) for_each_far(body);
     for_each_run(
         {.first = first_near_, .count = n_columns_ - most_far_, .column = most_far_, .n_heads = shape_.heads_per_kv},
-        cache_.ring(), body);
+        body);
   }
   template <class Body>
   void for_each_far(const Body& body) const {

@@ -102,6 +102,24 @@ TEST(BlockSparse, AnyPatternHasTheSameBitsForAnyRowsAndThreads) {
   }
 }
 
+// Pages are given back while the text is read row by row, and may be after a chunk of it only: the same is computed.
+TEST(BlockSparse, NothingIsReadOfPagesThatWereGivenBack) {
+  const auto ids = long_text(512, 384);
+  ThreadPool pool(2);
+  const auto decoder = small_with({.block = 32, .local_blocks = 1, .stride = 8, .dense_every = 4}, pool);
+  const auto wanted = run_all(*decoder, ids);
+  auto cache = decoder->make_cache(512), whole = decoder->make_cache(512);
+  run(*decoder, *whole, std::span(ids).first(256), LogitsOf::kNone);
+  std::vector<float> all;
+  for (const int32_t id : ids) {
+    const auto logits = run(*decoder, *cache, {&id, 1}, LogitsOf::kLast);
+    all.insert(all.end(), logits.begin(), logits.end());
+  }
+  EXPECT_EQ(all, wanted);
+  EXPECT_LT(cache->bytes(), 2 * whole->bytes());
+  EXPECT_LE(cache->bytes(), KvCache::bytes_for(decoder->spec(), 512, KvType::kF16));
+}
+
 TEST(BlockSparse, AContextBeyondTheModelsIsRefused) {
   ThreadPool pool(1);
   const auto decoder = load_model(golden("phi3-small-like"), Precision::kFast, pool);
