@@ -28,18 +28,24 @@ class Writer {
   Writer(const spec::DecoderSpec& spec, CheckpointKind target)
       : spec_(spec),
         is_gguf_(target == CheckpointKind::kGguf),
-        names_(is_gguf_ ? model::kGgufNames : model::kHuggingFaceNames),
+        names_(model::names_of(is_gguf_, spec.architecture)),
         q_(static_cast<size_t>(spec.n_heads) * static_cast<size_t>(spec.head_dim)),
         kv_(static_cast<size_t>(spec.n_kv_heads) * static_cast<size_t>(spec.head_dim)) {
     // GGUF's "llama" wants the rows of q and k in pairs; "phi3" and "qwen2" keep them.
     if (is_gguf_ && (spec.architecture == "llama" || spec.architecture == "mistral")) {
-      order_ = {.head_dim = static_cast<size_t>(spec.head_dim), .rope_dims = static_cast<size_t>(spec.rope_dims)};
+      order_ = {.kind = RowOrder::Kind::kRotaryPairs,
+                .head_dim = static_cast<size_t>(spec.head_dim),
+                .rope_dims = static_cast<size_t>(spec.rope_dims)};
+    }
+    if (!is_gguf_ && spec.architecture == "phi3small") {
+      qkv_order_ = model::small_qkv_order(spec);
+      gate_up_order_ = model::small_gate_up_order(spec);
     }
   }
 
   std::vector<NewTensor> run(const model::DecoderTensors& from) {
     matrix(names_.embedding, {whole(from.embedding)});
-    vector(std::string(names_.final_norm) + ".weight", from.final_norm);
+    norm(names_.final_norm, from.final_norm);
     if (!spec_.tied_output) matrix(names_.head, whole_of_each(from.head));
     for (size_t i = 0; i < from.layers.size(); ++i) layer(names_.layers + std::to_string(i) + ".", from.layers[i]);
     if (is_gguf_) factors();
@@ -55,15 +61,17 @@ class Writer {
   }
 
   void layer(const std::string& prefix, const model::DecoderTensors::Layer& from) {
-    vector(prefix + names_.attention_norm + ".weight", from.attention_norm);
-    vector(prefix + names_.ffn_norm + ".weight", from.ffn_norm);
+    norm(prefix + names_.attention_norm, from.attention_norm);
+    norm(prefix + names_.ffn_norm, from.ffn_norm);
     matrix(prefix + names_.output, whole_of_each(from.output));
     matrix(prefix + names_.down, whole_of_each(from.down));
     if (!from.output_bias.empty()) vector(prefix + names_.output + ".bias", from.output_bias);
-    if (spec_.architecture == "phi3") {  // whose matrices are fused
-      matrix(prefix + names_.qkv, whole_of_each(from.qkv));
-      matrix(prefix + names_.gate_up, whole_of_each(from.gate_up));
-      if (!from.qkv_bias.empty()) vector(prefix + names_.qkv + ".bias", from.qkv_bias);
+    if (!from.down_bias.empty()) vector(prefix + names_.down + ".bias", from.down_bias);
+    if (spec_.architecture == "phi3" || spec_.architecture == "phi3small") {  // whose matrices are fused
+      matrix(prefix + names_.qkv, whole_of_each(from.qkv), qkv_order_);
+      matrix(prefix + names_.gate_up, whole_of_each(from.gate_up), gate_up_order_);
+      if (!from.qkv_bias.empty()) vector(prefix + names_.qkv + ".bias", from.qkv_bias, qkv_order_);
+      if (!from.gate_up_bias.empty()) vector(prefix + names_.gate_up + ".bias", from.gate_up_bias, gate_up_order_);
       return;
     }
     const std::pair<const char*, size_t> parts[] = {{names_.q, q_}, {names_.k, kv_}, {names_.v, kv_}};
@@ -105,7 +113,7 @@ class Writer {
 
   static void append(NewTensor& tensor, const Slice& slice, const RowOrder& order) {
     const StoredRows& from = slice.source;
-    if (from.int4 == nullptr && from.order.head_dim == 0 && order.head_dim == 0) {
+    if (from.int4 == nullptr && from.order.is_stored() && order.is_stored()) {
       tensor.pieces.push_back({from.dtype, from.row(slice.first), slice.count * from.cols});
       return;
     }
@@ -116,23 +124,28 @@ class Writer {
       piece.dtype = from.dtype;
       piece.count = from.cols;
       piece.int4 = from.int4;
-      piece.row = slice.first + r;
+      piece.row = from.order.stored_row(slice.first + r);
       if (from.int4 == nullptr) piece.bytes = from.row(slice.first + r);
     }
   }
 
-  void vector(const std::string& name, const std::vector<float>& values) {
-    vector(name, values, 0, values.size(), RowOrder{});
+  void norm(const std::string& name, const model::Norm& from) {
+    vector(name + ".weight", from.gain);
+    if (!from.bias.empty()) vector(name + ".bias", from.bias);
+  }
+
+  void vector(const std::string& name, const std::vector<float>& values, const RowOrder& order = {}) {
+    vector(name, values, 0, values.size(), order);
   }
   void vector(const std::string& name, const std::vector<float>& values, size_t first, size_t count,
               const RowOrder& order) {
     NewTensor tensor;
     tensor.name = name;
     tensor.shape = {count};
-    tensor.pieces.resize(order.head_dim == 0 ? 1 : count);
+    tensor.pieces.resize(order.is_stored() ? 1 : count);
     const auto* bytes = reinterpret_cast<const std::byte*>(values.data() + first);
-    if (order.head_dim == 0) tensor.pieces[0] = {DType::kF32, bytes, count};
-    for (size_t i = 0; order.head_dim != 0 && i < count; ++i) {
+    if (order.is_stored()) tensor.pieces[0] = {DType::kF32, bytes, count};
+    for (size_t i = 0; !order.is_stored() && i < count; ++i) {
       tensor.pieces[order.stored_row(i)] = {DType::kF32, bytes + i * sizeof(float), 1};
     }
     out_.push_back(std::move(tensor));
@@ -150,7 +163,8 @@ class Writer {
   bool is_gguf_;
   const model::TensorNames& names_;
   size_t q_, kv_;
-  RowOrder order_;
+  RowOrder order_;                      // of q and k that stand alone
+  RowOrder qkv_order_, gate_up_order_;  // of what is stored in one
   std::vector<NewTensor> out_;
 };
 

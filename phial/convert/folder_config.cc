@@ -1,7 +1,8 @@
-// Field names: the published configurations of Phi-3, Llama, Mistral and Qwen2.
+// Field names: the published configurations of Phi-3, Phi-3-small, Llama, Mistral and Qwen2.
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "phial/convert/settings.h"
 #include "phial/spec/rope.h"
@@ -16,6 +17,7 @@ Error cannot_express(const std::string& what) {
 
 std::string class_of(const std::string& architecture) {
   if (architecture == "phi3") return "Phi3ForCausalLM";
+  if (architecture == "phi3small") return "Phi3SmallForCausalLM";
   if (architecture == "mistral") return "MistralForCausalLM";
   return architecture == "qwen2" ? "Qwen2ForCausalLM" : "LlamaForCausalLM";
 }
@@ -73,6 +75,37 @@ Json rope_scaling(const spec::DecoderSpec& spec) {
           {"attention_factor", 1.0}};
 }
 
+// Fields that Phi-3-small spells in its own way, or has alone.
+Json small_config(const spec::DecoderSpec& spec, Json out) {
+  for (const char* name : {"intermediate_size", "rms_norm_eps", "rope_theta"}) out.erase(name);
+  out.update({{"hidden_act", "gegelu"},
+              {"ff_intermediate_size", spec.ffn_dim},
+              {"gegelu_limit", spec.gegelu_limit > 0 ? Json(spec.gegelu_limit) : Json()},
+              {"layer_norm_epsilon", spec.norm_eps},
+              {"rope_embedding_base", spec.rope_theta},
+              {"rope_position_scale", 1.0},
+              {"mup_use_scaling", true},
+              {"mup_attn_multiplier", spec::attention_scale(spec) * static_cast<float>(spec.head_dim)},
+              {"mup_embedding_multiplier", spec.embedding_multiplier},
+              {"mup_width_multiplier", spec.logit_divisor},
+              {"blocksparse_block_size", spec.block_sparse.block},
+              {"blocksparse_num_local_blocks", spec.block_sparse.local_blocks},
+              {"blocksparse_vert_stride", spec.block_sparse.stride},
+              {"blocksparse_homo_head_pattern", spec.block_sparse.same_for_heads},
+              {"dense_attention_every_n_layers", spec.block_sparse.dense_every},
+              {"dummy_token_indices", spec.masked_ids}});
+  const spec::LongRope& rope = spec.long_rope;
+  if (rope.active()) {
+    out["rope_scaling"] = {{"type", "longrope"},
+                           {"short_factor", rope.short_factors},
+                           {"long_factor", rope.long_factors},
+                           {"short_mscale", rope.short_attention_factor},
+                           {"long_mscale", rope.long_attention_factor},
+                           {"original_max_position_embeddings", rope.original_context}};
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Json> folder_config(const spec::DecoderSpec& spec, tensor::DType weights, const Json& metadata) {
@@ -83,7 +116,7 @@ Result<Json> folder_config(const spec::DecoderSpec& spec, tensor::DType weights,
   const bool is_usual = type == "qwen2"
                             ? !spec.has_output_bias
                             : !has_biases || (type == "llama" && spec.has_attention_bias && spec.has_output_bias);
-  if (!is_usual) return cannot_express("the biases in the attention of this " + type);
+  if (!is_usual && type != "phi3small") return cannot_express("the biases in the attention of this " + type);
   Json out = {{"model_type", type},
               {"architectures", {class_of(type)}},
               {"hidden_act", "silu"},
@@ -107,6 +140,7 @@ Result<Json> folder_config(const spec::DecoderSpec& spec, tensor::DType weights,
   if (spec.rope_dims != spec.head_dim) {
     out["partial_rotary_factor"] = static_cast<double>(spec.rope_dims) / spec.head_dim;
   }
+  if (type == "phi3small") return small_config(spec, std::move(out));
   if (type == "llama") out["attention_bias"] = has_biases;
   if (type == "phi3") {
     out["original_max_position_embeddings"] = spec.long_rope.active() ? spec.long_rope.original_context : spec.context;

@@ -1,6 +1,7 @@
 #include "phial/model/attention.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <type_traits>
 
@@ -9,52 +10,104 @@ namespace {
 
 size_t size(int n) { return static_cast<size_t>(n); }
 
-// Consecutive positions that stand in one page.
+// Consecutive positions that stand in one page, and the heads that see them.
 struct Run {
   int first = 0, count = 0;
+  int column = 0;                            // of the first, in those heads' scores
+  int head = 0, n_heads = 0, head_step = 1;  // head, head + head_step, ...
 };
 
-// body(run) over positions [first, last], in order.
+// body(run) over positions [seen.first, seen.first + seen.count), in order.
 template <class Body>
-void for_each_run(int first, int last, const Body& body) {
-  for (int position = first; position <= last;) {
-    const int count = std::min(last - position + 1, kPageTokens - position % kPageTokens);
-    body(Run{position, count});
-    position += count;
+void for_each_run(Run seen, const Body& body) {
+  for (int left = seen.count; left > 0; left -= seen.count) {
+    seen.count = std::min(left, kPageTokens - seen.first % kPageTokens);
+    body(seen);
+    seen.first += seen.count;
+    seen.column += seen.count;
   }
 }
 
 class Attention {
  public:
-  Attention(const kernels::KernelSet& kernels, const AttentionShape& shape, const KvAccess& cache,
-            const Queries& queries, std::span<float> scratch)
-      : kernels_(kernels), shape_(shape), cache_(cache), queries_(queries), scores_(scratch.data()) {
+  Attention(const kernels::KernelSet& kernels, const AttentionShape& shape, const KvAccess& cache, int layer,
+            int kv_head, const Queries& queries, std::span<float> scratch)
+      : kernels_(kernels),
+        shape_(shape),
+        cache_(cache),
+        layer_(layer),
+        kv_head_(kv_head),
+        queries_(queries),
+        scores_(scratch.data()) {
     const int last = queries.first_position + queries.tokens - 1;
-    first_key_ = first_seen(0);
-    n_keys_ = last - first_key_ + 1;
-    scale_ = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+    for (int h = 0; h < shape.heads_per_kv; ++h) most_far_ = std::max(most_far_, n_far(h));
+    first_near_ = first_seen(0);
+    n_columns_ = most_far_ + last - first_near_ + 1;
   }
 
-  void run(int layer, int kv_head) {
-    const int last = first_key_ + n_keys_ - 1;
-    for_each_run(first_key_, last, [&](const Run& r) { score(cache_.key(layer, kv_head, r.first), r); });
+  void run() {
+    for_each_seen([&](const Run& r) { score(cache_.key(layer_, kv_head_, r.first), r); });
     for (int t = 0; t < queries_.tokens; ++t) {
       for (int h = 0; h < shape_.heads_per_kv; ++h) normalise(t, h);
     }
-    for_each_run(first_key_, last, [&](const Run& r) { mix(cache_.value(layer, kv_head, r.first), r); });
+    for_each_seen([&](const Run& r) { mix(cache_.value(layer_, kv_head_, r.first), r); });
   }
 
  private:
+  // Of the near keys, which all heads see.
   int first_seen(int token) const {
     const int position = queries_.first_position + token;
+    if (shape_.sparse != nullptr) return shape_.sparse->first_local(query_block()) * block();
     return shape_.window == 0 ? 0 : std::max(0, position - shape_.window + 1);
   }
+  int block() const { return shape_.sparse->pattern().block; }
+  int query_block() const { return queries_.first_position / block(); }
+  // Far keys that a head sees.
+  int n_far(int head) const {
+    if (shape_.sparse == nullptr) return 0;
+    const int end = shape_.sparse->first_local(query_block());
+    return shape_.sparse->n_before(kv_head_, queries_.first_head + head, end) * block();
+  }
+
+  // A row of scores holds the far keys of its head, up to column most_far_, and then the near ones.
   float* row(int token, int head) const {
-    return scores_ + (size(token) * size(shape_.heads_per_kv) + size(head)) * size(n_keys_);
+    return scores_ + (size(token) * size(shape_.heads_per_kv) + size(head)) * size(n_columns_);
   }
   size_t head_offset(int head) const { return size(head) * size(shape_.head_dim); }
+
+  // body(run) over what any head sees, positions ascending.
+  template <class Body>
+  void for_each_seen(const Body& body) const {
+    if (most_far_ > 0) for_each_far(body);
+    for_each_run(
+        {.first = first_near_, .count = n_columns_ - most_far_, .column = most_far_, .n_heads = shape_.heads_per_kv},
+        body);
+  }
+  template <class Body>
+  void for_each_far(const Body& body) const {
+    const uint64_t computed = (~uint64_t{0} >> (64 - shape_.heads_per_kv)) << queries_.first_head;
+    for (const auto& entry : shape_.sparse->far(kv_head_, query_block())) {
+      const uint64_t heads = (entry.heads & computed) >> queries_.first_head;
+      if (heads == 0) continue;
+      Run seen = {.first = entry.block * block(), .count = block(), .n_heads = std::popcount(heads)};
+      seen.head = std::countr_zero(heads);
+      if (seen.n_heads > 1) seen.head_step = std::countr_zero(heads & (heads - 1)) - seen.head;
+      const int before = shape_.sparse->n_before(kv_head_, queries_.first_head + seen.head, entry.block) * block();
+      seen.column = most_far_ - n_far(seen.head) + before;
+      for_each_run(seen, body);
+    }
+  }
+
   // The kernels take queries at one distance: the heads of a token, or the tokens of a head, whichever are more.
-  bool by_token() const { return shape_.heads_per_kv >= queries_.tokens; }
+  // body(token, head, how many, whether they are heads).
+  template <class Body>
+  void for_each_call(const Run& r, const Body& body) const {
+    if (r.n_heads >= queries_.tokens) {
+      for (int t = 0; t < queries_.tokens; ++t) body(t, r.head, r.n_heads, true);
+    } else {
+      for (int i = 0; i < r.n_heads; ++i) body(0, r.head + i * r.head_step, queries_.tokens, false);
+    }
+  }
 
   // body(rows, their stride, the kernels that read them).
   template <class Body>
@@ -75,65 +128,58 @@ class Attention {
   }
 
   void score(const std::byte* keys, const Run& r) {
-    const size_t dim = size(shape_.head_dim), column = size(r.first - first_key_);
-    const auto call = [&](const float* q, size_t q_stride, int n, float* scores, size_t stride) {
+    const size_t dim = size(shape_.head_dim), heads = size(shape_.heads_per_kv), columns = size(n_columns_);
+    for_each_call(r, [&](int t, int h, int n, bool are_heads) {
+      const float* q = queries_.q + size(t) * queries_.q_stride + head_offset(h);
+      const size_t q_stride = are_heads ? head_offset(r.head_step) : queries_.q_stride;
+      const size_t stride = are_heads ? size(r.head_step) * columns : heads * columns;
       with_type(keys, [&](const auto* rows, size_t row_stride, auto kernel, auto) {
-        kernel(q, q_stride, size(n), rows, row_stride, size(r.count), dim, scale_, scores, stride);
+        kernel(q, q_stride, size(n), rows, row_stride, size(r.count), dim, shape_.scale, row(t, h) + r.column, stride);
       });
-    };
-    if (by_token()) {
-      for (int t = 0; t < queries_.tokens; ++t) {
-        call(queries_.q + size(t) * queries_.q_stride, dim, shape_.heads_per_kv, row(t, 0) + column, size(n_keys_));
-      }
-    } else {
-      for (int h = 0; h < shape_.heads_per_kv; ++h) {
-        call(queries_.q + head_offset(h), queries_.q_stride, queries_.tokens, row(0, h) + column,
-             size(shape_.heads_per_kv) * size(n_keys_));
-      }
-    }
+    });
   }
 
   // Weights of the keys that the query sees; 0 for the others that its neighbours see.
   void normalise(int token, int head) {
     float* weights = row(token, head);
-    const int begin = first_seen(token) - first_key_;
-    const int end = queries_.first_position + token - first_key_ + 1;
+    const int begin = most_far_ - n_far(head) + first_seen(token) - first_near_;
+    const int end = most_far_ + queries_.first_position + token - first_near_ + 1;
     std::fill(weights, weights + begin, 0.0F);
     kernels_.softmax(weights + begin, size(end - begin));
-    std::fill(weights + end, weights + n_keys_, 0.0F);
+    std::fill(weights + end, weights + n_columns_, 0.0F);
     float* out = queries_.out + size(token) * queries_.out_stride + head_offset(head);
     std::fill(out, out + shape_.head_dim, 0.0F);
   }
 
   void mix(const std::byte* values, const Run& r) {
-    const size_t dim = size(shape_.head_dim), column = size(r.first - first_key_);
-    const auto call = [&](const float* weights, size_t stride, int n, float* out, size_t out_stride) {
+    const size_t dim = size(shape_.head_dim), heads = size(shape_.heads_per_kv), columns = size(n_columns_);
+    for_each_call(r, [&](int t, int h, int n, bool are_heads) {
+      const size_t stride = are_heads ? size(r.head_step) * columns : heads * columns;
+      float* out = queries_.out + size(t) * queries_.out_stride + head_offset(h);
+      const size_t out_stride = are_heads ? head_offset(r.head_step) : queries_.out_stride;
       with_type(values, [&](const auto* rows, size_t row_stride, auto, auto kernel) {
-        kernel(weights, stride, size(n), rows, row_stride, size(r.count), dim, out, out_stride);
+        kernel(row(t, h) + r.column, stride, size(n), rows, row_stride, size(r.count), dim, out, out_stride);
       });
-    };
-    if (by_token()) {
-      for (int t = 0; t < queries_.tokens; ++t) {
-        call(row(t, 0) + column, size(n_keys_), shape_.heads_per_kv, queries_.out + size(t) * queries_.out_stride, dim);
-      }
-    } else {
-      for (int h = 0; h < shape_.heads_per_kv; ++h) {
-        call(row(0, h) + column, size(shape_.heads_per_kv) * size(n_keys_), queries_.tokens,
-             queries_.out + head_offset(h), queries_.out_stride);
-      }
-    }
+    });
   }
 
   const kernels::KernelSet& kernels_;
   const AttentionShape& shape_;
   const KvAccess& cache_;
+  int layer_, kv_head_;
   const Queries& queries_;
   float* scores_;
-  int first_key_ = 0, n_keys_ = 0;
-  float scale_ = 1;
+  int most_far_ = 0;  // far keys of the head that sees most
+  int first_near_ = 0, n_columns_ = 0;
 };
 
 }  // namespace
+
+int sparse_keys(const spec::BlockSparse& pattern, int keys) {
+  const int64_t near = std::min<int64_t>(keys, pattern.dense_tokens());
+  const int64_t far_blocks = (keys - near) / pattern.block / pattern.stride + 1;
+  return static_cast<int>(std::min<int64_t>(keys, near + far_blocks * pattern.block));
+}
 
 int query_block(int keys, int heads_per_kv) {
   constexpr int kScores = 128 << 10;  // half a MiB
@@ -147,8 +193,7 @@ size_t attention_scratch(int queries, int keys, int heads_per_kv) {
 
 void attend(const kernels::KernelSet& kernels, const AttentionShape& shape, const KvAccess& cache, int layer,
             int kv_head, const Queries& queries, std::span<float> scratch) {
-  Attention attention(kernels, shape, cache, queries, scratch);
-  attention.run(layer, kv_head);
+  Attention(kernels, shape, cache, layer, kv_head, queries, scratch).run();
 }
 
 }  // namespace phial::model

@@ -1,8 +1,9 @@
 // Causal attention of some queries over a layer's cache, for one key-value head.
 //
-// A query at position p sees positions (p - window, p], or [0, p] without a window. Scores of all keys are held, then
-// normalised, then mixed: the order of additions depends on positions only, so a query's result has the same bits
-// however many are computed together. Threads: one call a thread; its scratch is its own.
+// A query at position p sees positions (p - window, p], or [0, p] without a window, and in a block-sparse layer the
+// near blocks before it and those far ones that count for its head; what no head sees is not read. Scores of all seen
+// keys are held, then normalised, then mixed: the order of additions depends on positions only, so a query's result has
+// the same bits however many are computed together. Threads: one call a thread; its scratch is its own.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +11,20 @@
 
 #include "phial/kernels/kernels.h"
 #include "phial/model/kv_access.h"
+#include "phial/spec/block_sparse.h"
 
 namespace phial::model {
 
 struct AttentionShape {
-  int heads_per_kv = 1;  // query heads that share the key-value head
+  int heads_per_kv = 1;  // query heads that share the key-value head, or as many of them as are computed
   int head_dim = 0;
-  int window = 0;  // 0: none
+  int window = 0;                                  // 0: none
+  float scale = 1;                                 // of scores
+  const spec::BlockSparseLists* sparse = nullptr;  // null: the layer is dense
 };
 
+// The most keys that a head of a block-sparse layer sees of `keys` positions.
+int sparse_keys(const spec::BlockSparse& pattern, int keys);
 // Queries that are worth computing together, for scores to stay in a core's cache.
 int query_block(int keys, int heads_per_kv);
 // Floats of scratch that attend() needs for `queries` tokens over `keys` positions.
@@ -29,8 +35,9 @@ struct Queries {
   size_t q_stride = 0;
   float* out = nullptr;  // the same, out_stride apart
   size_t out_stride = 0;
+  int first_head = 0;  // which of the key-value head's query heads they begin with
   int first_position = 0;
-  int tokens = 0;
+  int tokens = 0;  // in one block of a block-sparse layer
 };
 
 // Promise: the keys and values that the queries see are in the cache.

@@ -13,6 +13,26 @@ size_t wanted_of(LogitsOf which, size_t count, bool has_last) {
   return which == LogitsOf::kLast && has_last ? std::min<size_t>(count, 1) : 0;
 }
 
+// Scores of all keys are held for the queries of a block.
+void need_scratch(size_t queries, int keys, int heads_per_kv, Chunk& chunk) {
+  const size_t scratch = attention_scratch(static_cast<int>(queries), keys, heads_per_kv);
+  chunk.attention_scratch = std::max(chunk.attention_scratch, scratch);
+}
+
+// Rows [at, at + count) from position `first` on, `keys` positions being there at the end.
+void cut_for_sparse_layers(size_t at, size_t count, int first, int keys, const spec::DecoderSpec& spec, Chunk& chunk) {
+  const int heads_per_kv = spec.n_heads / spec.n_kv_heads, seen = sparse_keys(spec.block_sparse, keys);
+  const auto most = static_cast<size_t>(query_block(seen, heads_per_kv));
+  const auto pattern = static_cast<size_t>(spec.block_sparse.block);
+  for (size_t t = 0; t < count;) {
+    const size_t left = pattern - (static_cast<size_t>(first) + t) % pattern;
+    const size_t rows = std::min({most, left, count - t});
+    chunk.sparse_blocks.push_back({at + t, rows});
+    t += rows;
+  }
+  need_scratch(most, seen, heads_per_kv, chunk);
+}
+
 // Appends tokens [begin, end) of a part.
 void add(const Part& part, size_t begin, size_t end, const spec::DecoderSpec& spec, Chunk& chunk) {
   const size_t count = end - begin;
@@ -26,8 +46,8 @@ void add(const Part& part, size_t begin, size_t end, const spec::DecoderSpec& sp
     const int32_t id = part.segment->ids[part.begin + begin + t];
     chunk.rows.push_back({id, first + static_cast<int>(t), part.segment->table, cache});
   }
-  const size_t scratch = attention_scratch(static_cast<int>(block), keys, heads_per_kv);
-  chunk.attention_scratch = std::max(chunk.attention_scratch, scratch);
+  need_scratch(block, keys, heads_per_kv, chunk);
+  if (spec.block_sparse.active()) cut_for_sparse_layers(at, count, first, keys, spec, chunk);
 }
 
 }  // namespace

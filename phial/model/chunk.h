@@ -39,9 +39,10 @@ struct QueryBlock {
 
 struct Chunk {
   std::vector<Row> rows;
-  std::vector<QueryBlock> blocks;  // in the order of their rows
-  size_t wanted_rows = 0;          // the last ones
-  size_t attention_scratch = 0;    // floats that attention needs of a thread
+  std::vector<QueryBlock> blocks;         // in the order of their rows
+  std::vector<QueryBlock> sparse_blocks;  // the same of block-sparse layers: each in one block of their pattern
+  size_t wanted_rows = 0;                 // the last ones
+  size_t attention_scratch = 0;           // floats that attention needs of a thread
 };
 
 // Promise: the caches have the lengths at which `parts` begin.

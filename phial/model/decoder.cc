@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -38,6 +39,7 @@ struct Run {
   const Chunk& chunk;
   const spec::RotaryTable& short_rotary;
   const spec::RotaryTable& long_rotary;
+  const spec::BlockSparseLists* sparse;  // null: no layer is sparse
   float* logits;
   int n_layers;                       // how many are run
   InputObserver* observer = nullptr;  // whom the inputs of the matrices are shown to, instead of computing logits
@@ -61,9 +63,11 @@ class Pass {
       if (!layer(i)) return;
     }
     if (c_.n_layers < spec_.n_layers) return;
-    finish_layer(c_.weights.final_norm);
+    finish_layer(c_.n_layers - 1, c_.weights.final_norm);
     show(spec_.n_layers, InputsOf::kHead, w_.hidden, hidden());
-    if (c_.observer == nullptr) product(c_.weights.head, w_.hidden, c_.logits, size(spec_.vocab_size));
+    if (c_.observer != nullptr) return;
+    product(c_.weights.head, w_.hidden, c_.logits, size(spec_.vocab_size));
+    if (spec_.logit_divisor != 1 || !spec_.masked_ids.empty()) finish_logits();
   }
 
  private:
@@ -79,6 +83,9 @@ class Pass {
         const auto& rotary = token.table == spec::RopeTable::kLong ? c_.long_rotary : c_.short_rotary;
         const size_t half = rotary.frequencies.size();
         table.decode(size(token.id), 0, std::span<float>(w_.x.row(t), hidden()));
+        if (spec_.embedding_multiplier != 1) {
+          for (float& x : std::span<float>(w_.x.row(t), hidden())) x *= spec_.embedding_multiplier;
+        }
         spec::rotary_angles(rotary, token.position, {w_.cos.row(t), half}, {w_.sin.row(t), half});
       }
     });
@@ -90,7 +97,7 @@ class Pass {
     if (i == 0) {
       normalise(layer.attention_norm);
     } else {
-      finish_layer(layer.attention_norm);
+      finish_layer(i - 1, layer.attention_norm);
     }
     show(i, InputsOf::kQkv, w_.hidden, hidden());
     product(layer.qkv, w_.hidden, w_.qkv.data, w_.qkv.stride);
@@ -107,7 +114,7 @@ class Pass {
     add_branch_and_normalise(layer.output_bias, layer.ffn_norm);
     show(i, InputsOf::kGateUp, w_.hidden, hidden());
     product(layer.gate_up, w_.hidden, w_.gate_up.data, w_.gate_up.stride);
-    gate();
+    gate(layer.gate_up_bias);
     show(i, InputsOf::kDown, w_.activated, size(spec_.ffn_dim));
     product(layer.down, w_.activated, w_.branch.data, w_.branch.stride);
     return true;
@@ -124,28 +131,43 @@ class Pass {
     });
   }
 
-  void normalise_row(size_t t, const std::vector<float>& gain) const {
-    k_.rmsnorm(w_.x.row(t), gain.data(), hidden(), spec_.norm_eps, w_.hidden.floats.row(t));
+  void normalise_row(size_t t, const Norm& norm) const {
+    float* to = w_.hidden.floats.row(t);
+    if (spec_.norm == spec::NormKind::kLayer) {
+      k_.layernorm(w_.x.row(t), norm.gain.data(), norm.bias.data(), hidden(), spec_.norm_eps, to);
+    } else {
+      k_.rmsnorm(w_.x.row(t), norm.gain.data(), hidden(), spec_.norm_eps, to);
+    }
     round_row(w_.hidden, t, hidden());
   }
 
-  void normalise(const std::vector<float>& gain) {
+  void normalise(const Norm& norm) {
     crew_.share(rows_, 4, [&](size_t begin, size_t end) {
-      for (size_t t = first_ + begin; t < first_ + end; ++t) normalise_row(t, gain);
+      for (size_t t = first_ + begin; t < first_ + end; ++t) normalise_row(t, norm);
     });
   }
 
-  void add_branch_and_normalise(const std::vector<float>& bias, const std::vector<float>& gain) {
+  void add_branch_and_normalise(const std::vector<float>& bias, const Norm& norm) {
     crew_.share(rows_, 4, [&](size_t begin, size_t end) {
       for (size_t t = first_ + begin; t < first_ + end; ++t) {
         if (!bias.empty()) k_.add(bias.data(), w_.branch.row(t), hidden());
         k_.add(w_.branch.row(t), w_.x.row(t), hidden());
-        normalise_row(t, gain);
+        normalise_row(t, norm);
       }
     });
   }
 
-  void finish_layer(const std::vector<float>& next_gain) { add_branch_and_normalise({}, next_gain); }
+  void finish_layer(int i, const Norm& next) { add_branch_and_normalise(c_.weights.layers[size(i)].down_bias, next); }
+
+  void finish_logits() {
+    crew_.share(rows_, 1, [&](size_t begin, size_t end) {
+      for (size_t t = begin; t < end; ++t) {
+        const std::span<float> row(c_.logits + t * size(spec_.vocab_size), size(spec_.vocab_size));
+        for (float& logit : row) logit /= spec_.logit_divisor;
+        for (const int32_t id : spec_.masked_ids) row[size(id)] = std::numeric_limits<float>::lowest();
+      }
+    });
+  }
 
   // One thread shows what the next product reads; nothing writes it before that product's barrier.
   void show(int layer, InputsOf which, const Inputs& x, size_t columns) const {
@@ -207,7 +229,8 @@ class Pass {
   }
 
   void attention(int layer) {
-    const auto& all = c_.chunk.blocks;
+    const bool is_sparse = spec_.block_sparse.is_sparse(layer);
+    const auto& all = is_sparse ? c_.chunk.sparse_blocks : c_.chunk.blocks;
     const auto wanted = std::ranges::lower_bound(all, first_, {}, &QueryBlock::first);
     const std::span<const QueryBlock> blocks(wanted, all.end());
     const int shared_by = spec_.n_heads / spec_.n_kv_heads;
@@ -215,7 +238,11 @@ class Pass {
     const bool split = blocks.size() * size(spec_.n_kv_heads) < 4 * size(crew_.size());
     const int heads = split ? 1 : shared_by;
     const size_t groups = size(spec_.n_heads / heads);
-    const AttentionShape shape = {.heads_per_kv = heads, .head_dim = spec_.head_dim, .window = spec_.sliding_window};
+    const AttentionShape shape = {.heads_per_kv = heads,
+                                  .head_dim = spec_.head_dim,
+                                  .window = spec_.sliding_window,
+                                  .scale = spec::attention_scale(spec_),
+                                  .sparse = is_sparse ? c_.sparse : nullptr};
     crew_.share(groups * blocks.size(), 1, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
         const QueryBlock& block = blocks[i / groups];
@@ -225,6 +252,7 @@ class Pass {
                                  .q_stride = w_.qkv.stride,
                                  .out = w_.attended.floats.row(block.first) + column,
                                  .out_stride = w_.attended.floats.stride,
+                                 .first_head = static_cast<int>(group) * heads % shared_by,
                                  .first_position = first.position,
                                  .tokens = static_cast<int>(block.rows)};
         attend(k_, shape, first.cache, layer, static_cast<int>(group) * heads / shared_by, queries,
@@ -235,7 +263,7 @@ class Pass {
 
   // Pieces of a row, so that one token keeps all threads busy. Their borders are fixed: what a vector's end computes
   // may differ from its middle in the last bit.
-  void gate() {
+  void gate(const std::vector<float>& bias) {
     constexpr size_t kPiece = 1024;
     const size_t ffn = size(spec_.ffn_dim), pieces = round_up(ffn, kPiece) / kPiece;
     crew_.share(rows_ * pieces, 4, [&](size_t begin, size_t end) {
@@ -243,18 +271,40 @@ class Pass {
         const size_t t = first_ + i / pieces, from = i % pieces * kPiece, count = std::min(kPiece, ffn - from);
         float* gates = w_.gate_up.row(t) + from;
         float* out = w_.activated.floats.row(t) + from;
-        if (spec_.activation == spec::Activation::kSwiGlu) {
-          k_.silu_mul(gates, gates + ffn, count, out);
-        } else {
-          k_.gelu(gates, count);
-          for (size_t d = 0; d < count; ++d) out[d] = gates[d] * gates[ffn + d];
+        if (!bias.empty()) {
+          k_.add(bias.data() + from, gates, count);
+          k_.add(bias.data() + ffn + from, gates + ffn, count);
         }
+        activate(gates, gates + ffn, count, out);
         if (w_.is_integer) {
           k_.quantize_q8(out, round_up(count, kernels::kBlock) / kernels::kBlock,
                          w_.activated.blocks.row(t) + from / kernels::kBlock);
         }
       }
     });
+  }
+
+  void activate(float* gates, float* ups, size_t count, float* out) const {
+    switch (spec_.activation) {
+      case spec::Activation::kSwiGlu:
+        break;
+      case spec::Activation::kGeGlu:
+        k_.gelu(gates, count);
+        for (size_t d = 0; d < count; ++d) out[d] = gates[d] * ups[d];
+        return;
+      case spec::Activation::kGeGelu: {
+        // g sigmoid(s g) (u + 1) = silu(s g) (u + 1) / s. Infinities pass, so that a broken model shows.
+        constexpr float kSlope = 1.702F, kInfinity = std::numeric_limits<float>::infinity();
+        const float limit = spec_.gegelu_limit != 0 ? spec_.gegelu_limit : kInfinity;
+        const auto held = [&](float x) { return std::fabs(x) < kInfinity ? std::clamp(x, -limit, limit) : x; };
+        for (size_t d = 0; d < count; ++d) {
+          gates[d] = kSlope * (gates[d] < kInfinity ? std::min(gates[d], limit) : gates[d]);
+          ups[d] = (held(ups[d]) + 1) / kSlope;
+        }
+        break;
+      }
+    }
+    k_.silu_mul(gates, ups, count, out);
   }
 
   const Run& c_;
@@ -276,7 +326,11 @@ class PackedDecoder final : public Decoder {
         precision_(precision),
         weights_(std::move(weights)),
         work_(std::move(work)),
-        pool_(pool) {}
+        pool_(pool) {
+    if (spec_.block_sparse.active()) {
+      sparse_.emplace(spec_.block_sparse, spec_.n_heads, spec_.n_kv_heads, spec_.context);
+    }
+  }
 
   const spec::DecoderSpec& spec() const override { return spec_; }
   Precision precision() const override { return precision_; }
@@ -332,6 +386,7 @@ class PackedDecoder final : public Decoder {
                      .chunk = chunk,
                      .short_rotary = short_,
                      .long_rotary = long_,
+                     .sparse = sparse_ ? &*sparse_ : nullptr,
                      .logits = wanted.logits,
                      .n_layers = wanted.n_layers,
                      .observer = wanted.observer};
@@ -376,6 +431,7 @@ class PackedDecoder final : public Decoder {
   mutable Workspace work_;  // forward() has one caller at a time, as the pool has
   ThreadPool& pool_;
   const kernels::KernelSet& kernels_ = kernels::active();
+  std::optional<spec::BlockSparseLists> sparse_;
   spec::RotaryTable short_ = spec::rotary_table(spec_, spec::RopeTable::kShort);
   spec::RotaryTable long_ = spec::rotary_table(spec_, spec::RopeTable::kLong);
 };
@@ -410,6 +466,12 @@ Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const formats::Ch
 }
 
 Result<KvCache> Decoder::make_cache(int capacity_tokens, KvType type) const {
+  if (spec().block_sparse.active() && capacity_tokens > spec().context) {  // its lists of blocks end there
+    return Error{Code::kOutOfRange,
+                 "a context of " + std::to_string(capacity_tokens) + " tokens, block-sparse attention of " +
+                     spec().name + " reaches " + std::to_string(spec().context),
+                 "ask for a shorter --context"};
+  }
   return KvCache::make(spec(), capacity_tokens, kv_type(precision(), type));
 }
 

@@ -85,7 +85,8 @@ class Decoder {
   virtual const spec::DecoderSpec& spec() const = 0;
   virtual Precision precision() const = 0;
 
-  // An empty cache for up to `capacity_tokens` positions. `type` is for kFast; kExact keeps f32.
+  // An empty cache for up to `capacity_tokens` positions. `type` is for kFast; kExact keeps f32. kOutOfRange if the
+  // memory cannot be had, or a block-sparse model has no such context.
   Result<KvCache> make_cache(int capacity_tokens, KvType type = KvType::kF16) const;
 
   // Runs the segments together and appends their keys and values. What is computed for a segment does not depend on

@@ -55,7 +55,9 @@ Result<spec::DecoderSpec> Decoder::read_spec(const formats::Checkpoint& checkpoi
     spec.tied_output = checkpoint.find("output.weight") == nullptr;
     // Only the tensors tell whether a Llama has biases; the converter writes them where the configuration had them.
     spec.has_attention_bias = spec.has_attention_bias || checkpoint.find("blk.0.attn_q.bias") != nullptr;
-    spec.has_output_bias = checkpoint.find("blk.0.attn_output.bias") != nullptr;
+    spec.has_output_bias = spec.has_output_bias || checkpoint.find("blk.0.attn_output.bias") != nullptr;
+  } else if (spec.architecture == "phi3small") {
+    spec.tied_output = checkpoint.find("lm_head.weight") == nullptr;  // which configurations do not tell
   } else if (checkpoint.find("lm_head.weight") == nullptr && !find_bool(checkpoint.metadata(), "tie_word_embeddings")) {
     spec.tied_output = true;
   }

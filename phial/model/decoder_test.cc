@@ -92,9 +92,10 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                          testing::Values(Fixture{"phi3-mini-like", ""}, Fixture{"phi3-mini-like", "model.gguf"},
                                          Fixture{"phi3-medium-like", ""}, Fixture{"phi3-medium-like", "model.gguf"},
                                          Fixture{"phi3-128k-like", ""}, Fixture{"phi3-128k-like", "model.gguf"},
-                                         Fixture{"llama-like", ""}, Fixture{"llama-like", "model.gguf"},
-                                         Fixture{"llama-biased", ""}, Fixture{"llama-biased", "model.gguf"},
-                                         Fixture{"phi3-partial", ""}, Fixture{"phi3-partial", "model.gguf"}),
+                                         Fixture{"phi3-small-like", ""}, Fixture{"llama-like", ""},
+                                         Fixture{"llama-like", "model.gguf"}, Fixture{"llama-biased", ""},
+                                         Fixture{"llama-biased", "model.gguf"}, Fixture{"phi3-partial", ""},
+                                         Fixture{"phi3-partial", "model.gguf"}),
                          fixture_name);
 
 TEST(Decoder, WindowExtraShowsOneKeyMore) {
@@ -160,16 +161,16 @@ TEST(Decoder, LogitsHaveTheSameBitsForAnyThreadsAndRows) {
   };
   for (const Way way : {Way{Precision::kExact, KvType::kF32}, Way{Precision::kFast, KvType::kF16},
                         Way{Precision::kFast, KvType::kQ8}, Way{Precision::kFast, KvType::kQ4}}) {
-    for (const char* folder : {"phi3-mini-like", "phi3-medium-like"}) {
+    for (const char* folder : {"phi3-mini-like", "phi3-medium-like", "phi3-small-like"}) {
       ThreadPool one(1);
-      const auto ids = long_text(600, 384);
+      const auto ids = long_text(500, 384);
       const auto wanted =
           run_all(*load_model(golden(folder), way.precision, one), ids, spec::RopeTable::kShort, way.kv);
       for (const int threads : {1, 2, 7}) {
         ThreadPool pool(threads);
         const auto decoder = load_model(golden(folder), way.precision, pool);
-        for (const size_t step : {1, 2, 5, 64, 600}) {
-          if (threads == 7 && step < 600) continue;
+        for (const size_t step : {1, 2, 5, 64, 500}) {
+          if (threads == 7 && step < 500) continue;
           EXPECT_EQ(run_in_steps(*decoder, ids, step, way.kv), wanted)
               << folder << " " << name_of(way.kv) << " threads " << threads << " step " << step;
         }

@@ -22,14 +22,20 @@ class Binder {
   Binder(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec)
       : checkpoint_(checkpoint),
         spec_(spec),
-        names_(checkpoint.kind() == formats::CheckpointKind::kGguf ? kGgufNames : kHuggingFaceNames),
+        names_(names_of(checkpoint.kind() == formats::CheckpointKind::kGguf, spec.architecture)),
         find_(checkpoint),
         hidden_(static_cast<uint64_t>(spec.hidden_dim)),
         ffn_(static_cast<uint64_t>(spec.ffn_dim)),
         q_(static_cast<uint64_t>(spec.n_heads) * static_cast<uint64_t>(spec.head_dim)),
         kv_(static_cast<uint64_t>(spec.n_kv_heads) * static_cast<uint64_t>(spec.head_dim)) {
     if (spec.rotary_pairs_adjacent) {
-      order_ = {.head_dim = static_cast<size_t>(spec.head_dim), .rope_dims = static_cast<size_t>(spec.rope_dims)};
+      order_ = {.kind = RowOrder::Kind::kRotaryPairs,
+                .head_dim = static_cast<size_t>(spec.head_dim),
+                .rope_dims = static_cast<size_t>(spec.rope_dims)};
+    }
+    if (spec.architecture == "phi3small" && checkpoint.kind() == formats::CheckpointKind::kHuggingFace) {
+      qkv_order_ = small_qkv_order(spec);
+      gate_up_order_ = small_gate_up_order(spec);
     }
   }
 
@@ -37,7 +43,7 @@ class Binder {
     DecoderTensors out;
     const auto vocab = static_cast<uint64_t>(spec_.vocab_size);
     PHIAL_TRY(out.embedding, find_.matrix(weight(names_.embedding), vocab, hidden_));
-    PHIAL_TRY(out.final_norm, find_.vector(weight(names_.final_norm), hidden_));
+    PHIAL_TRY(out.final_norm, norm(names_.final_norm));
     if (spec_.tied_output) {
       out.head = {out.embedding};
     } else {
@@ -59,11 +65,29 @@ class Binder {
   static std::string weight(const char* name) { return std::string(name) + ".weight"; }
   std::string in_layer(const char* name, const char* what = ".weight") const { return prefix_ + name + what; }
 
+  Result<Norm> norm(const std::string& name) {
+    Norm out;
+    PHIAL_TRY(out.gain, find_.vector(name + ".weight", hidden_));
+    if (spec_.norm == spec::NormKind::kLayer) {
+      PHIAL_TRY(out.bias, find_.vector(name + ".bias", hidden_));
+    }
+    return out;
+  }
+
+  Result<std::vector<float>> bias(const std::string& name, uint64_t size, const RowOrder& order = {}) {
+    PHIAL_TRY(std::vector<float> stored, find_.vector(name, size));
+    if (order.is_stored()) return stored;
+    std::vector<float> out;
+    for (size_t r = 0; r < stored.size(); ++r) out.push_back(stored[order.stored_row(r)]);
+    return out;
+  }
+
   Status bind_attention(DecoderTensors::Layer& layer) {
-    PHIAL_TRY(layer.attention_norm, find_.vector(in_layer(names_.attention_norm), hidden_));
+    PHIAL_TRY(layer.attention_norm, norm(prefix_ + names_.attention_norm));
     const bool is_fused = find_.has(in_layer(names_.qkv));
     if (is_fused) {
-      PHIAL_TRY(const StoredRows qkv, find_.matrix(in_layer(names_.qkv), q_ + 2 * kv_, hidden_));
+      PHIAL_TRY(StoredRows qkv, find_.matrix(in_layer(names_.qkv), q_ + 2 * kv_, hidden_));
+      qkv.order = qkv_order_;
       layer.qkv = {qkv};
     } else {
       PHIAL_TRY(StoredRows q, find_.matrix(in_layer(names_.q), q_, hidden_));
@@ -73,7 +97,7 @@ class Binder {
       k.order = order_;
       layer.qkv = {q, k, v};
     }
-    if (is_fused && order_.head_dim != 0) {
+    if (is_fused && !order_.is_stored()) {
       return Error{Code::kUnsupported, "tensor '" + in_layer(names_.qkv) + "' is not known in a " + spec_.architecture,
                    "convert the model anew"};
     }
@@ -88,30 +112,35 @@ class Binder {
 
   Status bind_qkv_bias(bool is_fused, DecoderTensors::Layer& layer) {
     if (is_fused) {
-      PHIAL_TRY(layer.qkv_bias, find_.vector(in_layer(names_.qkv, ".bias"), q_ + 2 * kv_));
+      PHIAL_TRY(layer.qkv_bias, bias(in_layer(names_.qkv, ".bias"), q_ + 2 * kv_, qkv_order_));
       return ok();
     }
     const std::pair<const char*, uint64_t> parts[] = {{names_.q, q_}, {names_.k, kv_}, {names_.v, kv_}};
     for (const auto& [name, size] : parts) {
-      PHIAL_TRY(const std::vector<float> stored, find_.vector(in_layer(name, ".bias"), size));
-      const RowOrder order = name == names_.v ? RowOrder{} : order_;
-      for (size_t r = 0; r < stored.size(); ++r) layer.qkv_bias.push_back(stored[order.stored_row(r)]);
+      PHIAL_TRY(const std::vector<float> part,
+                bias(in_layer(name, ".bias"), size, name == names_.v ? RowOrder{} : order_));
+      layer.qkv_bias.insert(layer.qkv_bias.end(), part.begin(), part.end());
     }
     return ok();
   }
 
   Status bind_ffn(DecoderTensors::Layer& layer) {
-    PHIAL_TRY(layer.ffn_norm, find_.vector(in_layer(names_.ffn_norm), hidden_));
+    PHIAL_TRY(layer.ffn_norm, norm(prefix_ + names_.ffn_norm));
     if (find_.has(in_layer(names_.gate))) {
       PHIAL_TRY(const StoredRows gate, find_.matrix(in_layer(names_.gate), ffn_, hidden_));
       PHIAL_TRY(const StoredRows up, find_.matrix(in_layer(names_.up), ffn_, hidden_));
       layer.gate_up = {gate, up};
     } else {
-      PHIAL_TRY(const StoredRows both, find_.matrix(in_layer(names_.gate_up), 2 * ffn_, hidden_));
+      PHIAL_TRY(StoredRows both, find_.matrix(in_layer(names_.gate_up), 2 * ffn_, hidden_));
+      both.order = gate_up_order_;
       layer.gate_up = {both};
     }
     PHIAL_TRY(const StoredRows down, find_.matrix(in_layer(names_.down), hidden_, ffn_));
     layer.down = {down};
+    if (spec_.has_ffn_bias) {
+      PHIAL_TRY(layer.gate_up_bias, bias(in_layer(names_.gate_up, ".bias"), 2 * ffn_, gate_up_order_));
+      PHIAL_TRY(layer.down_bias, bias(in_layer(names_.down, ".bias"), hidden_));
+    }
     return ok();
   }
 
@@ -136,7 +165,8 @@ class Binder {
   const TensorNames& names_;
   TensorFinder find_;
   uint64_t hidden_, ffn_, q_, kv_;
-  RowOrder order_;
+  RowOrder order_;                      // of q and k that stand alone
+  RowOrder qkv_order_, gate_up_order_;  // of what is stored in one
   std::string prefix_;
 };
 
@@ -167,6 +197,17 @@ class Packer {
 };
 
 }  // namespace
+
+RowOrder small_qkv_order(const spec::DecoderSpec& spec) {
+  return {.kind = RowOrder::Kind::kGroups,
+          .head_dim = static_cast<size_t>(spec.head_dim),
+          .n_kv_heads = static_cast<size_t>(spec.n_kv_heads),
+          .heads_per_kv = static_cast<size_t>(spec.n_heads / spec.n_kv_heads)};
+}
+
+RowOrder small_gate_up_order(const spec::DecoderSpec& spec) {
+  return {.kind = RowOrder::Kind::kAlternating, .rows = 2 * static_cast<size_t>(spec.ffn_dim)};
+}
 
 Result<DecoderTensors> bind(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec) {
   return Binder(checkpoint, spec).run();
@@ -215,6 +256,8 @@ Result<DecoderWeights> pack(const formats::Checkpoint& checkpoint, DecoderTensor
     layer.ffn_norm = std::move(from.ffn_norm);
     layer.qkv_bias = std::move(from.qkv_bias);
     layer.output_bias = std::move(from.output_bias);
+    layer.gate_up_bias = std::move(from.gate_up_bias);
+    layer.down_bias = std::move(from.down_bias);
     weights.layers.push_back(std::move(layer));
   }
   weights.final_norm = std::move(tensors.final_norm);

@@ -19,29 +19,37 @@ namespace phial::model {
 
 using LinearSource = std::vector<StoredRows>;
 
+struct Norm {
+  std::vector<float> gain, bias;  // bias: of layer norms only
+};
+
 struct DecoderTensors {
   struct Layer {
-    std::vector<float> attention_norm, ffn_norm;
-    std::vector<float> qkv_bias, output_bias;  // empty: none
+    Norm attention_norm, ffn_norm;
+    std::vector<float> qkv_bias, output_bias, gate_up_bias, down_bias;  // empty: none
     LinearSource qkv, output, gate_up, down;
   };
   StoredRows embedding;
-  std::vector<float> final_norm;
+  Norm final_norm;
   LinearSource head;
   std::vector<Layer> layers;
 };
 
 struct DecoderWeights {
   struct Layer {
-    std::vector<float> attention_norm, ffn_norm;
-    std::vector<float> qkv_bias, output_bias;
+    Norm attention_norm, ffn_norm;
+    std::vector<float> qkv_bias, output_bias, gate_up_bias, down_bias;
     Linear qkv, output, gate_up, down;
   };
   StoredRows embedding;
-  std::vector<float> final_norm;
+  Norm final_norm;
   Linear head;
   std::vector<Layer> layers;
 };
+
+// How a Hugging Face folder of Phi-3-small stores q, k, v in one, and gate and up. In GGUF they stand as elsewhere.
+RowOrder small_qkv_order(const spec::DecoderSpec& spec);
+RowOrder small_gate_up_order(const spec::DecoderSpec& spec);
 
 // Every shape checked; kCorrupt names a tensor that is missing or misshapen, kUnsupported one that has no place.
 Result<DecoderTensors> bind(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec);

@@ -31,6 +31,27 @@ size_t most_pages(const spec::DecoderSpec& spec, int capacity) {
   return std::min(all, static_cast<size_t>(held / kPageTokens));
 }
 
+bool is_needed(const spec::BlockSparseLists& lists, int kv_head, int page, int position) {
+  const int64_t first = int64_t{page} * kPageTokens;
+  return lists.is_needed(kv_head, first, first + kPageTokens - 1, position);
+}
+
+int first_near(const spec::BlockSparseLists& lists, int position) {
+  return lists.first_local(position / lists.pattern().block) * lists.pattern().block;
+}
+
+// Pages that all key-value heads of a block-sparse layer hold at most.
+size_t most_sparse_pages(const spec::DecoderSpec& spec, int capacity) {
+  const spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, capacity);
+  const int given_back_at = std::max(0, capacity - kPrefillChunk - kKeptBehind);
+  const int judged = first_near(lists, given_back_at) / kPageTokens;
+  size_t pages = size(spec.n_kv_heads) * (pages_for(capacity) - size(judged));
+  for (int head = 0; head < spec.n_kv_heads; ++head) {
+    for (int page = 0; page < judged; ++page) pages += is_needed(lists, head, page, given_back_at) ? 1 : 0;
+  }
+  return pages;
+}
+
 }  // namespace
 
 const char* name_of(KvType type) {
@@ -64,7 +85,12 @@ size_t row_bytes(KvType type, int head_dim) {
 }
 
 uint64_t KvCache::bytes_for(const spec::DecoderSpec& spec, int capacity_tokens, KvType type) {
-  return page_bytes_for(spec, type) * size(spec.n_layers) * size(spec.n_kv_heads) * most_pages(spec, capacity_tokens);
+  uint64_t sparse_layers = 0;
+  for (int layer = 0; layer < spec.n_layers; ++layer) sparse_layers += spec.block_sparse.is_sparse(layer) ? 1 : 0;
+  const uint64_t dense_layers = size(spec.n_layers) - sparse_layers;
+  uint64_t pages = dense_layers * size(spec.n_kv_heads) * most_pages(spec, capacity_tokens);
+  if (sparse_layers > 0 && capacity_tokens > 0) pages += sparse_layers * most_sparse_pages(spec, capacity_tokens);
+  return page_bytes_for(spec, type) * pages;
 }
 
 Result<KvCache> KvCache::make(const spec::DecoderSpec& spec, int capacity_tokens, KvType type) {
@@ -75,6 +101,11 @@ Result<KvCache> KvCache::make(const spec::DecoderSpec& spec, int capacity_tokens
   KvCache cache;
   cache.capacity_ = capacity_tokens;
   cache.window_ = spec.sliding_window;
+  cache.block_sparse_ = spec.block_sparse;
+  if (spec.block_sparse.active()) {
+    cache.lists_ = std::make_shared<const spec::BlockSparseLists>(spec.block_sparse, spec.n_heads, spec.n_kv_heads,
+                                                                  capacity_tokens);
+  }
   cache.n_layers_ = spec.n_layers;
   cache.n_kv_heads_ = spec.n_kv_heads;
   cache.head_dim_ = spec.head_dim;
@@ -84,12 +115,28 @@ Result<KvCache> KvCache::make(const spec::DecoderSpec& spec, int capacity_tokens
   return cache;
 }
 
-int KvCache::first_seen(int position) const { return window_ == 0 ? 0 : std::max(0, position - window_ + 1); }
+int KvCache::first_seen(int position) const {
+  if (lists_ != nullptr) return first_near(*lists_, position);
+  return window_ == 0 ? 0 : std::max(0, position - window_ + 1);
+}
 
 uint64_t KvCache::bytes() const {
   uint64_t held = 0;
   for (const auto& table : tables_) held += table.size() - size(std::ranges::count(table, nullptr));
   return held * pages_->page_bytes();
+}
+
+void KvCache::give_back(int position) {
+  const int gone_before = first_seen(position) / kPageTokens * kPageTokens;
+  if (gone_before <= kept_from_) return;
+  for (int head = 0; head < n_layers_ * n_kv_heads_; ++head) {
+    if (lists_ != nullptr && !block_sparse_.is_sparse(head / n_kv_heads_)) continue;
+    for (int page = kept_from_ / kPageTokens; page < gone_before / kPageTokens; ++page) {
+      if (lists_ != nullptr && is_needed(*lists_, head % n_kv_heads_, page, position)) continue;
+      tables_[size(head)][size(page)] = nullptr;
+    }
+  }
+  kept_from_ = gone_before;
 }
 
 void KvCache::truncate(int length) {
@@ -127,13 +174,7 @@ Status KvAccess::reserve(int tokens) {
 
 void KvAccess::advance(int tokens) {
   cache_->length_ += tokens;
-  const int needed_from = cache_->first_seen(cache_->length_) - kKeptBehind;
-  const int gone_before = std::max(0, needed_from) / kPageTokens * kPageTokens;
-  if (gone_before <= cache_->kept_from_) return;
-  for (auto& table : cache_->tables_) {
-    std::fill(table.begin() + cache_->kept_from_ / kPageTokens, table.begin() + gone_before / kPageTokens, nullptr);
-  }
-  cache_->kept_from_ = gone_before;
+  cache_->give_back(std::max(0, cache_->length_ - kKeptBehind));
 }
 
 }  // namespace phial::model

@@ -2,9 +2,10 @@
 //
 // Positions stand in pages of kPageTokens for each layer and key-value head (kv_pages.h): keys [kPageTokens, head_dim],
 // stored after rotation, then values. Several caches may share the pages of a common beginning. With a sliding window,
-// pages that no query will see again are given back. Element type: f32 (exact), or f16, q8, q4 (fast): blocks of 32
-// columns that share an f16 scale, q4 an f16 minimum as well; the last block of a head is padded. Threads: one at a
-// time, for all caches that share pages. Source: docs/decisions/0005-kv-cache.md, 0009-kv-pages.md.
+// pages that no query will see again are given back; in block-sparse layers, those of a key-value head that none of its
+// query heads will. Element type: f32 (exact), or f16, q8, q4 (fast): blocks of 32 columns that share an f16 scale, q4
+// an f16 minimum as well; the last block of a head is padded. Threads: one at a time, for all caches that share pages.
+// Source: docs/decisions/0005-kv-cache.md, 0009-kv-pages.md.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +42,8 @@ class KvCache {
   // Of the pages it holds now, shared ones too.
   uint64_t bytes() const;
 
-  // Forgets positions >= `length`. With a sliding window older entries may be gone: then the cache empties and length()
-  // is 0 afterwards.
+  // Forgets positions >= `length`. With a sliding window or block-sparse layers older entries may be gone: then the
+  // cache empties and length() is 0 afterwards.
   void truncate(int length);
 
   // A cache that begins like this one: it holds what truncate(length) would leave, in the same pages; a page that
@@ -53,13 +54,17 @@ class KvCache {
   friend class KvAccess;  // model's own access: kv_access.h
   KvCache() = default;
   KvCache(const KvCache&) = default;
-  // The first position that a query at `position` sees.
+  // The first position that a query at `position` sees; in block-sparse layers, of the near ones.
   int first_seen(int position) const;
+  // Gives back what no query at `position` or behind it sees.
+  void give_back(int position);
 
   int length_ = 0;
   int kept_from_ = 0;  // positions before it may be gone
   int capacity_ = 0;
   int window_ = 0;
+  spec::BlockSparse block_sparse_;
+  std::shared_ptr<const spec::BlockSparseLists> lists_;  // null: no layer is sparse
   int n_layers_ = 0, n_kv_heads_ = 0, head_dim_ = 0;
   KvType type_ = KvType::kF16;
   std::shared_ptr<KvPages> pages_;

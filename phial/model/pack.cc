@@ -115,10 +115,11 @@ void pack_q4_k(const StoredRows& source, size_t tile, Q4MinTile* out) {
 
 // A block of 32 inputs lies within one group here: fast_layout() sees to that.
 template <class Tile>
-void pack_int4(const tensor::Int4Matrix& source, size_t tile, Tile* out) {
+void pack_int4(const StoredRows& rows, size_t tile, Tile* out) {
+  const tensor::Int4Matrix& source = *rows.int4;
   const size_t blocks = source.inputs / kBlock;
   for (size_t r = 0; r < kTileRows && tile * kTileRows + r < source.outputs; ++r) {
-    const size_t output = tile * kTileRows + r;
+    const size_t output = rows.order.stored_row(tile * kTileRows + r);
     for (size_t b = 0; b < blocks; ++b) {
       uint8_t levels[kBlock];
       tensor::read_levels(source, output, b * kBlock, levels);
@@ -223,10 +224,25 @@ void pack_f32(const StoredRows& source, size_t tile, float* out) {
 }  // namespace
 
 size_t RowOrder::stored_row(size_t row) const {
-  if (head_dim == 0) return row;
-  const size_t in_head = row % head_dim, half = rope_dims / 2;
-  if (in_head >= rope_dims) return row;
-  return row - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
+  switch (kind) {
+    case Kind::kAsStored:
+      break;
+    case Kind::kRotaryPairs: {
+      const size_t in_head = row % head_dim, half = rope_dims / 2;
+      if (in_head >= rope_dims) break;
+      return row - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
+    }
+    case Kind::kGroups: {
+      const size_t head = row / head_dim, n_heads = n_kv_heads * heads_per_kv, in_group = heads_per_kv + 2;
+      size_t stored = head / heads_per_kv * in_group + head % heads_per_kv;
+      if (head >= n_heads)
+        stored = (head - n_heads) % n_kv_heads * in_group + heads_per_kv + (head - n_heads) / n_kv_heads;
+      return stored * head_dim + row % head_dim;
+    }
+    case Kind::kAlternating:
+      return row < rows / 2 ? 2 * row : 2 * (row - rows / 2) + 1;
+  }
+  return row;
 }
 
 std::vector<std::span<const std::byte>> StoredRows::pieces() const {
@@ -240,7 +256,7 @@ std::vector<std::span<const std::byte>> StoredRows::pieces() const {
 
 void StoredRows::decode(size_t r, size_t first, std::span<float> out) const {
   if (int4 != nullptr) {
-    tensor::decode_row(*int4, r, first, out);
+    tensor::decode_row(*int4, order.stored_row(r), first, out);
   } else {
     tensor::decode_row(dtype, row(r), first, out);
   }
@@ -279,9 +295,9 @@ void pack_tile_row(const StoredRows& source, Layout layout, size_t tile, std::by
   }
   std::memset(out, 0, tile_row_bytes(layout, source.cols));
   if (source.int4 != nullptr && layout == Layout::kQ4) {
-    pack_int4(*source.int4, tile, reinterpret_cast<Q4Tile*>(out));
+    pack_int4(source, tile, reinterpret_cast<Q4Tile*>(out));
   } else if (source.int4 != nullptr && layout == Layout::kQ4Min) {
-    pack_int4(*source.int4, tile, reinterpret_cast<Q4MinTile*>(out));
+    pack_int4(source, tile, reinterpret_cast<Q4MinTile*>(out));
   } else if (layout == Layout::kQ4) {
     pack_q4_0(source, tile, reinterpret_cast<Q4Tile*>(out));
   } else if (layout == Layout::kQ8) {

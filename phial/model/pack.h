@@ -18,12 +18,20 @@ namespace phial::model {
 // kF32: w[d * 16 + r] of a tile row, exact. kStored: not packed.
 enum class Layout { kQ4, kQ4Min, kQ8, kF32, kStored };
 
-// Where rows of a matrix stand in the file. GGUF's "llama" stores the rows of a head for rotation of adjacent pairs:
-// what the half-split rotation calls rows d and d + half lies at 2d and 2d + 1.
+// Where rows of a matrix stand in the file.
 struct RowOrder {
-  size_t head_dim = 0;  // 0: rows are where they belong
-  size_t rope_dims = 0;
+  enum class Kind {
+    kAsStored,
+    kRotaryPairs,  // GGUF's "llama": rows d and d + rope_dims / 2 of a head, which turn together, lie at 2d and 2d + 1
+    kGroups,       // Phi-3-small's q, k, v: each key-value head's query heads, key and value lie together
+    kAlternating   // Phi-3-small's gate and up: row r of both lie at 2r and 2r + 1
+  };
+  Kind kind = Kind::kAsStored;
+  size_t head_dim = 0, rope_dims = 0;       // of heads
+  size_t n_kv_heads = 0, heads_per_kv = 0;  // of kGroups
+  size_t rows = 0;                          // of kAlternating: in all
 
+  bool is_stored() const { return kind == Kind::kAsStored; }
   size_t stored_row(size_t row) const;
 };
 

@@ -144,7 +144,7 @@ TEST(Pack, WeightsThatAreNotNumbersDoNotCrash) {
 }
 
 TEST(RowOrder, UndoesTheInterleavingOfHeads) {
-  const RowOrder order = {.head_dim = 6, .rope_dims = 4};
+  const RowOrder order = {.kind = RowOrder::Kind::kRotaryPairs, .head_dim = 6, .rope_dims = 4};
   const size_t wanted[] = {0, 2, 1, 3, 4, 5, 6, 8, 7, 9, 10, 11};
   for (size_t r = 0; r < 12; ++r) EXPECT_EQ(order.stored_row(r), wanted[r]);
   EXPECT_EQ(RowOrder{}.stored_row(9), 9U);

@@ -1,6 +1,8 @@
 // What the tensors of a decoder are called in Hugging Face folders and in GGUF files.
 #pragma once
 
+#include <string>
+
 namespace phial::model {
 
 // Without the layer's prefix and ".weight".
@@ -29,6 +31,23 @@ inline constexpr TensorNames kHuggingFaceNames = {.embedding = "model.embed_toke
                                                   .up = "mlp.up_proj",
                                                   .down = "mlp.down_proj"};
 
+// Of Phi-3-small.
+inline constexpr TensorNames kHuggingFaceSmallNames = {.embedding = "model.embed_tokens",
+                                                       .final_norm = "model.final_layernorm",
+                                                       .head = "lm_head",
+                                                       .layers = "model.layers.",
+                                                       .attention_norm = "input_layernorm",
+                                                       .qkv = "self_attn.query_key_value",
+                                                       .q = "self_attn.q_proj",
+                                                       .k = "self_attn.k_proj",
+                                                       .v = "self_attn.v_proj",
+                                                       .output = "self_attn.dense",
+                                                       .ffn_norm = "post_attention_layernorm",
+                                                       .gate_up = "mlp.up_proj",
+                                                       .gate = "mlp.gate_proj",
+                                                       .up = "mlp.up_proj",
+                                                       .down = "mlp.down_proj"};
+
 // GGUF has no name of its own for gate and up in one: "phi3" calls it ffn_up.
 inline constexpr TensorNames kGgufNames = {.embedding = "token_embd",
                                            .final_norm = "output_norm",
@@ -45,5 +64,10 @@ inline constexpr TensorNames kGgufNames = {.embedding = "token_embd",
                                            .gate = "ffn_gate",
                                            .up = "ffn_up",
                                            .down = "ffn_down"};
+
+inline const TensorNames& names_of(bool is_gguf, const std::string& architecture) {
+  if (is_gguf) return kGgufNames;
+  return architecture == "phi3small" ? kHuggingFaceSmallNames : kHuggingFaceNames;
+}
 
 }  // namespace phial::model

@@ -11,7 +11,7 @@ namespace phial::spec {
 namespace {
 
 constexpr const char* kWhere = "config.json";
-constexpr const char* kKnown = "use a model of the phi3, llama, mistral or qwen2 architecture";
+constexpr const char* kKnown = "use a model of the phi3, phi3small, llama, mistral or qwen2 architecture";
 
 Error unsupported(const std::string& what, const std::string& remedy = kKnown) {
   return Error{Code::kUnsupported, std::string(kWhere) + ": " + what, remedy};
@@ -24,16 +24,17 @@ Result<std::string> architecture_of(const Json& config) {
   } else if (const Json* list = find_member(config, "architectures");
              list != nullptr && list->is_array() && !list->empty() && list->front().is_string()) {
     const auto name = list->front().get<std::string>();
-    type = name == "Phi3ForCausalLM"      ? "phi3"
-           : name == "LlamaForCausalLM"   ? "llama"
-           : name == "MistralForCausalLM" ? "mistral"
-           : name == "Qwen2ForCausalLM"   ? "qwen2"
-                                          : name;
+    type = name == "Phi3ForCausalLM"        ? "phi3"
+           : name == "Phi3SmallForCausalLM" ? "phi3small"
+           : name == "LlamaForCausalLM"     ? "llama"
+           : name == "MistralForCausalLM"   ? "mistral"
+           : name == "Qwen2ForCausalLM"     ? "qwen2"
+                                            : name;
   } else {
     return Error{Code::kCorrupt, std::string(kWhere) + ": neither 'model_type' nor 'architectures' says what this is",
                  "download the model again"};
   }
-  if (type != "phi3" && type != "llama" && type != "mistral" && type != "qwen2") {
+  if (type != "phi3" && type != "phi3small" && type != "llama" && type != "mistral" && type != "qwen2") {
     return unsupported("architecture '" + type + "' is not one that Phial runs");
   }
   return type;
@@ -41,10 +42,13 @@ Result<std::string> architecture_of(const Json& config) {
 
 // What would change the arithmetic and is not done here must be refused, never passed over.
 Status refuse_unknown_variants(const Fields& fields, const Json& config, DecoderSpec& spec) {
-  PHIAL_TRY(const std::string activation, fields.text_or("hidden_act", "silu"));
-  if (activation == "gelu") {
+  const bool is_small = spec.architecture == "phi3small";
+  PHIAL_TRY(const std::string activation, fields.text_or("hidden_act", is_small ? "gegelu" : "silu"));
+  if (activation == "gelu" && !is_small) {
     spec.activation = Activation::kGeGlu;
-  } else if (activation != "silu" && activation != "swish") {
+  } else if (activation == "gegelu" && is_small) {
+    spec.activation = Activation::kGeGelu;
+  } else if (is_small || (activation != "silu" && activation != "swish")) {
     return unsupported("activation '" + activation + "' is not one that Phial runs");
   }
   PHIAL_TRY(const bool mlp_bias, fields.flag_or("mlp_bias", false));
@@ -64,7 +68,8 @@ Status refuse_unknown_variants(const Fields& fields, const Json& config, Decoder
 Status read_sizes(const Fields& fields, DecoderSpec& spec) {
   PHIAL_TRY(spec.n_layers, fields.count("num_hidden_layers", 1, kMaxLayers));
   PHIAL_TRY(spec.hidden_dim, fields.count("hidden_size", 1, kMaxWidth));
-  PHIAL_TRY(spec.ffn_dim, fields.count("intermediate_size", 1, kMaxWidth));
+  const bool is_small = spec.architecture == "phi3small";
+  PHIAL_TRY(spec.ffn_dim, fields.count(is_small ? "ff_intermediate_size" : "intermediate_size", 1, kMaxWidth));
   PHIAL_TRY(spec.n_heads, fields.count("num_attention_heads", 1, kMaxHeads));
   PHIAL_TRY(spec.n_kv_heads, fields.count_or("num_key_value_heads", spec.n_heads, 1, kMaxHeads));
   if (!fields.has("head_dim") && spec.hidden_dim % spec.n_heads != 0) {
@@ -76,6 +81,13 @@ Status read_sizes(const Fields& fields, DecoderSpec& spec) {
   PHIAL_TRY(spec.head_dim, fields.count_or("head_dim", spec.hidden_dim / spec.n_heads, 2, kMaxHeadDim));
   PHIAL_TRY(spec.vocab_size, fields.count("vocab_size", 1, kMaxVocab));
   PHIAL_TRY(spec.context, fields.count("max_position_embeddings", 1, kMaxContext));
+  if (is_small) {
+    spec.norm = NormKind::kLayer;
+    spec.has_attention_bias = spec.has_output_bias = spec.has_ffn_bias = true;
+    PHIAL_TRY(spec.norm_eps, fields.positive_or("layer_norm_epsilon", 1e-5F));
+    PHIAL_TRY(spec.tied_output, fields.flag_or("tie_word_embeddings", true));
+    return ok();
+  }
   PHIAL_TRY(spec.norm_eps, fields.positive_or("rms_norm_eps", spec.architecture == "phi3" ? 1e-5F : 1e-6F));
   PHIAL_TRY(spec.tied_output, fields.flag_or("tie_word_embeddings", false));
   PHIAL_TRY(const bool bias, fields.flag_or("attention_bias", false));
@@ -84,11 +96,41 @@ Status read_sizes(const Fields& fields, DecoderSpec& spec) {
   return ok();
 }
 
+// What Phi-3-small has and no other: muP's multipliers, block-sparse layers, ids that are never an answer.
+Status read_small(const Fields& fields, const Json& config, DecoderSpec& spec) {
+  if (fields.has("gegelu_limit")) {
+    PHIAL_TRY(spec.gegelu_limit, fields.positive("gegelu_limit"));
+  }
+  if (fields.has("mup_embedding_multiplier")) {
+    PHIAL_TRY(spec.embedding_multiplier, fields.positive("mup_embedding_multiplier"));
+  }
+  if (fields.has("mup_width_multiplier")) {
+    PHIAL_TRY(spec.logit_divisor, fields.positive("mup_width_multiplier"));
+  }
+  PHIAL_TRY(const bool is_scaled, fields.flag_or("mup_use_scaling", true));
+  if (is_scaled) {
+    PHIAL_TRY(const float multiplier, fields.positive_or("mup_attn_multiplier", 1));
+    spec.attention_scale = multiplier / static_cast<float>(spec.head_dim);
+  }
+
+  BlockSparse& sparse = spec.block_sparse;
+  PHIAL_TRY(sparse.block, fields.count("blocksparse_block_size", 1, kMaxContext));
+  PHIAL_TRY(sparse.local_blocks, fields.count("blocksparse_num_local_blocks", 1, kMaxContext));
+  PHIAL_TRY(sparse.stride, fields.count("blocksparse_vert_stride", 1, kMaxContext));
+  PHIAL_TRY(sparse.same_for_heads, fields.flag_or("blocksparse_homo_head_pattern", false));
+  PHIAL_TRY(sparse.dense_every, fields.count_or("dense_attention_every_n_layers", 0, 0, kMaxLayers));
+
+  const Json* masked = find_member(config, "dummy_token_indices");
+  if (masked == nullptr || masked->is_null()) return ok();
+  PHIAL_TRY(spec.masked_ids, fields.counts("dummy_token_indices", 0, spec.vocab_size - 1));
+  return ok();
+}
+
 // Layers must agree on whether they slide: "layer_types" names them one by one in newer files, Qwen2 counts the layers
 // from which on the window acts.
 Status read_window(const Fields& fields, const Json& config, DecoderSpec& spec) {
   const bool states_none = find_member(config, "sliding_window") != nullptr && !fields.has("sliding_window");  // null
-  if (spec.architecture == "llama" || states_none) return ok();
+  if (spec.architecture == "llama" || spec.architecture == "phi3small" || states_none) return ok();
   const int unstated = spec.architecture == "mistral" ? 4096 : 0;  // the reference's defaults
   PHIAL_TRY(const int window, fields.count_or("sliding_window", unstated, 0, INT32_MAX - 1));
   size_t sliding = static_cast<size_t>(spec.n_layers), layers = sliding;
@@ -142,7 +184,8 @@ Status read_rope(const Json& config, const Fields& top, DecoderSpec& spec) {
   const Json& object = stated != nullptr && stated->is_object() ? *stated : kNone;
   const Fields rope(object, "", "config.json, rotary parameters");
 
-  PHIAL_TRY(const float theta, top.positive_or("rope_theta", 10000));
+  const bool is_small = spec.architecture == "phi3small";
+  PHIAL_TRY(const float theta, top.positive_or(is_small ? "rope_embedding_base" : "rope_theta", 10000));
   PHIAL_TRY(spec.rope_theta, rope.positive_or("rope_theta", theta));
   PHIAL_TRY(const float top_part, top.positive_or("partial_rotary_factor", 1));
   PHIAL_TRY(const float part, rope.positive_or("partial_rotary_factor", top_part));
@@ -167,6 +210,17 @@ Status read_rope(const Json& config, const Fields& top, DecoderSpec& spec) {
                      "remove rope_scaling from config.json to run the model at its original context");
 }
 
+// Positions are divided by it, which is to divide the angles.
+Status read_position_scale(const Fields& fields, DecoderSpec& spec) {
+  PHIAL_TRY(const float scale, fields.positive_or("rope_position_scale", 1));
+  if (scale == 1) return ok();
+  if (!spec.long_rope.active() && spec.rope_divisors.empty()) spec.rope_divisors = linear_divisors(spec.rope_dims, 1);
+  for (auto* divisors : {&spec.rope_divisors, &spec.long_rope.short_factors, &spec.long_rope.long_factors}) {
+    for (float& divisor : *divisors) divisor *= scale;
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<DecoderSpec> decoder_from_config(const Json& config) {
@@ -179,6 +233,10 @@ Result<DecoderSpec> decoder_from_config(const Json& config) {
   PHIAL_CHECKED(read_sizes(fields, spec));
   PHIAL_CHECKED(read_window(fields, config, spec));
   PHIAL_CHECKED(read_rope(config, fields, spec));
+  if (spec.architecture == "phi3small") {
+    PHIAL_CHECKED(read_position_scale(fields, spec));
+    PHIAL_CHECKED(read_small(fields, config, spec));
+  }
   PHIAL_CHECKED(validate(spec));
   return spec;
 }

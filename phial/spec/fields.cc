@@ -1,5 +1,6 @@
 #include "phial/spec/fields.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace phial::spec {
@@ -77,6 +78,23 @@ Result<std::string> Fields::text_or(std::string_view key, std::string_view fallb
   if (value == nullptr) return std::string(fallback);
   if (!value->is_string()) return wrong(key, "a string");
   return value->get<std::string>();
+}
+
+Result<std::vector<int>> Fields::counts(std::string_view key, int low, int high) const {
+  const auto refused = [&] {
+    return wrong(key, "a list of whole numbers from " + std::to_string(low) + " to " + std::to_string(high));
+  };
+  const Json* value = find(key);
+  if (value == nullptr || !value->is_array()) return refused();
+  std::vector<int> numbers;
+  for (const Json& item : *value) {
+    const int64_t number = item.is_number_integer() ? item.get<int64_t>() : int64_t{low} - 1;
+    if (number < low || number > high) return refused();
+    numbers.push_back(static_cast<int>(number));
+  }
+  std::ranges::sort(numbers);
+  numbers.erase(std::ranges::unique(numbers).begin(), numbers.end());
+  return numbers;
 }
 
 Result<std::vector<float>> Fields::positive_list(std::string_view key) const {

@@ -34,6 +34,7 @@ class Fields {
   Result<bool> flag_or(std::string_view key, bool fallback) const;
   Result<std::string> text_or(std::string_view key, std::string_view fallback) const;
   Result<std::vector<float>> positive_list(std::string_view key) const;
+  Result<std::vector<int>> counts(std::string_view key, int low, int high) const;  // a list, sorted, each once
 
   Error wrong(std::string_view key, std::string_view wanted) const;
 

@@ -10,7 +10,7 @@ namespace phial::spec {
 namespace {
 
 constexpr const char* kWhere = "GGUF metadata";
-constexpr const char* kKnown = "use a model of the phi3, llama or qwen2 architecture";
+constexpr const char* kKnown = "use a model of the phi3, phi3small, llama or qwen2 architecture";
 
 Error unsupported(const std::string& what) {
   return Error{Code::kUnsupported, std::string(kWhere) + ": " + what, kKnown};
@@ -48,7 +48,8 @@ Status read_sizes(const Json& metadata, const Fields& fields, const std::string&
   PHIAL_TRY(const int value_dim, fields.count_or("attention.value_length", spec.head_dim, 2, kMaxHeadDim));
   if (value_dim != spec.head_dim) return unsupported("keys and values of different length are not supported");
   PHIAL_TRY(spec.context, fields.count("context_length", 1, kMaxContext));
-  PHIAL_TRY(spec.norm_eps, fields.positive("attention.layer_norm_rms_epsilon"));
+  PHIAL_TRY(spec.norm_eps, fields.positive(spec.norm == NormKind::kLayer ? "attention.layer_norm_epsilon"
+                                                                         : "attention.layer_norm_rms_epsilon"));
   PHIAL_TRY(spec.sliding_window, fields.count_or("attention.sliding_window", 0, 0, INT32_MAX - 1));
 
   const Json* tokens = find_member(metadata, "tokenizer.ggml.tokens");
@@ -68,7 +69,8 @@ Status read_rope(const Fields& fields, DecoderSpec& spec) {
   const float computed =
       long_rope_attention_factor(static_cast<double>(spec.context) / rope.original_context, rope.original_context);
   PHIAL_TRY(rope.long_attention_factor, fields.positive_or("rope.scaling.attn_factor", computed));
-  rope.short_attention_factor = rope.long_attention_factor;
+  PHIAL_TRY(rope.short_attention_factor,
+            fields.positive_or("rope.scaling.short_attn_factor", rope.long_attention_factor));
 
   PHIAL_TRY(const std::string type, fields.text_or("rope.scaling.type", "none"));
   PHIAL_TRY(const float old_scale, fields.positive_or("rope.scale_linear", 1));
@@ -81,6 +83,26 @@ Status read_rope(const Fields& fields, DecoderSpec& spec) {
   return ok();
 }
 
+// Keys of our own: what Phi-3-small has and no other.
+Status read_small(const Fields& fields, DecoderSpec& spec) {
+  PHIAL_TRY(spec.attention_scale, fields.positive("attention.scale"));
+  PHIAL_TRY(spec.embedding_multiplier, fields.positive("embedding_scale"));
+  PHIAL_TRY(spec.logit_divisor, fields.positive("logit_divisor"));
+  if (fields.has("gegelu_limit")) {
+    PHIAL_TRY(spec.gegelu_limit, fields.positive("gegelu_limit"));
+  }
+  if (fields.has("masked_token_ids")) {
+    PHIAL_TRY(spec.masked_ids, fields.counts("masked_token_ids", 0, kMaxVocab));
+  }
+  BlockSparse& sparse = spec.block_sparse;
+  PHIAL_TRY(sparse.block, fields.count("block_sparse.block_size", 1, kMaxContext));
+  PHIAL_TRY(sparse.local_blocks, fields.count("block_sparse.local_blocks", 1, kMaxContext));
+  PHIAL_TRY(sparse.stride, fields.count("block_sparse.vertical_stride", 1, kMaxContext));
+  PHIAL_TRY(sparse.dense_every, fields.count("block_sparse.dense_every_n_layers", 0, kMaxLayers));
+  PHIAL_TRY(sparse.same_for_heads, fields.flag_or("block_sparse.same_for_heads", false));
+  return ok();
+}
+
 }  // namespace
 
 Result<DecoderSpec> decoder_from_gguf(const Json& metadata) {
@@ -89,7 +111,7 @@ Result<DecoderSpec> decoder_from_gguf(const Json& metadata) {
     return Error{Code::kCorrupt, std::string(kWhere) + ": 'general.architecture' is missing",
                  "download the file again"};
   }
-  if (*architecture != "phi3" && *architecture != "llama" && *architecture != "qwen2") {
+  if (*architecture != "phi3" && *architecture != "phi3small" && *architecture != "llama" && *architecture != "qwen2") {
     return unsupported("architecture '" + *architecture + "' is not one that Phial runs");
   }
   DecoderSpec spec;
@@ -97,7 +119,13 @@ Result<DecoderSpec> decoder_from_gguf(const Json& metadata) {
   const std::string* name = find_string(metadata, "general.name");
   spec.name = name != nullptr && !name->empty() ? *name : spec.architecture;
   spec.rotary_pairs_adjacent = *architecture == "llama";
-  spec.has_attention_bias = *architecture == "qwen2";
+  const bool is_small = *architecture == "phi3small";
+  spec.has_attention_bias = is_small || *architecture == "qwen2";
+  if (is_small) {
+    spec.norm = NormKind::kLayer;
+    spec.activation = Activation::kGeGelu;
+    spec.has_output_bias = spec.has_ffn_bias = true;
+  }
 
   const std::string prefix = *architecture + ".";
   const Fields fields(metadata, prefix, kWhere);
@@ -105,8 +133,9 @@ Result<DecoderSpec> decoder_from_gguf(const Json& metadata) {
   if (experts > 1) return unsupported("a mixture of " + std::to_string(experts) + " experts is not supported");
   PHIAL_CHECKED(read_sizes(metadata, fields, prefix, spec));
   PHIAL_CHECKED(read_rope(fields, spec));
+  if (is_small) PHIAL_CHECKED(read_small(fields, spec));
   DecoderSpec probe = spec;  // the vocabulary may be told by the embedding's rows alone
-  if (probe.vocab_size == 0) probe.vocab_size = 1;
+  if (probe.vocab_size == 0) probe.vocab_size = kMaxVocab;
   PHIAL_CHECKED(validate(probe));
   return spec;
 }

@@ -9,10 +9,12 @@
 
 #include "phial/base/json.h"
 #include "phial/base/result.h"
+#include "phial/spec/block_sparse.h"
 
 namespace phial::spec {
 
-enum class Activation { kSwiGlu, kGeGlu };  // silu(gate) * up; gelu(gate) * up
+// silu(gate) * up; gelu(gate) * up; g * sigmoid(1.702 g) * (u + 1), where g and u are gate and up within gegelu_limit.
+enum class Activation { kSwiGlu, kGeGlu, kGeGelu };
 enum class NormKind { kRms, kLayer };
 
 // Rotary tables with two sets of divisors (LongRoPE, arXiv 2402.13753). Empty factors: plain rotary embedding.
@@ -31,7 +33,7 @@ enum class RopeTable { kShort, kLong };
 enum class RopePolicy { kDynamic, kAlwaysLong, kAlwaysShort };
 
 struct DecoderSpec {
-  std::string architecture;  // "phi3", "llama", "mistral", "qwen2"
+  std::string architecture;  // "phi3", "phi3small", "llama", "mistral", "qwen2"
   std::string name;          // for people: "Phi-3-mini-4k-instruct", or the architecture
   int n_layers = 0;
   int hidden_dim = 0;
@@ -49,10 +51,17 @@ struct DecoderSpec {
   float norm_eps = 1e-5F;
   NormKind norm = NormKind::kRms;
   Activation activation = Activation::kSwiGlu;
+  float gegelu_limit = 0;              // 0: none. gate <= limit, |up| <= limit
+  float embedding_multiplier = 1;      // muP (arXiv 2203.03466): embeddings are multiplied by it,
+  float logit_divisor = 1;             // logits divided,
+  float attention_scale = 0;           // and scores of attention multiplied; 0: 1 / sqrt(head_dim)
+  BlockSparse block_sparse;            // which keys a query sees beside the causal rule
+  std::vector<int32_t> masked_ids;     // ids that are never an answer: their logits are the lowest finite number
   bool tied_output = false;            // the output matrix is the embedding
   bool rotary_pairs_adjacent = false;  // GGUF "llama": q and k rows are stored permuted
   bool has_attention_bias = false;     // q, k, v carry a bias (Qwen2)
   bool has_output_bias = false;        // so does the attention's output matrix
+  bool has_ffn_bias = false;           // so do the two of the feed-forward part
 };
 
 // A BERT-like encoder for sentence embeddings.
@@ -80,6 +89,9 @@ struct EncoderSideFiles {
   Json pooling = nullptr;           // 1_Pooling/config.json
 };
 Result<EncoderSpec> encoder_from_configs(const Json& config, const EncoderSideFiles& beside);
+
+// What scores of attention are multiplied by.
+float attention_scale(const DecoderSpec& spec);
 
 // In words what is wrong: "phi3: 32 heads cannot share 5 key-value heads evenly".
 Status validate(const DecoderSpec& spec);

@@ -99,8 +99,8 @@ TEST(Spec, OldYarnFilesHaveTheirOwnAttentionFactor) {
 
 TEST(Spec, WhatItDoesNotRunIsRefusedByName) {
   Json config = tiny_config();
-  config["model_type"] = "phi3small";
-  EXPECT_THAT(error_of(config), HasSubstr("architecture 'phi3small'"));
+  config["model_type"] = "phi5";
+  EXPECT_THAT(error_of(config), HasSubstr("architecture 'phi5'"));
   config = tiny_config();
   config["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};
   EXPECT_THAT(error_of(config), HasSubstr("rotary scaling 'dynamic'"));
@@ -152,6 +152,94 @@ TEST(Spec, QwenSlidesOnlyWhereAllItsLayersDo) {
   EXPECT_THAT(error_of(config), HasSubstr("only 2 of 3 layers"));
 }
 
+Json tiny_small() {
+  return *parse_json(R"({"model_type": "phi3small", "hidden_size": 64, "ff_intermediate_size": 160, "vocab_size": 40,
+    "num_attention_heads": 4, "num_hidden_layers": 3, "num_key_value_heads": 2, "max_position_embeddings": 128,
+    "rope_embedding_base": 1000000, "gegelu_limit": 20.0, "mup_embedding_multiplier": 10.0, "mup_width_multiplier": 8.0,
+    "mup_attn_multiplier": 2.0, "blocksparse_block_size": 8, "blocksparse_num_local_blocks": 2,
+    "blocksparse_vert_stride": 3, "dense_attention_every_n_layers": 2, "dummy_token_indices": [7, 3, 3]})");
+}
+
+TEST(Spec, ReadsSmallFromItsConfig) {
+  const auto spec = decoder_from_config(tiny_small());
+  ASSERT_TRUE(spec) << spec.error().text();
+  EXPECT_EQ(spec->ffn_dim, 160);
+  EXPECT_EQ(spec->norm, NormKind::kLayer);
+  EXPECT_EQ(spec->activation, Activation::kGeGelu);
+  EXPECT_EQ(spec->gegelu_limit, 20);
+  EXPECT_EQ(spec->rope_theta, 1e6F);
+  EXPECT_EQ(spec->embedding_multiplier, 10);
+  EXPECT_EQ(spec->logit_divisor, 8);
+  EXPECT_EQ(attention_scale(*spec), 2.0F / 16);
+  EXPECT_EQ(spec->masked_ids, (std::vector<int32_t>{3, 7}));
+  EXPECT_TRUE(spec->has_attention_bias && spec->has_output_bias && spec->has_ffn_bias && spec->tied_output);
+  EXPECT_TRUE(spec->block_sparse.is_sparse(0) && !spec->block_sparse.is_sparse(1) && spec->block_sparse.is_sparse(2));
+}
+
+TEST(Spec, SmallMayDoWithoutItsMultipliers) {
+  Json config = tiny_small();
+  config["mup_use_scaling"] = false;
+  for (const char* name : {"mup_embedding_multiplier", "mup_width_multiplier", "gegelu_limit", "dummy_token_indices"}) {
+    config[name] = nullptr;
+  }
+  config["dense_attention_every_n_layers"] = nullptr;
+  const auto spec = decoder_from_config(config);
+  ASSERT_TRUE(spec) << spec.error().text();
+  EXPECT_EQ(attention_scale(*spec), 0.25F);
+  EXPECT_EQ(spec->embedding_multiplier * spec->logit_divisor, 1);
+  EXPECT_EQ(spec->gegelu_limit, 0);
+  EXPECT_TRUE(spec->block_sparse.is_sparse(1));
+}
+
+TEST(Spec, SmallStretchesItsPositionsByFactorsOfEachTable) {
+  Json config = tiny_small();
+  config["rope_position_scale"] = 4.0;
+  EXPECT_EQ(decoder_from_config(config)->rope_divisors, std::vector<float>(8, 4));
+  config["rope_scaling"] = {
+      {"type", "su"},        {"short_factor", eight(1)}, {"long_factor", eight(2)},
+      {"short_mscale", 1.5}, {"long_mscale", 1.25},      {"original_max_position_embeddings", 32}};
+  const auto spec = decoder_from_config(config);
+  ASSERT_TRUE(spec) << spec.error().text();
+  EXPECT_EQ(spec->long_rope.short_attention_factor, 1.5F);
+  EXPECT_EQ(spec->long_rope.long_attention_factor, 1.25F);
+  EXPECT_EQ(spec->long_rope.long_factors[0], 8);
+  EXPECT_TRUE(spec->rope_divisors.empty());
+}
+
+TEST(Spec, SmallWithAPatternThatCannotBeIsRefusedByName) {
+  const std::pair<const char*, Json> wrong[] = {{"blocksparse_block_size", 0},
+                                                {"blocksparse_vert_stride", 0},
+                                                {"blocksparse_num_local_blocks", 0},
+                                                {"blocksparse_vert_stride", "8"},
+                                                {"dense_attention_every_n_layers", -1},
+                                                {"dummy_token_indices", {40}},
+                                                {"dummy_token_indices", {-1}},
+                                                {"mup_width_multiplier", 0},
+                                                {"gegelu_limit", -1.0},
+                                                {"blocksparse_block_size", nullptr},
+                                                {"ff_intermediate_size", nullptr}};
+  for (const auto& [field, value] : wrong) {
+    Json config = tiny_small();
+    config[field] = value;
+    EXPECT_THAT(error_of(config), HasSubstr(std::string("'") + field + "'"));
+  }
+  Json config = tiny_small();
+  config["num_key_value_heads"] = 3;
+  EXPECT_THAT(error_of(config), HasSubstr("4 heads cannot share 3"));
+  config = tiny_small();
+  config["hidden_act"] = "silu";
+  EXPECT_THAT(error_of(config), HasSubstr("activation 'silu'"));
+  config = tiny_small();
+  config["hidden_size"] = 2 * 80;
+  config["num_attention_heads"] = 80;
+  config["num_key_value_heads"] = 1;
+  EXPECT_THAT(error_of(config), HasSubstr("with 80 heads a key-value head"));
+  config = tiny_small();
+  config["blocksparse_block_size"] = 1;
+  config["max_position_embeddings"] = 1 << 26;
+  EXPECT_THAT(error_of(config), HasSubstr("block-sparse attention over 67108865 blocks"));
+}
+
 TEST(Spec, ReadsLlamaFromGguf) {
   const auto spec = decoder_from_gguf(tiny_gguf());
   ASSERT_TRUE(spec) << spec.error().text();
@@ -163,7 +251,10 @@ TEST(Spec, ReadsLlamaFromGguf) {
 TEST(Spec, PublishedVariantsHaveTheirParameterCounts) {
   for (const DecoderSpec& spec : variants()) {
     EXPECT_TRUE(validate(spec)) << spec.name;
-    EXPECT_EQ(parameters(spec), spec.hidden_dim == 3072 ? 3'821'079'552U : 13'960'238'080U) << spec.name;
+    const uint64_t wanted = spec.hidden_dim == 3072   ? 3'821'079'552U
+                            : spec.hidden_dim == 4096 ? 7'392'272'384U
+                                                      : 13'960'238'080U;
+    EXPECT_EQ(parameters(spec), wanted) << spec.name;
   }
   EXPECT_FLOAT_EQ(variants()[1].long_rope.long_attention_factor, 1.1902380714F);
 }

@@ -30,7 +30,39 @@ Status valid_factors(const std::string& name, const char* what, const std::vecto
 
 bool usable_scale(float value) { return value > 0 && std::isfinite(value); }
 
+// Lists of blocks are built for the whole context: this many entries are 64 MiB.
+constexpr int64_t kMaxListEntries = int64_t{1} << 22;
+
+Status valid_block_sparse(const DecoderSpec& spec) {
+  const std::string& name = spec.architecture;
+  const BlockSparse& sparse = spec.block_sparse;
+  PHIAL_CHECKED(in_range(name, "positions in a sparse block", sparse.block, 1, kMaxContext));
+  PHIAL_CHECKED(in_range(name, "local blocks", sparse.local_blocks, 1, kMaxContext));
+  PHIAL_CHECKED(in_range(name, "as the stride of sparse blocks", sparse.stride, 1, kMaxContext));
+  PHIAL_CHECKED(in_range(name, "layers from one dense layer to the next", sparse.dense_every, 0, kMaxLayers));
+  const auto unsupported = [&](const std::string& what) {
+    return Error{Code::kUnsupported, name + ": " + what, "use another model"};
+  };
+  if (spec.n_heads / spec.n_kv_heads > kMaxSparseGroup) {
+    return unsupported("block-sparse attention with " + std::to_string(spec.n_heads / spec.n_kv_heads) +
+                       " heads a key-value head is not supported, at most " + std::to_string(kMaxSparseGroup) + " are");
+  }
+  const int64_t blocks = int64_t{spec.context} / sparse.block + 1;
+  if (blocks * spec.n_kv_heads > kMaxListEntries) {
+    return unsupported("block-sparse attention over " + std::to_string(blocks) + " blocks for " +
+                       std::to_string(spec.n_kv_heads) + " key-value heads is not supported, their product may be " +
+                       std::to_string(kMaxListEntries));
+  }
+  if (spec.sliding_window > 0) return unsupported("a sliding window beside block-sparse attention is not supported");
+  return ok();
+}
+
 }  // namespace
+
+float attention_scale(const DecoderSpec& spec) {
+  if (spec.attention_scale != 0) return spec.attention_scale;
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(spec.head_dim)));
+}
 
 Status validate(const DecoderSpec& spec) {
   const std::string& name = spec.architecture;
@@ -57,9 +89,17 @@ Status validate(const DecoderSpec& spec) {
   }
   if (!usable_scale(spec.rope_theta)) return wrong(name, "a rotary base that is not a positive number");
   if (!usable_scale(spec.norm_eps)) return wrong(name, "a norm epsilon that is not a positive number");
-  if (spec.norm != NormKind::kRms) {
-    return Error{Code::kUnsupported, name + ": layer norms with a mean are not supported", "use another model"};
+  if (spec.gegelu_limit != 0 && !usable_scale(spec.gegelu_limit)) {
+    return wrong(name, "a limit of its activation that is not a positive number");
   }
+  if (spec.attention_scale != 0 && !usable_scale(spec.attention_scale)) {
+    return wrong(name, "a scale of attention that is not a positive number");
+  }
+  if (!usable_scale(spec.embedding_multiplier) || !usable_scale(spec.logit_divisor)) {
+    return wrong(name, "a multiplier of embeddings or logits that is not a positive number");
+  }
+  for (const int32_t id : spec.masked_ids) PHIAL_CHECKED(in_range(name, "as a masked id", id, 0, spec.vocab_size - 1));
+  if (spec.block_sparse.active()) PHIAL_CHECKED(valid_block_sparse(spec));
   if (!spec.rope_divisors.empty()) {
     PHIAL_CHECKED(valid_factors(name, "rotary divisors", spec.rope_divisors, spec.rope_dims));
   }

@@ -127,6 +127,16 @@ std::string bytes_of_spelling(std::string_view spelling) {
   return bytes;
 }
 
+std::string spelling_of_bytes(std::string_view bytes) {
+  static const std::array<int16_t, 512> kBytes = make_byte_alphabet();
+  std::string spelling;
+  for (const char byte : bytes) {
+    const auto at = std::ranges::find(kBytes, static_cast<int16_t>(static_cast<unsigned char>(byte)));
+    append_utf8(spelling, static_cast<char32_t>(at - kBytes.begin()));
+  }
+  return spelling;
+}
+
 Result<std::unique_ptr<Tokenizer>> make_byte_bpe(ByteBpe parts) {
   PHIAL_CHECKED(parts.vocabulary.check());
   return std::unique_ptr<Tokenizer>(std::make_unique<ByteBpeTokenizer>(std::move(parts)));

@@ -20,6 +20,8 @@ namespace phial::tokenizer {
 // GPT-2's files spell bytes as printable characters (a space is U+0120). The bytes of such a spelling; a text with any
 // other character stands for itself.
 std::string bytes_of_spelling(std::string_view spelling);
+// The spelling of any bytes.
+std::string spelling_of_bytes(std::string_view bytes);
 
 struct ByteBpe {
   Vocabulary vocabulary;  // pieces are bytes

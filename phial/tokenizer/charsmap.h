@@ -44,5 +44,6 @@ class Charsmap {
 };
 
 Result<std::string> decode_base64(std::string_view text);
+std::string encode_base64(std::string_view bytes);
 
 }  // namespace phial::tokenizer

@@ -66,6 +66,30 @@ TEST_F(ConvertTokenizer, ByteLevelBpeKeepsItsIds) {
   expect_same_ids(vocabulary("ggml-vocab-gpt-2"), vectors_text("ggml-vocab-gpt-2"));
 }
 
+TEST_F(ConvertTokenizer, RanksKeepTheirIds) {
+  const fs::path origin = fs::path(PHIAL_TESTDATA) / "tokenizers/phi3-small";
+  const auto entries = gguf_entries(origin, 100352);
+  ASSERT_TRUE(entries) << entries.error().text();
+  const auto files = folder_files(*entries);
+  ASSERT_TRUE(files) << files.error().text();
+  for (const auto& [name, content] : *files) std::ofstream(folder_ / name, std::ios::binary) << content;
+  const auto first = from_folder(origin), second = from_gguf(*entries), third = from_folder(folder_);
+  ASSERT_TRUE(first && second && third) << second.error().text();
+  EXPECT_EQ(*read_text_file(folder_ / "cl100k_base.tiktoken"), *read_text_file(origin / "cl100k_base.tiktoken"));
+  const Json vectors = *parse_json(*read_text_file(origin / "vectors.json"));
+  const std::string texts = vectors_text("ggml-vocab-gpt-2") + dump_json(vectors);
+  for (const bool special : {false, true}) {
+    const auto ids = (*first)->encode(texts + "<|user|>\nhi<|end|>", {.parse_special = special});
+    EXPECT_EQ((*second)->encode(texts + "<|user|>\nhi<|end|>", {.parse_special = special}), ids);
+    EXPECT_EQ((*third)->encode(texts + "<|user|>\nhi<|end|>", {.parse_special = special}), ids);
+    EXPECT_EQ((*second)->decode(ids, special), (*first)->decode(ids, special));
+  }
+  EXPECT_EQ((*second)->special_tokens().size(), (*first)->special_tokens().size());
+  EXPECT_EQ((*second)->end_of_text(), (*first)->end_of_text());
+  EXPECT_EQ((*second)->bos(), (*first)->bos());
+  EXPECT_EQ((*second)->adds_bos(), (*first)->adds_bos());
+}
+
 TEST_F(ConvertTokenizer, NamesThatMeanTheSameBecomeTheFirstOfThem) {
   auto metadata = formats::Checkpoint::open(vocabulary("ggml-vocab-gpt-2"))->metadata();
   const std::pair<const char*, const char*> names[] = {{"jina-v2-en", "gpt-2"}, {"starcoder", "smollm"},

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "phial/base/utf8.h"
+#include "phial/tokenizer/byte_bpe.h"
+#include "phial/tokenizer/charsmap.h"
 #include "phial/tokenizer/convert.h"
 #include "phial/tokenizer/load.h"
 #include "phial/tokenizer/pre_tokenizers.h"
@@ -146,9 +148,22 @@ Json post_processor(const Source& source) {
           {"special_tokens", {{text, {{"id", text}, {"ids", {*bos}}, {"tokens", {text}}}}}}};
 }
 
+// Ranks are ids; what is no rank is Phi-3-small's own and known.
+std::vector<FolderFile> phi3_small_files(const Source& source) {
+  std::string ranks;
+  for (size_t id = 0; id < source.size(); ++id) {
+    if (source.kind(id) != kNormal) continue;
+    ranks += encode_base64(bytes_of_spelling(source.token(id))) + " " + std::to_string(id) + "\n";
+  }
+  return {{"cl100k_base.tiktoken", std::move(ranks)},
+          {"tokenizer_config.json", text_of(source.config("Phi3SmallTokenizer"))},
+          {"generation_config.json", text_of(source.generation())}};
+}
+
 Result<std::vector<FolderFile>> byte_bpe_files(const Source& source) {
   const std::string* pre = find_string(source.metadata(), "tokenizer.ggml.pre");
   const std::string name = pre != nullptr ? *pre : "default";
+  if (name == kPhi3SmallPre) return phi3_small_files(source);
   const auto found = spelling_of(name);
   if (!found) return cannot_express("the pre-tokenizer '" + name + "'");
   if (find_bool(source.metadata(), "tokenizer.ggml.add_space_prefix") == true) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "phial/base/mapped_file.h"
+#include "phial/tokenizer/byte_bpe.h"
 #include "phial/tokenizer/convert.h"
 #include "phial/tokenizer/load.h"
 #include "phial/tokenizer/pre_tokenizers.h"
@@ -137,7 +138,7 @@ Result<Json> from_json(const Json& file, Tokens& tokens) {
   return Json{{"tokenizer.ggml.model", "gpt2"}, {"tokenizer.ggml.pre", pre}, {"tokenizer.ggml.merges", list}};
 }
 
-Result<Json> read_kind(const fs::path& folder, const SideFiles& side, Tokens& tokens) {
+Result<Json> read_kind(const fs::path& folder, const SideFiles& side, const Tokenizer& tokenizer, Tokens& tokens) {
   if (is_there(folder / "tokenizer.model")) {
     PHIAL_TRY(const std::string bytes, read_text_file(folder / "tokenizer.model"));
     PHIAL_TRY(SentencePieceFile file, read_sentencepiece_file(bytes, side));
@@ -152,6 +153,12 @@ Result<Json> read_kind(const fs::path& folder, const SideFiles& side, Tokens& to
     return Json{{"tokenizer.ggml.model", "llama"},
                 {"tokenizer.ggml.pre", "default"},
                 {"tokenizer.ggml.add_space_prefix", file.add_prefix}};
+  }
+  if (!is_there(folder / "tokenizer.json") && !ranks_file(folder).empty()) {
+    for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) {
+      tokens.put(static_cast<size_t>(id), spelling_of_bytes(tokenizer.bytes_of(id)), TokenKind::kNormal);
+    }
+    return Json{{"tokenizer.ggml.model", "gpt2"}, {"tokenizer.ggml.pre", kPhi3SmallPre}};
   }
   if (!is_there(folder / "tokenizer.json")) return cannot_express("a tokenizer without tokenizer.json");
   PHIAL_TRY(const std::string text, read_text_file(folder / "tokenizer.json"));
@@ -173,7 +180,7 @@ Result<Json> gguf_entries(const fs::path& folder, size_t n_rows) {
   if (!tokenizer) return tokenizer.error();
   PHIAL_TRY(const SideFiles side, read_side_files(folder));
   Tokens tokens;
-  PHIAL_TRY(Json entries, read_kind(folder, side, tokens));
+  PHIAL_TRY(Json entries, read_kind(folder, side, **tokenizer, tokens));
   for (const SpecialToken& special : (*tokenizer)->special_tokens()) {
     const auto id = static_cast<size_t>(special.id);
     const bool is_unknown = id < tokens.kinds.size() && tokens.kinds[id] == TokenKind::kUnknown;

@@ -34,6 +34,9 @@ struct SideFiles {
   Json generation_config = Json::object();  // generation_config.json: eos_token_id
 };
 
+// The .tiktoken file of a folder, the first by name; empty: there is none.
+std::filesystem::path ranks_file(const std::filesystem::path& folder);
+
 // Those of a folder.
 Result<SideFiles> read_side_files(const std::filesystem::path& folder);
 
@@ -48,6 +51,9 @@ Result<std::unique_ptr<Tokenizer>> from_tiktoken(std::string_view bytes, std::st
                                                  const std::vector<SpecialToken>& specials);
 
 // What Phi-3-small does around cl100k_base: its pattern and its special tokens (spec section 5.2).
+// In a GGUF file its vocabulary has the pre-tokenizer of this name and no merges: the ids of its ordinary tokens are
+// ranks.
+inline constexpr std::string_view kPhi3SmallPre = "phi-3-small";
 std::string_view phi3_small_pattern();
 std::vector<SpecialToken> phi3_small_specials();
 

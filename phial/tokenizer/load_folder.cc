@@ -31,6 +31,16 @@ Result<Json> read_side_file(const fs::path& path) {
 
 }  // namespace
 
+fs::path ranks_file(const fs::path& folder) {
+  fs::path found;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() != ".tiktoken") continue;
+    if (found.empty() || it->path() < found) found = it->path();
+  }
+  return found;
+}
+
 Result<SideFiles> read_side_files(const fs::path& folder) {
   SideFiles side;
   PHIAL_TRY(side.tokenizer_config, read_side_file(folder / "tokenizer_config.json"));
@@ -41,17 +51,6 @@ Result<SideFiles> read_side_files(const fs::path& folder) {
 }
 
 namespace {
-
-// The first by name, or an empty path.
-fs::path ranks_file(const fs::path& folder) {
-  fs::path found;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (it->path().extension() != ".tiktoken") continue;
-    if (found.empty() || it->path() < found) found = it->path();
-  }
-  return found;
-}
 
 Result<std::unique_ptr<Tokenizer>> in_file(Result<std::unique_ptr<Tokenizer>> tokenizer, const fs::path& path) {
   if (!tokenizer) return std::move(tokenizer).error().in(path.string());

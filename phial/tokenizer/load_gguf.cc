@@ -156,6 +156,21 @@ Result<std::unique_ptr<Tokenizer>> sentencepiece_of(const Json& metadata, Vocabu
   return make_sentencepiece(std::move(parts), scores);
 }
 
+// Pieces are bytes already.
+Result<std::unique_ptr<Tokenizer>> phi3_small_of(Vocabulary vocabulary) {
+  ByteBpe parts;
+  std::vector<uint32_t> ranks(vocabulary.pieces.size(), MergeTable::kNever);
+  for (size_t id = 0; id < ranks.size(); ++id) {
+    if (vocabulary.kinds[id] == TokenKind::kNormal) ranks[id] = static_cast<uint32_t>(id);
+  }
+  parts.merges = merges_of_ranks(vocabulary.pieces, ranks);
+  PHIAL_TRY(parts.splitter, make_regex_splitter(phi3_small_pattern(), SplitBehaviour::kIsolated));
+  parts.whole_words_first = true;
+  parts.spells_bytes = false;
+  parts.vocabulary = std::move(vocabulary);
+  return make_byte_bpe(std::move(parts));
+}
+
 Result<std::unique_ptr<Tokenizer>> byte_bpe_of(const Json& metadata, Vocabulary vocabulary) {
   std::vector<bool> is_added(vocabulary.pieces.size());
   for (const AddedToken& a : vocabulary.added) is_added[static_cast<size_t>(a.token.id)] = true;
@@ -164,6 +179,8 @@ Result<std::unique_ptr<Tokenizer>> byte_bpe_of(const Json& metadata, Vocabulary 
   }
   vocabulary.adds_bos = find_bool(metadata, "tokenizer.ggml.add_bos_token").value_or(false) && vocabulary.bos;
   ByteBpe parts;
+  const std::string* pre = find_string(metadata, "tokenizer.ggml.pre");
+  if (pre != nullptr && *pre == kPhi3SmallPre) return phi3_small_of(std::move(vocabulary));
   PHIAL_TRY(const auto merges, need_texts(metadata, "tokenizer.ggml.merges"));
   MergeListBuilder builder(vocabulary, merges.size());
   for (const std::string& merge : merges) {
@@ -176,7 +193,6 @@ Result<std::unique_ptr<Tokenizer>> byte_bpe_of(const Json& metadata, Vocabulary 
                               bytes_of_spelling(std::string_view(merge).substr(space + 1))));
   }
   parts.merges = builder.take();
-  const std::string* pre = find_string(metadata, "tokenizer.ggml.pre");
   PHIAL_TRY(PreTokenizer named, pre_tokenizer_named(pre == nullptr ? "" : std::string_view(*pre)));
   parts.splitter = std::move(named.splitter);
   parts.whole_words_first = named.whole_words_first;
