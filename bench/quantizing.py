@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", required=True, metavar="NAME=PATH")
     parser.add_argument("--calibrate", type=Path)
     parser.add_argument("--evaluate", type=Path)
-    parser.add_argument("--types", nargs="+", default=TYPES)
+    parser.add_argument("--types", nargs="*", default=TYPES)
     parser.add_argument("--bits", nargs="+", type=float, default=[], help="budgets to measure after the types")
     parser.add_argument("--tokens", type=int, default=4096, help="of the evaluation text")
     parser.add_argument("--threads", type=int, default=2)

@@ -21,10 +21,15 @@ constexpr DType kOffered[] = {DType::kPhialQ3, DType::kPhialQ4, DType::kQ8_0};
 constexpr size_t kRowsAtOnce = 512;
 constexpr uint64_t kRowsMeasured = 1024;
 
-// A squared error of 1 % of one matrix counts the same in all of them: it is what a layer hands on.
-double loss_of(const Deviation& deviation, bool is_calibrated) {
-  const double relative = is_calibrated ? deviation.relative_output() : deviation.relative();
-  return relative * relative;
+// The mean square of a logit, where no text tells it.
+constexpr double kSquareOfLogit = 40;
+
+// About twice the KL divergence, in nats. Of logits that is the square of what one is off; of what a layer adds to the
+// stream, its squared error relative to itself comes near it in every matrix.
+double loss_of(const Deviation& deviation, bool is_head, double outputs) {
+  if (outputs > 0 && is_head) return deviation.output_error / outputs;
+  const double relative = outputs > 0 ? deviation.relative_output() : deviation.relative();
+  return relative * relative * (is_head ? kSquareOfLogit : 1);
 }
 
 class Measurement {
@@ -42,6 +47,7 @@ class Measurement {
     const uint64_t rows = count_weights(tensor) / columns;
     const uint64_t one_of = std::max<uint64_t>(1, rows / kRowsMeasured);
     std::vector<Deviation> deviations(std::size(kOffered));
+    uint64_t rows_measured = 0;
     TensorWeights source(tensor);
     std::vector<float> weights;
     std::vector<std::byte> blocks;
@@ -50,16 +56,21 @@ class Measurement {
       weights.resize(count * columns);
       PHIAL_CHECKED(source.read(weights));
       const std::span<const float> measured(weights.data(), (count + one_of - 1) / one_of * columns);
+      rows_measured += measured.size() / columns;
       for (size_t i = 0; i < std::size(kOffered); ++i) {
         blocks.resize(*tensor::bytes_of(kOffered[i], measured.size()));
         deviations[i].add(quantize_rows(measured, columns, kOffered[i], weighing, pool_, stop_, blocks.data()));
       }
       if (stop_.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
     }
+    const bool is_head = choice.inputs && choice.inputs->which == model::InputsOf::kHead;
+    const double outputs = weighing.feedback == nullptr
+                               ? 0
+                               : static_cast<double>(rows_measured) * static_cast<double>(calibration_->tokens());
     std::vector<Offer> out;
     for (size_t i = 0; i < std::size(kOffered); ++i) {
-      out.push_back({.bytes = *tensor::bytes_of(kOffered[i], rows * columns),
-                     .loss = loss_of(deviations[i], weighing.feedback != nullptr)});
+      out.push_back(
+          {.bytes = *tensor::bytes_of(kOffered[i], rows * columns), .loss = loss_of(deviations[i], is_head, outputs)});
     }
     return out;
   }

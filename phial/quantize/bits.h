@@ -1,9 +1,9 @@
 // The types that let a model lose least at so many bits a weight.
 //
-// Each matrix is quantized into every type that it may have, some hundred rows of it, and what that loses is measured:
-// the squared error of its outputs over the calibration text, or of its weights without one, relative to what they are.
-// spend() of budget.h does the rest. Source: docs/decisions/0008-int4.md. Threads: the pool is used; results do not
-// depend on it.
+// Each matrix is quantized into every type that it may have, up to some thousand rows of it, and what that loses is
+// measured: the squared error of its outputs over the calibration text, or of its weights without one, relative to what
+// they are; of logits the mean square of what one is off. spend() of budget.h does the rest.
+// Source: docs/decisions/0008-int4.md. Threads: the pool is used; results do not depend on it.
 #pragma once
 
 #include <functional>

@@ -39,6 +39,9 @@ class Calibration {
   // What will be asked for, in that order, with the columns of each. Before feedback(); again to begin anew.
   void expect(std::vector<std::pair<Inputs, size_t>> needed);
 
+  // Tokens that the text has.
+  size_t tokens() const;
+
   // Stays until another one is asked for. Promise: it was expected. Errors: kCancelled, kOutOfRange, kCorrupt.
   Result<const Feedback*> feedback(Inputs inputs, const std::stop_token& stop);
 
