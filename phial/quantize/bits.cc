@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -68,6 +69,7 @@ class Measurement {
                                ? 0
                                : static_cast<double>(rows_measured) * static_cast<double>(calibration_->tokens());
     std::vector<Offer> out;
+    out.reserve(std::size(kOffered));
     for (size_t i = 0; i < std::size(kOffered); ++i) {
       out.push_back(
           {.bytes = *tensor::bytes_of(kOffered[i], rows * columns), .loss = loss_of(deviations[i], is_head, outputs)});
