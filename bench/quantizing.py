@@ -2,7 +2,7 @@
 """What quantizing costs: KL divergence to the unquantized model, how often the most likely token stays the same, and
 perplexity, beside measured bits a weight, for each type, with and without calibration.
 
-    python3 bench/quantizing.py --model NAME=PATH --calibrate TEXT --evaluate TEXT [--types Q8_0 Q4_0 ...] [--tokens 4096]
+    python3 bench/quantizing.py --model NAME=PATH --calibrate TEXT --evaluate TEXT [--types Q8_0 Q4_0 ...] [--bits 3.76 ...] [--tokens 4096]
 
 Without --calibrate and --evaluate the model writes both texts itself, from other seeds: for models of a small world, such
 as stories260K (tools/llama2c_to_gguf.py), of which no text is at hand. The two texts must differ: what a model is
@@ -24,7 +24,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOW = 512
-TYPES = ["Q8_0", "Q6_K", "Q5_K", "Q5_0", "Q4_K", "Q4_0"]
+TYPES = ["Q8_0", "Q6_K", "Q5_K", "Q5_0", "Q4_K", "Q4_0", "phial_q4", "phial_q3"]
 
 
 class Phial:
@@ -57,7 +57,7 @@ def plain_text(path: Path, out: Path) -> Path:
 
 def own_text(phial: Phial, model: Path, seeds: range, out: Path) -> Path:
     """Stories of the model's own, at temperature 1."""
-    words = ["--ids", "1", "-n", 400, "--temperature", 1, "--top-p", 1, "--top-k", 0, "--json"]
+    words = ["--ids", "1", "-n", 400, "--temperature", 1, "--top-p", 1, "--top-k", 0, "--json", "--threads", phial.threads]
     texts = [json.loads(phial("generate", "--model", model, *words, "--seed", seed))["text"] for seed in seeds]
     out.write_text("\n".join(texts))
     return out
@@ -88,12 +88,13 @@ def table(phial: Phial, model: Path, args: argparse.Namespace, folder: Path) -> 
     windows = [ids[at:at + WINDOW] for at in range(0, len(ids) - 1, WINDOW)]
     reference = [log_softmax(phial.logits(model, one, folder)) for one in windows]
     rows = [{"type": "unquantized", "calibrated": False, **measure(phial, model, windows, reference, folder)}]
-    for kind in args.types:
+    targets = [(kind, ["--to", kind]) for kind in args.types] + [(f"{bits} bits", ["--bits", bits]) for bits in args.bits]
+    for kind, target in targets:
         for calibrated in (False, True):
             out = folder / "quantized.gguf"
             out.unlink(missing_ok=True)
             words = ["--calibrate", calibrate] if calibrated else []
-            report = json.loads(phial("quantize", model, out, "--to", kind, "--json", "--threads", args.threads, *words))
+            report = json.loads(phial("quantize", model, out, *target, "--json", "--threads", args.threads, *words))
             counts: dict[str, int] = {}
             for one in report["tensors"]:
                 if len(one["shape"]) == 2:
@@ -110,7 +111,8 @@ def main() -> None:
     parser.add_argument("--model", action="append", required=True, metavar="NAME=PATH")
     parser.add_argument("--calibrate", type=Path)
     parser.add_argument("--evaluate", type=Path)
-    parser.add_argument("--types", nargs="+", default=TYPES)
+    parser.add_argument("--types", nargs="*", default=TYPES)
+    parser.add_argument("--bits", nargs="+", type=float, default=[], help="budgets to measure after the types")
     parser.add_argument("--tokens", type=int, default=4096, help="of the evaluation text")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--phial", default=str(ROOT / "build/release/bin/phial"))

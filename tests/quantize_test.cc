@@ -86,7 +86,7 @@ TEST_F(Quantize, ATableTellsEveryTensorAndTheWhole) {
   ASSERT_EQ(finished.status, 0) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("blk.2.ffn_down.weight"));
   EXPECT_THAT(finished.out, HasSubstr("output.weight"));
-  EXPECT_THAT(finished.out, HasSubstr("Q8_0  8.50   0.00"));
+  EXPECT_THAT(finished.out, HasSubstr("Q8_0      8.50   0.00"));
   EXPECT_THAT(finished.out, HasSubstr("bits a weight, relative error of the weights 0.0"));
   EXPECT_THAT(finished.err, HasSubstr("wrote '"));
 }
@@ -109,8 +109,56 @@ TEST_F(Quantize, WhatIsQuantizedAlreadyComesWithAWarning) {
   EXPECT_THAT(finished.err, HasSubstr("is quantized already"));
 }
 
+TEST_F(Quantize, TypesOfPhialsOwnRunInEitherPrecision) {
+  for (const char* type : {"phial_q4", "phial_q3"}) {
+    fs::remove(out());
+    const Finished finished = quantize(kFolder, {"--to", type, "--calibrate", text(), "--json"});
+    ASSERT_EQ(finished.status, 0) << finished.err;
+    for (const Json& one : (*parse_json(finished.out))["tensors"]) {
+      if (one["name"].get<std::string>().starts_with("blk.0.ffn")) {
+        EXPECT_EQ(one["type"], one["shape"].size() == 2 ? type : "F32") << one;
+      }
+    }
+    for (const char* precision : {"fast", "exact"}) {
+      const Finished ran =
+          home_.run({"generate", "--model", out(), "-p", "Hello", "-n", "4", "--greedy", "--precision", precision});
+      EXPECT_EQ(ran.status, 0) << ran.err;
+    }
+  }
+}
+
+TEST_F(Quantize, ABudgetOfBitsIsSpentAndNeverExceeded) {
+  for (const bool calibrate : {false, true}) {
+    double less = 1;
+    for (const double bits : {3.6, 4.0, 4.5, 6.0}) {
+      fs::remove(out());
+      std::vector<std::string> words = {"--bits", std::to_string(bits), "--json"};
+      if (calibrate) words.insert(words.end(), {"--calibrate", text()});
+      const Finished finished = quantize(kFolder, words);
+      ASSERT_EQ(finished.status, 0) << finished.err;
+      const auto told = parse_json(finished.out);
+      EXPECT_TRUE((*told)["to"].is_null());
+      EXPECT_LE((*told)["bits_per_weight"], bits);
+      EXPECT_GT((*told)["bits_per_weight"], bits - 0.3);
+      const double error = (*told)["relative_error"];
+      EXPECT_LT(error, less);
+      less = error;
+    }
+  }
+  fs::remove(out());
+  const Finished finished = quantize(kFolder, {"--bits", "2"});
+  EXPECT_EQ(finished.status, 1);
+  const size_t at = finished.err.find("the least possible is ");
+  ASSERT_NE(at, std::string::npos) << finished.err;
+  EXPECT_EQ(n_models(), 0U);
+  const std::string least = finished.err.substr(at + 22, 5);
+  EXPECT_EQ(quantize(kFolder, {"--bits", least}).status, 0) << least;
+}
+
 TEST_F(Quantize, MistakesOfTheCommandLineAreStatusTwo) {
   EXPECT_EQ(quantize(kFolder, {}).status, 2);
+  EXPECT_EQ(quantize(kFolder, {"--to", "Q4_0", "--bits", "4.5"}).status, 2);
+  EXPECT_EQ(quantize(kFolder, {"--bits", "nan"}).status, 2);
   const Finished unknown = quantize(kFolder, {"--to", "Q9_Z"});
   EXPECT_EQ(unknown.status, 2);
   EXPECT_THAT(unknown.err, HasSubstr("Q4_K"));

@@ -144,12 +144,13 @@ constexpr Verb kVerbs[] = {
     {"quantize", "a model in fewer bits a weight, as a GGUF file",
      "IN is a model in F32, F16 or BF16; one that is quantized already loses twice. Prints every tensor's type, bits a "
      "weight and relative error (root of the mean square). Norms and biases stay as they are; the output matrix, and "
-     "an embedding that is one, gets at least Q6_K. K types need rows of a multiple of 256 weights: where these are "
-     "not, Q4_K becomes Q4_1, Q5_K Q5_1 and Q6_K Q8_0. With --calibrate the model reads that text, and what rounding a "
-     "weight does to the outputs is made up for by the weights after it: give text like what the model will read, "
-     "and not what it will be judged on. OUT must not be there yet.",
+     "an embedding that is one, gets at least Q6_K unless --bits is given. K types need rows of a multiple of 256 "
+     "weights: where these are not, Q4_K becomes Q4_1, Q5_K Q5_1 and Q6_K Q8_0. With --calibrate the model reads that "
+     "text, and what rounding a weight does to the outputs is made up for by the weights after it: give text like what "
+     "the model will read, and not what it will be judged on. OUT must not be there yet.",
      "phial quantize model-folder model.gguf --to Q4_K\n"
-     "phial quantize model-f16.gguf model-q4.gguf --to Q4_0 --calibrate book.txt",
+     "phial quantize model-f16.gguf model-q4.gguf --to phial_q4 --calibrate book.txt\n"
+     "phial quantize model-f16.gguf model-small.gguf --bits 3.76 --calibrate book.txt",
      make_quantize},
     {"models", "the models on this machine", "", "phial models list\nphial models add ~/Downloads/model.gguf", nullptr,
      kModelsVerbs},

@@ -14,6 +14,7 @@
 #include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"
 #include "phial/convert/gguf_model.h"
+#include "phial/quantize/bits.h"
 
 namespace phial::cli {
 namespace {
@@ -59,7 +60,9 @@ struct Reading {
 };
 
 struct QuantizeCommand : Command {
-  std::string in, out, to;
+  std::string in, out;
+  std::optional<std::string> to;
+  std::optional<float> bits;
   std::optional<std::string> calibrate;
   bool json = false;
   ComputeFlags compute{.precision = "exact"};
@@ -67,16 +70,28 @@ struct QuantizeCommand : Command {
   void describe(Flags& flags) override {
     flags.argument("IN", &in, "a GGUF file, a Hugging Face folder, or a known name").offers(Completes::kModel).must();
     flags.argument("OUT", &out, "the GGUF file to write").offers(Completes::kPath).must();
-    flags.add("--to", &to, "TYPE", "what the matrices become").one_of(names_of_types()).must();
+    flags.add("--to", &to, "TYPE", "what the matrices become; phial_q3 and phial_q4 are for Phial alone")
+        .one_of(names_of_types());
+    flags
+        .add("--bits", &bits, "X",
+             "instead of --to: a type for each matrix, so that all tensors take at most X bits a weight and lose least")
+        .between(0, 32);
     flags
         .add("--calibrate", &calibrate, "FILE",
              "a text that the model reads first; of a longer one 64 windows of 512 tokens, spread evenly, are used")
         .offers(Completes::kPath);
     flags.add("-t,--threads", &compute.threads, "T", "threads; the default is the cores this process may use")
         .between(1, 1024);
-    flags.add("--json", json,
-              "one JSON object: in, out, to, bytes, weights, bits_per_weight, relative_error, relative_output_error, "
-              "calibration, tensors");
+    flags.add(
+        "--json", json,
+        "one JSON object: in, out, to, bits, bytes, weights, bits_per_weight, relative_error, relative_output_error, "
+        "calibration, tensors");
+  }
+
+  Status check() override {
+    if (to.has_value() != bits.has_value()) return ok();
+    return Error{Code::kInvalid, to ? "both --to and --bits were given" : "no type was given",
+                 "give one of --to TYPE and --bits X"};
   }
 
   Result<Reading> read(const std::filesystem::path& path, int context, ThreadPool& pool, Console& console) const {
@@ -109,15 +124,24 @@ struct QuantizeCommand : Command {
         console.progress("calibrating: window " + std::to_string(done) + " of " + std::to_string(total));
       });
     }
-    PHIAL_TRY(const Report report,
-              quantize::write_quantized(
-                  {.metadata = model.metadata, .tensors = model.tensors, .n_layers = model.spec.n_layers},
-                  *tensor::dtype_from_name(to), calibration ? &*calibration : nullptr, out, pool, console.stopped(),
-                  [&](const quantize::Progress& progress) {
-                    const double share =
-                        100.0 * static_cast<double>(progress.done) / static_cast<double>(progress.total);
-                    console.progress("quantizing: " + with_digits(share, 0) + " %, " + std::string(progress.tensor));
-                  }));
+    quantize::Calibration* read_text = calibration ? &*calibration : nullptr;
+    const quantize::Source source = {
+        .metadata = model.metadata, .tensors = model.tensors, .n_layers = model.spec.n_layers};
+    const auto show = [&](const char* doing) {
+      return [&console, doing](const quantize::Progress& progress) {
+        const double share = 100.0 * static_cast<double>(progress.done) / static_cast<double>(progress.total);
+        console.progress(doing + with_digits(share, 0) + " %, " + std::string(progress.tensor));
+      };
+    };
+    std::vector<quantize::Choice> choices;
+    if (bits) {
+      PHIAL_TRY(choices,
+                quantize::choose_within(source, *bits, read_text, pool, console.stopped(), show("measuring: ")));
+    } else {
+      choices = quantize::choose_types(source.tensors, *tensor::dtype_from_name(*to), source.n_layers);
+    }
+    PHIAL_TRY(const Report report, quantize::write_quantized(source, choices, read_text, out, pool, console.stopped(),
+                                                             show("quantizing: ")));
     if (json) {
       console.write(dump_json(to_json(path, report, reading)) + "\n");
     } else {
@@ -144,7 +168,8 @@ struct QuantizeCommand : Command {
     if (reading) read = {{"file", *calibrate}, {"tokens", reading->tokens()}};
     return {{"in", path.string()},
             {"out", out},
-            {"to", to},
+            {"to", to ? Json(*to) : Json()},
+            {"bits", bits ? Json(*bits) : Json()},
             {"bytes", report.file_bytes},
             {"weights", report.weights()},
             {"bits_per_weight", report.bits_per_weight()},
@@ -160,7 +185,7 @@ struct QuantizeCommand : Command {
     for (const TensorReport& one : report.tensors) {
       std::string line;
       append(line, one.name, width);
-      append(line, tensor::info(one.type).name, 6);
+      append(line, tensor::info(one.type).name, 10);
       append(line, with_digits(bits_of(one), 2), 7);
       append(line, with_digits(one.deviation.relative(), 5), 9);
       if (calibrate) append(line, one.is_calibrated ? with_digits(one.deviation.relative_output(), 5) : "-", 9);

@@ -4,9 +4,14 @@
 #include <limits>
 
 #include "phial/kernels/every_isa.h"
+#include "phial/tensor/codebooks.h"
 
 namespace phial::kernels {
 namespace {
+
+// Any byte is a finite scale.
+template <class Tile>
+constexpr bool kScalesAreBytes = std::is_same_v<Tile, PhialQ4Tile> || std::is_same_v<Tile, PhialQ3Tile>;
 
 class Gemm : public EveryIsa {
  protected:
@@ -19,7 +24,9 @@ class Gemm : public EveryIsa {
     for (Tile& tile : tiles) {
       auto* bytes = reinterpret_cast<uint8_t*>(&tile);
       for (size_t i = 0; i < sizeof tile; ++i) bytes[i] = static_cast<uint8_t>(random());
-      for (uint16_t& scale : tile.scale) scale = random_f16(0.1F);
+      if constexpr (!kScalesAreBytes<Tile>) {
+        for (uint16_t& scale : tile.scale) scale = random_f16(0.1F);
+      }
       if constexpr (std::is_same_v<Tile, Q4MinTile>) {
         for (uint16_t& min : tile.min) min = random_f16(1);
       }
@@ -35,7 +42,11 @@ class Gemm : public EveryIsa {
     std::vector<Tile> tiles(n);
     for (Tile& tile : tiles) {
       memset(&tile, byte, sizeof tile);
-      for (uint16_t& s : tile.scale) s = tensor::f32_to_f16(scale);
+      if constexpr (kScalesAreBytes<Tile>) {
+        std::ranges::fill(tile.scale, scale == 0 ? uint8_t{0} : scale < 1 ? uint8_t{0x81} : uint8_t{0x7F});
+      } else {
+        std::ranges::fill(tile.scale, tensor::f32_to_f16(scale));
+      }
       if constexpr (std::is_same_v<Tile, Q4MinTile>) std::ranges::fill(tile.min, tensor::f32_to_f16(-scale));
     }
     return tiles;
@@ -58,6 +69,8 @@ class Gemm : public EveryIsa {
   static auto product(const KernelSet& set, const Q4Tile*) { return set.gemm_q4; }
   static auto product(const KernelSet& set, const Q4MinTile*) { return set.gemm_q4_min; }
   static auto product(const KernelSet& set, const Q8Tile*) { return set.gemm_q8; }
+  static auto product(const KernelSet& set, const PhialQ4Tile*) { return set.gemm_phial_q4; }
+  static auto product(const KernelSet& set, const PhialQ3Tile*) { return set.gemm_phial_q3; }
 
   // The result is filled with NaN first, and has room that must stay untouched.
   template <class Tile>
@@ -144,9 +157,13 @@ class Gemm : public EveryIsa {
 TEST_P(Gemm, Q4IsAsScalarAtEveryShape) { every_shape_is_as_scalar<Q4Tile>(); }
 TEST_P(Gemm, Q4MinIsAsScalarAtEveryShape) { every_shape_is_as_scalar<Q4MinTile>(); }
 TEST_P(Gemm, Q8IsAsScalarAtEveryShape) { every_shape_is_as_scalar<Q8Tile>(); }
+TEST_P(Gemm, PhialQ4IsAsScalarAtEveryShape) { every_shape_is_as_scalar<PhialQ4Tile>(); }
+TEST_P(Gemm, PhialQ3IsAsScalarAtEveryShape) { every_shape_is_as_scalar<PhialQ3Tile>(); }
 
 TEST_P(Gemm, Q4IsAsScalarAtTheExtremes) { extremes_are_as_scalar<Q4Tile>(); }
 TEST_P(Gemm, Q4MinIsAsScalarAtTheExtremes) { extremes_are_as_scalar<Q4MinTile>(); }
+TEST_P(Gemm, PhialQ4IsAsScalarAtTheExtremes) { extremes_are_as_scalar<PhialQ4Tile>(); }
+TEST_P(Gemm, PhialQ3IsAsScalarAtTheExtremes) { extremes_are_as_scalar<PhialQ3Tile>(); }
 TEST_P(Gemm, Q8IsAsScalarAtTheExtremes) {
   for (const int weight : {0x00, 0x01, 0x7F, 0x81}) {  // never -128
     for (const int q : {-127, -1, 127}) {
@@ -161,6 +178,13 @@ TEST_P(Gemm, Q8IsAsScalarAtTheExtremes) {
 TEST_P(Gemm, Q4OfATokenAloneHasTheBitsItHasInCompany) { a_token_alone_has_the_bits_it_has_in_company<Q4Tile>(); }
 TEST_P(Gemm, Q4MinOfATokenAloneHasTheBitsItHasInCompany) { a_token_alone_has_the_bits_it_has_in_company<Q4MinTile>(); }
 TEST_P(Gemm, Q8OfATokenAloneHasTheBitsItHasInCompany) { a_token_alone_has_the_bits_it_has_in_company<Q8Tile>(); }
+
+TEST_P(Gemm, PhialQ4OfATokenAloneHasTheBitsItHasInCompany) {
+  a_token_alone_has_the_bits_it_has_in_company<PhialQ4Tile>();
+}
+TEST_P(Gemm, PhialQ3OfATokenAloneHasTheBitsItHasInCompany) {
+  a_token_alone_has_the_bits_it_has_in_company<PhialQ3Tile>();
+}
 
 TEST_P(Gemm, F32IsAsScalarAtEveryShape) {
   for (const size_t tile_rows : {1, 2, 3, 5}) {
@@ -220,6 +244,20 @@ TEST_P(Gemm, QuantizeIsAsScalarOnTiesAndTinyAndHugeNumbers) {
 PHIAL_EVERY_ISA(Gemm);
 
 // The layouts, as kernels.h writes them out, against a sum in double.
+double weight(const PhialQ4Tile& tile, int r, int c) {
+  const int pair = tile.nibbles[64 * (c / 8) + 4 * r + c % 4];
+  return tensor::f8_to_f32(tile.scale[r]) * tensor::kPhialQ4Levels[c % 8 < 4 ? pair % 16 : pair / 16];
+}
+double weight(const PhialQ3Tile& tile, int r, int c) {
+  const int s = c / 4;
+  const int place = 4 * r + c % 4;
+  const int a = tile.planes[place];
+  const int b = tile.planes[64 + place];
+  const int d = tile.planes[128 + place];
+  const int all[] = {
+      a % 8, a / 8 % 8, b % 8, b / 8 % 8, d % 8, d / 8 % 8, a / 64 + 4 * (b / 64 % 2), d / 64 + 4 * (b / 128)};
+  return tensor::f8_to_f32(tile.scale[r]) * tensor::kPhialQ3Levels[all[s]];
+}
 template <class Tile>
 double weight(const Tile& tile, int r, int c) {
   const double scale = tensor::f16_to_f32(tile.scale[r]);
@@ -265,6 +303,8 @@ class Book : public Gemm {
 TEST_P(Book, Q4MeansWhatTheMenuSays) { expect_as_the_book<Q4Tile>(); }
 TEST_P(Book, Q4MinMeansWhatTheMenuSays) { expect_as_the_book<Q4MinTile>(); }
 TEST_P(Book, Q8MeansWhatTheMenuSays) { expect_as_the_book<Q8Tile>(); }
+TEST_P(Book, PhialQ4MeansWhatTheMenuSays) { expect_as_the_book<PhialQ4Tile>(); }
+TEST_P(Book, PhialQ3MeansWhatTheMenuSays) { expect_as_the_book<PhialQ3Tile>(); }
 
 PHIAL_EVERY_ISA(Book);
 

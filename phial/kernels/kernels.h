@@ -38,6 +38,19 @@ struct Q8Tile {
   uint16_t scale[kTileRows];  // f16
   int8_t q[512];
 };
+// 16 rows x 32 columns of w = scale * level(n), n in 0..15: the numbers and scales of phial_q4 (tensor/codebooks.h).
+// Nibbles as in Q4Tile.
+struct PhialQ4Tile {
+  uint8_t scale[kTileRows];  // f8
+  uint8_t nibbles[256];
+};
+// The same with n in 0..7, of phial_q3. Column c of row r is number s = c / 4 at place j = c % 4: for s in 0..5 three
+// bits of planes[64 (s / 2) + 4 r + j], the lowest for even s and the next for odd; for s = 6 (7) the upper two bits of
+// plane 0 (2), and above them bit 6 (7) of plane 1.
+struct PhialQ3Tile {
+  uint8_t scale[kTileRows];  // f8
+  uint8_t planes[192];
+};
 // 32 activations, x = scale * q, q in -127..127 (never -128: the 16-bit steps count on it); `sum` is the sum of q.
 struct Q8Block {
   float scale;
@@ -56,6 +69,7 @@ struct KvQ4 {
   uint8_t nibbles[kBlock / 2];
 };
 static_assert(sizeof(KvQ8) == 34 && sizeof(KvQ4) == 20);
+static_assert(sizeof(PhialQ4Tile) == 272 && sizeof(PhialQ3Tile) == 208);
 static_assert(sizeof(Q4Tile) == 288 && sizeof(Q4MinTile) == 320 && sizeof(Q8Tile) == 544 && sizeof(Q8Block) == 40);
 
 // `tile_rows` tile rows of W, one after the other at w (row i at w + i * blocks), times T tokens of `blocks` Q8Blocks,
@@ -88,10 +102,13 @@ struct KernelSet {
 
   // W times T tokens. For each block, in order: an exact integer sum over its 32 columns, then
   // y = fma(float(sum), scale_w * scale_x, y), from y = 0 (Q4Tile: sum of (n - 8) q; Q4MinTile: sum of n q, then
-  // y = fma(min, scale_x * float(x.sum), y)). All sets round alike, so results are equal to the bit across sets.
+  // y = fma(min, scale_x * float(x.sum), y); Phial's own: sum of level(n) q). All sets round alike, so results are
+  // equal to the bit across sets.
   void (*gemm_q4)(const Q4Tile* w, const GemmArgs& args) = nullptr;
   void (*gemm_q4_min)(const Q4MinTile* w, const GemmArgs& args) = nullptr;
   void (*gemm_q8)(const Q8Tile* w, const GemmArgs& args) = nullptr;
+  void (*gemm_phial_q4)(const PhialQ4Tile* w, const GemmArgs& args) = nullptr;
+  void (*gemm_phial_q3)(const PhialQ3Tile* w, const GemmArgs& args) = nullptr;
 
   // y[t][r] = fma(w, x[t][d], y) over d in order, from y = 0. Equal to the bit across sets.
   void (*gemm_f32)(const float* w, const GemmF32Args& args) = nullptr;

@@ -162,6 +162,8 @@ void register_set(const KernelSet* isa) {
       add(label("gemm_q4", shape), [=](auto& s) { gemm(s, isa->gemm_q4, rows, 3072, n_tokens); });
       add(label("gemm_q4_min", shape), [=](auto& s) { gemm(s, isa->gemm_q4_min, rows, 3072, n_tokens); });
       add(label("gemm_q8", shape), [=](auto& s) { gemm(s, isa->gemm_q8, rows, 3072, n_tokens); });
+      add(label("gemm_phial_q4", shape), [=](auto& s) { gemm(s, isa->gemm_phial_q4, rows, 3072, n_tokens); });
+      add(label("gemm_phial_q3", shape), [=](auto& s) { gemm(s, isa->gemm_phial_q3, rows, 3072, n_tokens); });
     }
     const std::string shape = "384x1536x" + std::to_string(n_tokens);
     add(label("gemm_f32", shape), [=](auto& s) { gemm_f32(s, isa, 384, 1536, n_tokens); });

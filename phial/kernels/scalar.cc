@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "phial/tensor/codebooks.h"
 #include "phial/tensor/half.h"
 
 namespace phial::kernels {
 namespace {
 
 using tensor::f16_to_f32;
+using tensor::f8_to_f32;
 
 // Columns 4 * step .. 4 * step + 3 of row r, for each way of packing.
 int weight_of(const uint8_t (&nibbles)[256], int r, int column) {
@@ -20,7 +22,23 @@ int weight_of(const uint8_t (&nibbles)[256], int r, int column) {
 }
 int weight_of(const Q4Tile& tile, int r, int column) { return weight_of(tile.nibbles, r, column) - 8; }
 int weight_of(const Q4MinTile& tile, int r, int column) { return weight_of(tile.nibbles, r, column); }
+int weight_of(const PhialQ4Tile& tile, int r, int column) {
+  return tensor::kPhialQ4Levels[weight_of(tile.nibbles, r, column)];
+}
+int weight_of(const PhialQ3Tile& tile, int r, int column) {
+  const int s = column / 4;
+  const auto plane = [&](int k) { return tile.planes[64 * k + 4 * r + column % 4]; };
+  if (s < 6) return tensor::kPhialQ3Levels[plane(s / 2) >> (s % 2 == 0 ? 0 : 3) & 7];
+  return tensor::kPhialQ3Levels[plane(s == 6 ? 0 : 2) >> 6 | (plane(1) >> s & 1) << 2];
+}
 int weight_of(const Q8Tile& tile, int r, int column) { return tile.q[64 * (column / 4) + 4 * r + column % 4]; }
+
+template <class Tile>
+float scale_of(const Tile& tile, int r) {
+  return f16_to_f32(tile.scale[r]);
+}
+float scale_of(const PhialQ4Tile& tile, int r) { return f8_to_f32(tile.scale[r]); }
+float scale_of(const PhialQ3Tile& tile, int r) { return f8_to_f32(tile.scale[r]); }
 
 float add_min(const Q4MinTile& tile, int r, const Q8Block& x, float y) {
   return fmaf(f16_to_f32(tile.min[r]), x.scale * static_cast<float>(x.sum), y);
@@ -38,7 +56,7 @@ void gemm(const Tile* w, const GemmArgs& args) {
       int8_t rows[kTileRows][kBlock];
       float scale[kTileRows];
       for (int r = 0; r < kTileRows; ++r) {
-        scale[r] = f16_to_f32(w[b].scale[r]);
+        scale[r] = scale_of(w[b], r);
         for (int c = 0; c < kBlock; ++c) rows[r][c] = static_cast<int8_t>(weight_of(w[b], r, c));
       }
       for (size_t t = 0; t < args.n_tokens; ++t) {
@@ -257,6 +275,8 @@ constinit const KernelSet kScalar = {
     .gemm_q4 = gemm<Q4Tile>,
     .gemm_q4_min = gemm<Q4MinTile>,
     .gemm_q8 = gemm<Q8Tile>,
+    .gemm_phial_q4 = gemm<PhialQ4Tile>,
+    .gemm_phial_q3 = gemm<PhialQ3Tile>,
     .gemm_f32 = gemm_f32,
     .quantize_q8 = quantize_q8,
     .scores_f16 = scores<uint16_t>,

@@ -87,6 +87,10 @@ void Matrix::multiply_tiles(const kernels::KernelSet& kernels, const std::byte* 
       kernels.gemm_q4(reinterpret_cast<const kernels::Q4Tile*>(tiles), args);
     } else if (layout_ == Layout::kQ4Min) {
       kernels.gemm_q4_min(reinterpret_cast<const kernels::Q4MinTile*>(tiles), args);
+    } else if (layout_ == Layout::kPhialQ4) {
+      kernels.gemm_phial_q4(reinterpret_cast<const kernels::PhialQ4Tile*>(tiles), args);
+    } else if (layout_ == Layout::kPhialQ3) {
+      kernels.gemm_phial_q3(reinterpret_cast<const kernels::PhialQ3Tile*>(tiles), args);
     } else {
       kernels.gemm_q8(reinterpret_cast<const kernels::Q8Tile*>(tiles), args);
     }

@@ -14,6 +14,8 @@ namespace {
 
 using kernels::kBlock;
 using kernels::kTileRows;
+using kernels::PhialQ3Tile;
+using kernels::PhialQ4Tile;
 using kernels::Q4MinTile;
 using kernels::Q4Tile;
 using kernels::Q8Tile;
@@ -75,6 +77,23 @@ void pack_q4_1(const StoredRows& source, size_t tile, Q4MinTile* out) {
       out[b].scale[r] = read_u16(row + b * kStored);
       out[b].min[r] = read_u16(row + b * kStored + 2);
       place_nibbles(columns, r, out[b].nibbles);
+    }
+  }
+}
+
+uint8_t* numbers_of(PhialQ4Tile& tile) { return tile.nibbles; }
+uint8_t* numbers_of(PhialQ3Tile& tile) { return tile.planes; }
+
+// Blocks of Phial's own types keep the four bytes that a tile wants side by side.
+template <class Tile>
+void pack_phial(const StoredRows& source, size_t tile, Tile* out) {
+  constexpr size_t kStored = sizeof(Tile) / kTileRows, kWords = (kStored - 1) / 4;
+  for (size_t r = 0; r < kTileRows && tile * kTileRows + r < source.rows; ++r) {
+    const std::byte* row = source.row(tile * kTileRows + r);
+    for (size_t b = 0; b < source.cols / kBlock; ++b) {
+      const std::byte* block = row + b * kStored;
+      out[b].scale[r] = std::to_integer<uint8_t>(block[0]);
+      for (size_t i = 0; i < kWords; ++i) std::memcpy(numbers_of(out[b]) + 64 * i + 4 * r, block + 1 + 4 * i, 4);
     }
   }
 }
@@ -267,6 +286,8 @@ Layout fast_layout(const StoredRows& source) {
     return tensor::all_zeros_are(*source.int4, 8) ? Layout::kQ4 : Layout::kQ4Min;
   }
   if (source.dtype == DType::kQ4_0) return Layout::kQ4;
+  if (source.dtype == DType::kPhialQ4) return Layout::kPhialQ4;
+  if (source.dtype == DType::kPhialQ3) return Layout::kPhialQ3;
   if (source.dtype == DType::kQ4_1 || source.dtype == DType::kQ4_K) return Layout::kQ4Min;
   return Layout::kQ8;
 }
@@ -280,6 +301,10 @@ size_t tile_row_bytes(Layout layout, size_t cols) {
       return blocks * sizeof(Q4MinTile);
     case Layout::kQ8:
       return blocks * sizeof(Q8Tile);
+    case Layout::kPhialQ4:
+      return blocks * sizeof(PhialQ4Tile);
+    case Layout::kPhialQ3:
+      return blocks * sizeof(PhialQ3Tile);
     case Layout::kF32:
       return cols * kTileRows * sizeof(float);
     case Layout::kStored:
@@ -300,6 +325,10 @@ void pack_tile_row(const StoredRows& source, Layout layout, size_t tile, std::by
     pack_int4(source, tile, reinterpret_cast<Q4MinTile*>(out));
   } else if (layout == Layout::kQ4) {
     pack_q4_0(source, tile, reinterpret_cast<Q4Tile*>(out));
+  } else if (layout == Layout::kPhialQ4) {
+    pack_phial(source, tile, reinterpret_cast<PhialQ4Tile*>(out));
+  } else if (layout == Layout::kPhialQ3) {
+    pack_phial(source, tile, reinterpret_cast<PhialQ3Tile*>(out));
   } else if (layout == Layout::kQ8) {
     pack_q8(source, tile, reinterpret_cast<Q8Tile*>(out));
   } else if (source.dtype == DType::kQ4_1) {
@@ -321,6 +350,8 @@ bool is_finite(Layout layout, const std::byte* tile_row, size_t cols) {
       const auto* values = reinterpret_cast<const float*>(tile_row);
       return std::all_of(values, values + cols * kTileRows, [](float value) { return std::isfinite(value); });
     }
+    case Layout::kPhialQ4:
+    case Layout::kPhialQ3:  // cannot say anything else
     case Layout::kStored:
       break;
   }

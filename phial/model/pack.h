@@ -1,8 +1,9 @@
 // Stored weights -> tiles of 16 rows, as the kernels read them.
 //
-// Exact where the tile can hold what is stored: Q4_0, Q4_1, Q5_0, Q8_0 and IQ4_NL keep every bit, as does INT4 whose
-// zero points are all 8. Q4_K has its scales rounded to f16, other INT4 the products of scale and zero point; the rest
-// (and INT4 whose groups are scattered over the inputs) is rounded to 8 bits with a scale for 32 weights.
+// Exact where the tile can hold what is stored: Phial's own types, Q4_0, Q4_1, Q5_0, Q8_0 and IQ4_NL keep every bit, as
+// does INT4 whose zero points are all 8. Q4_K has its scales rounded to f16, other INT4 the products of scale and zero
+// point; the rest (and INT4 whose groups are scattered over the inputs) is rounded to 8 bits with a scale for 32
+// weights.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,7 @@
 namespace phial::model {
 
 // kF32: w[d * 16 + r] of a tile row, exact. kStored: not packed.
-enum class Layout { kQ4, kQ4Min, kQ8, kF32, kStored };
+enum class Layout { kQ4, kQ4Min, kQ8, kPhialQ4, kPhialQ3, kF32, kStored };
 
 // Where rows of a matrix stand in the file.
 struct RowOrder {

@@ -11,6 +11,7 @@
 #include "phial/kernels/kernels.h"
 #include "phial/model/matrix.h"
 #include "phial/tensor/blocks.h"
+#include "phial/tensor/codebooks.h"
 
 namespace phial::model {
 namespace {
@@ -74,6 +75,19 @@ float unpacked(const std::byte* tile_row, Layout layout, size_t r, size_t c) {
     const auto& tile = reinterpret_cast<const kernels::Q8Tile*>(tile_row)[block];
     return tensor::f16_to_f32(tile.scale[r]) * static_cast<float>(tile.q[64 * (in / 4) + 4 * r + in % 4]);
   }
+  if (layout == Layout::kPhialQ4) {
+    const auto& tile = reinterpret_cast<const kernels::PhialQ4Tile*>(tile_row)[block];
+    return tensor::f8_to_f32(tile.scale[r]) * tensor::kPhialQ4Levels[static_cast<size_t>(nibble(tile.nibbles))];
+  }
+  if (layout == Layout::kPhialQ3) {
+    const auto& tile = reinterpret_cast<const kernels::PhialQ3Tile*>(tile_row)[block];
+    const size_t step = in / 4;
+    const auto plane = [&](size_t k) { return static_cast<int>(tile.planes[64 * k + 4 * r + in % 4]); };
+    const int n = step < 6    ? plane(step / 2) >> (3 * (step % 2)) & 7
+                  : step == 6 ? plane(0) >> 6 | (plane(1) >> 4 & 4)
+                              : plane(2) >> 6 | (plane(1) >> 5 & 4);
+    return tensor::f8_to_f32(tile.scale[r]) * tensor::kPhialQ3Levels[n];
+  }
   return reinterpret_cast<const float*>(tile_row)[c * 16 + r];
 }
 
@@ -87,6 +101,8 @@ double tolerance(DType dtype) {
     case DType::kQ5_0:
     case DType::kQ8_0:
     case DType::kIQ4_NL:
+    case DType::kPhialQ4:
+    case DType::kPhialQ3:
       return 0;
     case DType::kQ4_K:
       return 1.0 / 512;  // scale and minimum rounded to f16, which may cancel
@@ -121,7 +137,8 @@ TEST_P(EveryType, PackedWeightsAreThoseStored) {
 INSTANTIATE_TEST_SUITE_P(Types, EveryType,
                          testing::Values(DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1,
                                          DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K,
-                                         DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS),
+                                         DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS,
+                                         DType::kPhialQ4, DType::kPhialQ3),
                          [](const auto& type) { return std::string(tensor::info(type.param).name); });
 
 TEST(Pack, ColumnsThatPadTheLastBlockAreZero) {

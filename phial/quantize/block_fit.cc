@@ -4,6 +4,7 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "phial/tensor/codebooks.h"
 #include "phial/tensor/half.h"
 
 namespace phial::quantize {
@@ -48,26 +49,35 @@ int whole_at_most(float value, int least, int most) {
 }  // namespace
 
 BlockFit::BlockFit(tensor::DType dtype)
-    : grid_(*tensor::grid_of(dtype)), levels_{.lowest = grid_.lowest, .highest = grid_.highest} {}
+    : grid_(*tensor::grid_of(dtype)), levels_{.lowest = grid_.lowest, .highest = grid_.highest} {
+  if (!grid_.levels.empty()) codebook_.emplace(grid_.levels);
+}
 
 Grid BlockFit::fit(const Group& group) const {
   return grid_.has_min ? best_step_and_offset(group, levels_, grid_.most_min == 1) : best_step(group, levels_);
 }
 
 void BlockFit::begin(std::span<const float> weights, std::span<const float> cost) {
+  numbers_ = {};
+  if (codebook_) return;  // the only group chooses
   float most_step = 0, most_offset = 0;
   for (size_t g = 0; g < grid_.block / grid_.group; ++g) {
     fits_[g] = fit({weights.subspan(g * grid_.group, grid_.group), cost.subspan(g * grid_.group, grid_.group)});
     most_step = std::max(most_step, std::fabs(fits_[g].step));
     most_offset = std::max(most_offset, fits_[g].offset);
   }
-  numbers_ = {};
-  if (grid_.most_scale == 1) return;  // the only group chooses
+  if (grid_.most_scale == 1) return;
   numbers_.d = shared_half(most_step, grid_.most_scale);
   if (grid_.has_min) numbers_.dmin = shared_half(most_offset, grid_.most_min);
 }
 
 void BlockFit::begin_group(size_t group, const Group& weights, bool changed) {
+  if (codebook_) {
+    numbers_.scales[0] = 1;
+    numbers_.d = f32_to_f16(tensor::f8_to_f32(codebook_->best_scale(weights)));
+    current_ = {numbers_.step(0), 0};
+    return;
+  }
   const Grid wanted = changed ? fit(weights) : fits_[group];
   if (grid_.most_scale == 1) {
     choose_halves(weights, wanted);
@@ -116,7 +126,8 @@ void BlockFit::choose_small_numbers(size_t g, const Group& group, const Grid& wa
 }
 
 float BlockFit::put(size_t k, float weight) {
-  const int level = nearest_level(weight, current_, levels_);
+  const int level = codebook_ ? codebook_->nearest(current_.step != 0 ? weight / current_.step : 0)
+                              : nearest_level(weight, current_, levels_);
   numbers_.n[k] = static_cast<int8_t>(level);
   const float product = current_.step * static_cast<float>(level);
   return product - current_.offset;

@@ -5,8 +5,10 @@
 // weights of a group are known only when it begins, so its scale is chosen then.
 #pragma once
 
+#include <optional>
 #include <span>
 
+#include "phial/quantize/codebook_fit.h"
 #include "phial/quantize/group_fit.h"
 #include "phial/tensor/block_numbers.h"
 
@@ -33,6 +35,7 @@ class BlockFit {
 
   const tensor::BlockGrid& grid_;
   Levels levels_;
+  std::optional<CodebookFit> codebook_;  // of types that have one
   Grid fits_[16];
   tensor::BlockNumbers numbers_;
   Grid current_;

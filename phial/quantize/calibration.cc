@@ -63,6 +63,12 @@ Calibration::Calibration(const model::Decoder& decoder, std::vector<std::span<co
 
 void Calibration::expect(std::vector<std::pair<Inputs, size_t>> needed) { needed_ = std::move(needed); }
 
+size_t Calibration::tokens() const {
+  size_t sum = 0;
+  for (const auto& window : windows_) sum += window.size();
+  return sum;
+}
+
 Result<const Feedback*> Calibration::feedback(Inputs inputs, const std::stop_token& stop) {
   if (current_inputs_ == inputs) return &*current_;
   current_.reset();

@@ -36,8 +36,11 @@ class Calibration {
   Calibration(const model::Decoder& decoder, std::vector<std::span<const int32_t>> windows, ThreadPool& pool,
               OnWindow on_window, uint64_t hessian_bytes = kHessianBytes);
 
-  // What will be asked for, in that order, with the columns of each. Once, before feedback().
+  // What will be asked for, in that order, with the columns of each. Before feedback(); again to begin anew.
   void expect(std::vector<std::pair<Inputs, size_t>> needed);
+
+  // Tokens that the text has.
+  size_t tokens() const;
 
   // Stays until another one is asked for. Promise: it was expected. Errors: kCancelled, kOutOfRange, kCorrupt.
   Result<const Feedback*> feedback(Inputs inputs, const std::stop_token& stop);

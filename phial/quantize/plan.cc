@@ -14,8 +14,8 @@ using model::InputsOf;
 using model::kGgufNames;
 using tensor::DType;
 
-constexpr DType kTypes[] = {DType::kQ4_0, DType::kQ4_K, DType::kQ4_1, DType::kQ5_0,
-                            DType::kQ5_K, DType::kQ5_1, DType::kQ6_K, DType::kQ8_0};
+constexpr DType kTypes[] = {DType::kPhialQ3, DType::kPhialQ4, DType::kQ4_0, DType::kQ4_K, DType::kQ4_1,
+                            DType::kQ5_0,    DType::kQ5_K,    DType::kQ5_1, DType::kQ6_K, DType::kQ8_0};
 
 // Their matrices' inputs decide every answer at once, and they are few of a large model's weights.
 constexpr DType kLeastOfOutput = DType::kQ6_K;
@@ -69,11 +69,7 @@ bool is_matrix(const NewTensor& tensor) { return tensor.shape.size() == 2 && ten
 
 std::string name_of(DType type) { return std::string(tensor::info(type).name); }
 
-}  // namespace
-
-std::span<const DType> quantizable_types() { return kTypes; }
-
-std::vector<Choice> choose_types(std::span<const NewTensor> tensors, DType to, int n_layers) {
+std::vector<Choice> choose(std::span<const NewTensor> tensors, DType to, DType least_of_output, int n_layers) {
   const std::string embedding = std::string(kGgufNames.embedding) + ".weight";
   const std::string head = std::string(kGgufNames.head) + ".weight";
   const bool is_tied = std::ranges::none_of(tensors, [&](const NewTensor& one) { return one.name == head; });
@@ -84,8 +80,8 @@ std::vector<Choice> choose_types(std::span<const NewTensor> tensors, DType to, i
     if (!is_matrix(tensor)) continue;
     DType type = to;
     const bool is_output = tensor.name == head || (is_tied && tensor.name == embedding);
-    if (is_output && bits(type) < bits(kLeastOfOutput)) {
-      type = kLeastOfOutput;
+    if (is_output && bits(type) < bits(least_of_output)) {
+      type = least_of_output;
       choice.reason = "what makes the answer gets " + name_of(type) + " or more";
     }
     const uint64_t columns = tensor.shape.back();
@@ -103,6 +99,27 @@ std::vector<Choice> choose_types(std::span<const NewTensor> tensors, DType to, i
     choice.inputs = is_output ? Inputs{n_layers, InputsOf::kHead} : inputs_of(tensor.name);
   }
   return choices;
+}
+
+}  // namespace
+
+std::span<const DType> quantizable_types() { return kTypes; }
+
+std::vector<Choice> choose_types(std::span<const NewTensor> tensors, DType to, int n_layers) {
+  return choose(tensors, to, kLeastOfOutput, n_layers);
+}
+
+std::vector<Choice> choose_smallest(std::span<const NewTensor> tensors, int n_layers) {
+  return choose(tensors, kTypes[0], kTypes[0], n_layers);
+}
+
+std::vector<std::pair<Inputs, size_t>> inputs_needed(std::span<const NewTensor> tensors,
+                                                     std::span<const Choice> choices) {
+  std::vector<std::pair<Inputs, size_t>> needed;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (choices[i].inputs) needed.emplace_back(*choices[i].inputs, static_cast<size_t>(tensors[i].shape.back()));
+  }
+  return needed;
 }
 
 bool is_quantized(std::span<const NewTensor> tensors) {

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "phial/formats/new_tensor.h"
@@ -38,6 +39,13 @@ std::span<const tensor::DType> quantizable_types();
 
 // One choice a tensor; `n_layers` of the model they are all of.
 std::vector<Choice> choose_types(std::span<const formats::NewTensor> tensors, tensor::DType to, int n_layers);
+
+// The same with the smallest type for every matrix, the output's too: where a budget of bits begins.
+std::vector<Choice> choose_smallest(std::span<const formats::NewTensor> tensors, int n_layers);
+
+// The inputs of the matrices that are calibrated, in their order, with the columns of each.
+std::vector<std::pair<Inputs, size_t>> inputs_needed(std::span<const formats::NewTensor> tensors,
+                                                     std::span<const Choice> choices);
 
 // True if any matrix is stored in blocks or in 4 bits already.
 bool is_quantized(std::span<const formats::NewTensor> tensors);

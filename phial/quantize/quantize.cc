@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <system_error>
 #include <utility>
 
 #include "phial/base/output_file.h"
 #include "phial/formats/gguf_writer.h"
+#include "phial/quantize/tensor_weights.h"
 #include "phial/tensor/blocks.h"
-#include "phial/tensor/int4.h"
 
 namespace phial::quantize {
 namespace {
@@ -36,47 +37,25 @@ int file_type(DType to) {
       return 14;
     case DType::kQ5_K:
       return 16;
+    case DType::kPhialQ4:
+    case DType::kPhialQ3:  // llama.cpp has no number for them
+      return tensor::info(to).gguf_id;
+    case DType::kQ6_K:
+      return 18;
     default:
-      return 18;  // Q6_K
+      return 1;  // nothing but 16 bits
   }
 }
 
-// The weights of a tensor, one after the other, from the pieces that it is put together from.
-class Weights {
- public:
-  explicit Weights(const NewTensor& tensor) : tensor_(tensor) {}
-
-  // Promise: whole rows. kCorrupt if one is not a finite number.
-  Status read(std::span<float> out) {
-    for (size_t done = 0; done < out.size();) {
-      const Piece& piece = tensor_.pieces[piece_];
-      const auto count = static_cast<size_t>(std::min<uint64_t>(piece.count - first_, out.size() - done));
-      const std::span<float> part = out.subspan(done, count);
-      if (piece.int4 != nullptr) {
-        tensor::decode_row(*piece.int4, piece.row, first_, part);
-      } else {
-        tensor::decode_row(piece.dtype, piece.bytes, first_, part);
-      }
-      done += count;
-      first_ += count;
-      if (first_ == piece.count) {
-        first_ = 0;
-        ++piece_;
-      }
-    }
-    const bool is_finite = std::ranges::all_of(out, [](float weight) { return std::isfinite(weight); });
-    if (!is_finite) {
-      return Error{Code::kCorrupt, "tensor '" + tensor_.name + "' holds values that are not finite numbers",
-                   "the model is damaged: get it again"};
-    }
-    return ok();
+// What most weights become.
+DType main_type(std::span<const NewTensor> tensors, std::span<const Choice> choices) {
+  std::map<DType, uint64_t> weights;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (choices[i].is_quantized) weights[choices[i].type] += count_weights(tensors[i]);
   }
-
- private:
-  const NewTensor& tensor_;
-  size_t piece_ = 0;
-  uint64_t first_ = 0;  // weight of that piece
-};
+  const auto most = std::ranges::max_element(weights, {}, [](const auto& one) { return one.second; });
+  return most != weights.end() ? most->first : DType::kF16;
+}
 
 class Quantizer {
  public:
@@ -98,8 +77,7 @@ class Quantizer {
     told.shape = tensor.shape;
     told.type = choice.type;
     told.bytes = tensor.bytes();
-    told.weights = 1;
-    for (const uint64_t extent : tensor.shape) told.weights *= extent;
+    told.weights = count_weights(tensor);
     told.is_quantized = choice.is_quantized;
     if (choice.is_quantized && !is_stored_so(tensor)) {
       PHIAL_CHECKED(quantize(file, tensor, choice, stop, told));
@@ -124,7 +102,7 @@ class Quantizer {
   Status copy(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop, TensorReport& told) {
     const bool is_rounded = !is_stored_so(tensor);
     if (is_rounded || told.is_quantized) {
-      Weights weights(tensor);
+      TensorWeights weights(tensor);
       const uint64_t columns = tensor.shape.back();
       std::vector<float> row(columns), stored(columns);
       std::vector<std::byte> bytes(*tensor::bytes_of(tensor.dtype, columns));
@@ -167,7 +145,7 @@ class Quantizer {
       PHIAL_TRY(weighing.feedback, calibration_->feedback(*choice.inputs, stop));
       told.is_calibrated = true;
     }
-    Weights source(tensor);
+    TensorWeights source(tensor);
     std::vector<float> weights;
     std::vector<std::byte> blocks;
     const uint64_t rows = told.weights / columns;
@@ -211,23 +189,18 @@ Deviation Report::deviation() const {
   return sum;
 }
 
-Result<Report> write_quantized(const Source& source, DType to, Calibration* calibration,
+Result<Report> write_quantized(const Source& source, std::span<const Choice> choices, Calibration* calibration,
                                const std::filesystem::path& out, ThreadPool& pool, const std::stop_token& stop,
                                const std::function<void(const Progress&)>& on_progress) {
-  const std::vector<Choice> choices = choose_types(source.tensors, to, source.n_layers);
   std::vector<NewTensor> tensors(source.tensors.begin(), source.tensors.end());
-  std::vector<std::pair<Inputs, size_t>> needed;
   uint64_t total = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
     tensors[i].dtype = choices[i].type;
-    if (choices[i].inputs) needed.emplace_back(*choices[i].inputs, static_cast<size_t>(tensors[i].shape.back()));
-    uint64_t weights = 1;
-    for (const uint64_t extent : tensors[i].shape) weights *= extent;
-    total += weights;
+    total += count_weights(tensors[i]);
   }
-  if (calibration != nullptr) calibration->expect(std::move(needed));
+  if (calibration != nullptr) calibration->expect(inputs_needed(tensors, choices));
   Json metadata = source.metadata;
-  metadata["general.file_type"] = file_type(to);
+  metadata["general.file_type"] = file_type(main_type(tensors, choices));
   metadata["general.quantization_version"] = 2;
 
   Report report;

@@ -55,8 +55,8 @@ struct Report {
 
 // `calibration` may be null. Nothing but the whole file ever stands at `out`. Errors: kInvalid if `out` is there, kIo,
 // kCorrupt for weights that are not finite (by the tensor's name), kOutOfRange for weights that 16 bits cannot hold,
-// kCancelled, those of Calibration. Promise: `to` is one of quantizable_types().
-Result<Report> write_quantized(const Source& source, tensor::DType to, Calibration* calibration,
+// kCancelled, those of Calibration. Promise: one choice a tensor, of choose_types() or choose_within().
+Result<Report> write_quantized(const Source& source, std::span<const Choice> choices, Calibration* calibration,
                                const std::filesystem::path& out, ThreadPool& pool, const std::stop_token& stop,
                                const std::function<void(const Progress&)>& on_progress);
 

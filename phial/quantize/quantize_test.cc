@@ -11,6 +11,7 @@
 #include "phial/base/random.h"
 #include "phial/formats/gguf_writer.h"
 #include "phial/model/golden_files.h"
+#include "phial/quantize/bits.h"
 #include "phial/tensor/blocks.h"
 
 namespace phial::quantize {
@@ -52,8 +53,8 @@ class WriteQuantized : public testing::Test {
                        int threads = 2) {
     const auto tensors = stored_tensors(in);
     ThreadPool pool(threads);
-    return write_quantized({.metadata = in.metadata(), .tensors = tensors, .n_layers = 3}, to, calibration,
-                           place_ / out, pool, {}, {});
+    return write_quantized({.metadata = in.metadata(), .tensors = tensors, .n_layers = 3}, choose_types(tensors, to, 3),
+                           calibration, place_ / out, pool, {}, {});
   }
   std::string bytes(const char* name) const { return *read_text_file(place_ / name); }
   size_t n_left() const { return static_cast<size_t>(std::distance(fs::directory_iterator(place_), {})); }
@@ -78,8 +79,8 @@ class OneMatrix : public WriteQuantized {
   Result<Report> quantize(DType to, const std::stop_token& stop = {}) {
     const auto all = tensors();
     ThreadPool pool(2);
-    return write_quantized({.metadata = {{"general.architecture", "llama"}}, .tensors = all, .n_layers = 1}, to,
-                           nullptr, place_ / "out.gguf", pool, stop, {});
+    return write_quantized({.metadata = {{"general.architecture", "llama"}}, .tensors = all, .n_layers = 1},
+                           choose_types(all, to, 1), nullptr, place_ / "out.gguf", pool, stop, {});
   }
   std::vector<float> matrix_, norm_;
 };
@@ -101,7 +102,7 @@ TEST_F(OneMatrix, EveryTypeIsWrittenReadAndMeasured) {
       reference += std::pow(static_cast<double>(matrix_[i]), 2);
     }
     EXPECT_NEAR(report->tensors[0].deviation.relative(), std::sqrt(error / reference), 1e-9);
-    EXPECT_LT(std::sqrt(error / reference), 0.08);
+    EXPECT_LT(std::sqrt(error / reference), to == DType::kPhialQ3 ? 0.17 : 0.09);
     EXPECT_EQ(report->tensors[0].reason, "");
     const auto& type = tensor::info(to);
     EXPECT_EQ(report->tensors[0].bytes, matrix_.size() / type.block_size * type.block_bytes);
@@ -204,6 +205,32 @@ TEST_F(Calibrated, EveryMatrixButTheEmbeddingIsCalibrated) {
     EXPECT_GT(one.deviation.relative_output(), 0) << one.name;
     EXPECT_LT(one.deviation.relative_output(), one.deviation.relative()) << one.name;
   }
+}
+
+// Types for a budget, over the calibration of the same model.
+TEST_F(Calibrated, NeitherThreadsNorMemoryChangeWhatABudgetBuys) {
+  const fs::path path = model::golden("phi3-mini-like") / "model.gguf";
+  const auto in = model::open_model(path);
+  const auto tensors = stored_tensors(*in);
+  const auto chosen = [&](int threads, uint64_t hessian_bytes) {
+    ThreadPool pool(threads);
+    const auto decoder = model::load_model(path, model::Precision::kExact, pool);
+    const auto ids = model::long_text(2000, 384);
+    Calibration calibration(*decoder, spread_windows(ids, 100, 12), pool, {}, hessian_bytes);
+    const auto choices =
+        choose_within({.metadata = in->metadata(), .tensors = tensors, .n_layers = 3}, 4.1, &calibration, pool, {}, {});
+    EXPECT_TRUE(choices);
+    std::vector<DType> types;
+    for (const Choice& one : *choices) types.push_back(one.type);
+    // Calibration begins anew for the writing.
+    EXPECT_TRUE(write_quantized({.metadata = in->metadata(), .tensors = tensors, .n_layers = 3}, *choices, &calibration,
+                                place_ / std::to_string(threads), pool, {}, {}));
+    return types;
+  };
+  const auto once = chosen(1, kHessianBytes);
+  EXPECT_GT(std::ranges::count(once, DType::kPhialQ4), 0);
+  EXPECT_EQ(chosen(3, 20000), once);
+  EXPECT_EQ(bytes("1"), bytes("3"));
 }
 
 TEST(Plan, NamesTheTypeThatTakesTheOthersPlace) {

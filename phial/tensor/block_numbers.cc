@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "phial/base/check.h"
+#include "phial/tensor/codebooks.h"
+#include "phial/tensor/phial_blocks.h"
 
 namespace phial::tensor {
 namespace {
@@ -19,6 +21,13 @@ constexpr BlockGrid kQ5KGrid = {
     .block = 256, .group = 32, .lowest = 0, .highest = 31, .most_scale = 63, .has_min = true, .most_min = 63};
 constexpr BlockGrid kQ6KGrid = {
     .block = 256, .group = 16, .lowest = -32, .highest = 31, .most_scale = 127, .scale_has_sign = true};
+
+constexpr BlockGrid grid_of(std::span<const int8_t> levels) {
+  return {
+      .block = kPhialBlock, .group = kPhialBlock, .lowest = levels.front(), .highest = levels.back(), .levels = levels};
+}
+constexpr BlockGrid kPhialQ4Grid = grid_of(kPhialQ4Levels);
+constexpr BlockGrid kPhialQ3Grid = grid_of(kPhialQ3Levels);
 
 constexpr uint16_t kSign = 0x8000;
 
@@ -91,6 +100,10 @@ const BlockGrid* grid_of(DType dtype) {
       return &kQ5KGrid;
     case DType::kQ6_K:
       return &kQ6KGrid;
+    case DType::kPhialQ4:
+      return &kPhialQ4Grid;
+    case DType::kPhialQ3:
+      return &kPhialQ3Grid;
     default:
       return nullptr;
   }
@@ -129,6 +142,10 @@ void write_block(DType dtype, const BlockNumbers& numbers, std::byte* block) {
     }
     case DType::kQ6_K:
       return write_q6_k(numbers, block);
+    case DType::kPhialQ4:
+      return put_phial_q4(f8_from_f16(numbers.d), n, block);
+    case DType::kPhialQ3:
+      return put_phial_q3(f8_from_f16(numbers.d), n, block);
     default:
       PHIAL_CHECK(false);
   }

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "phial/tensor/dtype.h"
 #include "phial/tensor/half.h"
@@ -17,15 +18,16 @@ namespace phial::tensor {
 
 // What a type can express.
 struct BlockGrid {
-  size_t block = 0, group = 0;  // weights
-  int lowest = 0, highest = 0;  // n
-  int most_scale = 1;           // scales[g] is at most this; 1: d alone is the step
-  bool scale_has_sign = false;  // scales[g] may be negative
-  bool has_min = false;         // else offset is 0
-  int most_min = 1;             // mins[g] is at most this; 1: dmin alone is the offset, of either sign
+  size_t block = 0, group = 0;          // weights
+  int lowest = 0, highest = 0;          // n
+  int most_scale = 1;                   // scales[g] is at most this; 1: d alone is the step
+  bool scale_has_sign = false;          // scales[g] may be negative
+  bool has_min = false;                 // else offset is 0
+  int most_min = 1;                     // mins[g] is at most this; 1: dmin alone is the offset, of either sign
+  std::span<const int8_t> levels = {};  // n is one of these, in rising order, and d one of codebooks.h; empty: any
 };
 
-// Null for types that this cannot write. Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K can be written.
+// Null for types that this cannot write. Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K and Phial's own can be written.
 const BlockGrid* grid_of(DType dtype);
 
 struct BlockNumbers {

@@ -7,6 +7,7 @@
 
 #include "phial/base/random.h"
 #include "phial/tensor/blocks.h"
+#include "phial/tensor/codebooks.h"
 
 namespace phial::tensor {
 namespace {
@@ -24,7 +25,8 @@ TEST_P(EveryGrid, ABlockOfAnyNumbersDecodesToThem) {
   Random random(7);
   for (int round = 0; round < 200; ++round) {
     BlockNumbers numbers;
-    numbers.d = f32_to_f16(static_cast<float>(random.uniform() * 0.1));
+    numbers.d = f32_to_f16(grid.levels.empty() ? static_cast<float>(random.uniform() * 0.1)
+                                               : f8_to_f32(static_cast<uint8_t>(random.below(256))));
     const double sign = grid.has_min && grid.most_min == 1 && round % 2 == 1 ? -1 : 1;
     if (grid.has_min) numbers.dmin = f32_to_f16(static_cast<float>(sign * random.uniform() * 0.1));
     for (size_t g = 0; g < grid.block / grid.group; ++g) {
@@ -33,7 +35,8 @@ TEST_P(EveryGrid, ABlockOfAnyNumbersDecodesToThem) {
       if (grid.has_min) numbers.mins[g] = static_cast<uint8_t>(between(random, grid.most_min == 1, grid.most_min));
     }
     for (size_t k = 0; k < grid.block; ++k) {
-      numbers.n[k] = static_cast<int8_t>(between(random, grid.lowest, grid.highest));
+      numbers.n[k] = grid.levels.empty() ? static_cast<int8_t>(between(random, grid.lowest, grid.highest))
+                                         : grid.levels[random.below(grid.levels.size())];
     }
     std::vector<std::byte> block(info(dtype).block_bytes, std::byte{0xAA});
     write_block(dtype, numbers, block.data());
@@ -49,7 +52,7 @@ TEST_P(EveryGrid, ABlockOfAnyNumbersDecodesToThem) {
 
 INSTANTIATE_TEST_SUITE_P(Types, EveryGrid,
                          testing::Values(DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0,
-                                         DType::kQ4_K, DType::kQ5_K, DType::kQ6_K),
+                                         DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kPhialQ4, DType::kPhialQ3),
                          [](const auto& param) { return std::string(tensor::info(param.param).name); });
 
 TEST(BlockNumbers, TypesThatCannotBeWrittenHaveNoGrid) {

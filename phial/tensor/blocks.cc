@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "phial/base/check.h"
+#include "phial/tensor/phial_blocks.h"
 
 namespace phial::tensor {
 namespace {
@@ -221,6 +222,10 @@ DecodeBlock block_decoder(DType dtype) {
       return decode_iq4_nl;
     case DType::kIQ4_XS:
       return decode_iq4_xs;
+    case DType::kPhialQ4:
+      return decode_phial_q4;
+    case DType::kPhialQ3:
+      return decode_phial_q3;
     default:
       return nullptr;
   }
@@ -323,6 +328,10 @@ EncodeBlock block_encoder(DType dtype) {
       return encode_q5_1;
     case DType::kQ8_0:
       return encode_q8_0;
+    case DType::kPhialQ4:
+      return encode_phial_q4;
+    case DType::kPhialQ3:
+      return encode_phial_q3;
     default:
       return nullptr;
   }

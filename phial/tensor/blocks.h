@@ -17,7 +17,7 @@ namespace phial::tensor {
 // Promises: is_weight_type(dtype) and not kInt4; first and out.size() are multiples of the block; `stored` holds them.
 void decode_row(DType dtype, const std::byte* stored, size_t first, std::span<float> out);
 
-// True for F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0.
+// True for F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Phial's own types.
 bool can_encode(DType dtype);
 
 // Promises: can_encode(dtype); weights.size() is whole blocks; `stored` has bytes_of(dtype, weights.size()).

@@ -99,7 +99,8 @@ INSTANTIATE_TEST_SUITE_P(Simple, EncodedBlockType, kSimple, name_of);
 
 TEST(Blocks, WeightsThatAreNotNumbersEncodeWithoutUndefinedBehaviour) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
-  for (const DType dtype : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0}) {
+  for (const DType dtype :
+       {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kPhialQ4, DType::kPhialQ3}) {
     for (const float odd : {nan, inf, -inf, 3e38F, 1e-45F, -0.0F}) {
       std::vector<float> weights(32, 1.0F);
       weights[5] = odd;
@@ -111,7 +112,8 @@ TEST(Blocks, WeightsThatAreNotNumbersEncodeWithoutUndefinedBehaviour) {
 }
 
 TEST(Blocks, ABlockOfZerosStaysZero) {
-  for (const DType dtype : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0}) {
+  for (const DType dtype :
+       {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kPhialQ4, DType::kPhialQ3}) {
     std::vector<float> weights(64, 0.0F);
     std::vector<std::byte> stored(*bytes_of(dtype, weights.size()));
     encode_row(dtype, weights, stored.data());

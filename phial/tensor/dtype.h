@@ -12,29 +12,31 @@
 namespace phial::tensor {
 
 enum class DType : uint8_t {
-  kF32,     // [0]
-  kF16,     // [1]
-  kBF16,    // [30]
-  kF64,     // [28]
-  kI8,      // [24]
-  kI16,     // [25]
-  kI32,     // [26]
-  kI64,     // [27]
-  kU8,      // safetensors only
-  kBool,    // safetensors only
-  kQ4_0,    // [2]
-  kQ4_1,    // [3]
-  kQ5_0,    // [6]
-  kQ5_1,    // [7]
-  kQ8_0,    // [8]
-  kQ2_K,    // [10]
-  kQ3_K,    // [11]
-  kQ4_K,    // [12]
-  kQ5_K,    // [13]
-  kQ6_K,    // [14]
-  kIQ4_NL,  // [20]
-  kIQ4_XS,  // [23]
-  kInt4,    // AWQ and GPTQ matrices of Hugging Face folders: tensor/int4.h
+  kF32,      // [0]
+  kF16,      // [1]
+  kBF16,     // [30]
+  kF64,      // [28]
+  kI8,       // [24]
+  kI16,      // [25]
+  kI32,      // [26]
+  kI64,      // [27]
+  kU8,       // safetensors only
+  kBool,     // safetensors only
+  kQ4_0,     // [2]
+  kQ4_1,     // [3]
+  kQ5_0,     // [6]
+  kQ5_1,     // [7]
+  kQ8_0,     // [8]
+  kQ2_K,     // [10]
+  kQ3_K,     // [11]
+  kQ4_K,     // [12]
+  kQ5_K,     // [13]
+  kQ6_K,     // [14]
+  kIQ4_NL,   // [20]
+  kIQ4_XS,   // [23]
+  kPhialQ4,  // [0x50480004] of our own, as the next: far from those that ggml will give out
+  kPhialQ3,  // [0x50480003]
+  kInt4,     // AWQ and GPTQ matrices of Hugging Face folders: tensor/int4.h
 };
 
 struct DTypeInfo {

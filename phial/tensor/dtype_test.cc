@@ -6,7 +6,7 @@ namespace phial::tensor {
 namespace {
 
 TEST(DType, NamesAndGgufNumbersLeadBackToTheType) {
-  for (int i = 0; i <= static_cast<int>(DType::kIQ4_XS); ++i) {
+  for (int i = 0; i <= static_cast<int>(DType::kPhialQ3); ++i) {
     const auto dtype = static_cast<DType>(i);
     EXPECT_EQ(dtype_from_name(info(dtype).name), dtype);
     if (info(dtype).gguf_id >= 0) {

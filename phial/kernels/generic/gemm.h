@@ -7,6 +7,7 @@
 
 #include "phial/kernels/generic/vocabulary.h"
 #include "phial/kernels/kernels.h"
+#include "phial/tensor/codebooks.h"
 
 namespace phial::kernels {
 
@@ -18,9 +19,16 @@ struct UnpackedBlock {
 };
 
 // What differs between the packings. load(tile, s, v) gives columns 4 s .. 4 s + 3 and 4 s + 4 .. 4 s + 7 of the rows
-// of vector v (s even).
+// of vector v (s even), scale(tile, v) the scales of those rows.
 template <class Simd>
-struct NibbleWeights {
+struct HalfScales {
+  template <class Tile>
+  static typename Simd::F32 scale(const Tile& tile, int v) {
+    return Simd::load_f16(tile.scale + Simd::kLanes * v);
+  }
+};
+template <class Simd>
+struct NibbleWeights : HalfScales<Simd> {
   using Dot = typename Simd::NibbleDot;
   using Bytes = typename Simd::Bytes;
   template <class Tile>
@@ -43,7 +51,7 @@ struct Q4MinWeights : NibbleWeights<Simd> {
   static constexpr bool kHasMin = true;
 };
 template <class Simd>
-struct Q8Weights {
+struct Q8Weights : HalfScales<Simd> {
   using Tile = Q8Tile;
   using Dot = typename Simd::ByteDot;
   using Bytes = typename Simd::Bytes;
@@ -53,6 +61,62 @@ struct Q8Weights {
     const int8_t* q = tile.q + 64 * s + 4 * Simd::kLanes * v;
     first = Dot::prepare(Simd::load_bytes(q));
     second = Dot::prepare(Simd::load_bytes(q + 64));
+  }
+};
+
+// A level of a codebook as seven bits without a sign; what kCodeZero adds comes off with the sum of x.
+struct Codes {
+  uint8_t bytes[16];
+};
+template <int kLevels>
+constexpr Codes codes_of(const int8_t (&levels)[kLevels]) {
+  Codes codes = {};
+  for (int i = 0; i < kLevels; ++i) codes.bytes[i] = static_cast<uint8_t>(levels[i] + tensor::kCodeZero);
+  return codes;
+}
+static constexpr Codes kPhialQ4Codes = codes_of(tensor::kPhialQ4Levels);
+static constexpr Codes kPhialQ3Codes = codes_of(tensor::kPhialQ3Levels);
+
+template <class Simd>
+struct CodebookWeights {
+  using Dot = typename Simd::CodeDot;
+  using Bytes = typename Simd::Bytes;
+  static constexpr int kBias = tensor::kCodeZero;
+  static constexpr bool kHasMin = false;
+  template <class Tile>
+  static typename Simd::F32 scale(const Tile& tile, int v) {
+    return Simd::load_f8(tile.scale + Simd::kLanes * v, tensor::kF8Unit);
+  }
+};
+template <class Simd>
+struct PhialQ4Weights : CodebookWeights<Simd> {
+  using Tile = PhialQ4Tile;
+  using typename CodebookWeights<Simd>::Bytes;
+  static void load(const Tile& tile, int s, int v, Bytes& first, Bytes& second) {
+    const Bytes table = Simd::load_table(kPhialQ4Codes.bytes);
+    const Bytes pair = Simd::load_bytes(tile.nibbles + 32 * s + 4 * Simd::kLanes * v);
+    first = Simd::look_up(table, Simd::low_nibbles(pair));
+    second = Simd::look_up(table, Simd::high_nibbles(pair));
+  }
+};
+template <class Simd>
+struct PhialQ3Weights : CodebookWeights<Simd> {
+  using Tile = PhialQ3Tile;
+  using typename CodebookWeights<Simd>::Bytes;
+  static void load(const Tile& tile, int s, int v, Bytes& first, Bytes& second) {
+    const Bytes table = Simd::load_table(kPhialQ3Codes.bytes);
+    const auto plane = [&](int k) { return Simd::load_bytes(tile.planes + 64 * k + 4 * Simd::kLanes * v); };
+    if (s < 6) {
+      const Bytes two = plane(s / 2);
+      first = Simd::look_up(table, Simd::template bits<0, 7>(two));
+      second = Simd::look_up(table, Simd::template bits<3, 7>(two));
+    } else {
+      const Bytes third = plane(1);
+      first = Simd::template bits<6, 3>(plane(0));
+      second = Simd::template bits<6, 3>(plane(2));
+      first = Simd::look_up(table, Simd::either(first, Simd::template bits<4, 4>(third)));
+      second = Simd::look_up(table, Simd::either(second, Simd::template bits<5, 4>(third)));
+    }
   }
 };
 
@@ -114,7 +178,7 @@ void gemm_stream(const typename Weights::Tile* w, size_t blocks, const Q8Block* 
       prefetch_tile(w + r * blocks + ahead);
 #pragma GCC unroll 4
       for (int v = 0; v < kParts; ++v) {
-        const auto scale = Simd::load_f16(tile.scale + Simd::kLanes * v);
+        const auto scale = Weights::scale(tile, v);
         for (int t = 0; t < kTokens; ++t) {
           const Q8Block& block = x[t * x_stride + b];
           const auto sum = Simd::to_f32(Dot::total(sums[t][r][v], -Weights::kBias * block.sum));
@@ -147,7 +211,7 @@ void unpack(const typename Weights::Tile& tile, UnpackedBlock& out) {
       Simd::store_bytes(out.bytes + 64 * s + 4 * first_row, first);
       Simd::store_bytes(out.bytes + 64 * s + 64 + 4 * first_row, second);
     }
-    Simd::store_f32(out.scale + first_row, Simd::load_f16(tile.scale + first_row));
+    Simd::store_f32(out.scale + first_row, Weights::scale(tile, v));
     if constexpr (Weights::kHasMin) Simd::store_f32(out.min + first_row, Simd::load_f16(tile.min + first_row));
   }
 }
@@ -296,6 +360,14 @@ void gemm_q4_min(const Q4MinTile* w, const GemmArgs& args) {
 template <class Simd>
 void gemm_q8(const Q8Tile* w, const GemmArgs& args) {
   gemm_rows<Simd, Q8Weights<Simd>, Simd::kGemmRows>(w, 0, args);
+}
+template <class Simd>
+void gemm_phial_q4(const PhialQ4Tile* w, const GemmArgs& args) {
+  gemm_rows<Simd, PhialQ4Weights<Simd>, Simd::kGemmRows>(w, 0, args);
+}
+template <class Simd>
+void gemm_phial_q3(const PhialQ3Tile* w, const GemmArgs& args) {
+  gemm_rows<Simd, PhialQ3Weights<Simd>, Simd::kGemmRows>(w, 0, args);
 }
 
 }  // namespace phial::kernels

@@ -22,9 +22,13 @@
 //   forget(v)           the compiler no longer knows what the bytes v are
 //   set_i32 add_i32 add_across_i32 to_f32 to_i32 (ties to even) store_i8
 //   load_bytes store_bytes low_nibbles high_nibbles
+//   bits<shift, mask>(v)             (byte >> shift) & mask of each byte;  either(a, b) the bits of both
+//   load_table(p) look_up(table, v)  the one of 16 bytes at p that each byte of v, 0..15, names
+//   load_f8(p, unit)    kLanes numbers: the half of a byte's sign and, after a bit of 0, its other bits, times unit
 //   repeat4(p)          the four bytes at p, in every lane
 //   NibbleDot           sums of four products w x a lane, w in 0..15, x in -127..127, over a block of 32 columns:
 //                       start(first), add(sum, w, x), total(sum, first) = first + all the products
+//   CodeDot             the same for w in 0..127
 //   ByteDot             the same for w in -127..127 as prepare(w) stores it; wants `first` less kBias * sum of x
 #pragma once
 

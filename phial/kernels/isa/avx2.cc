@@ -27,6 +27,15 @@ struct Simd : Avx2Words {
       return _mm256_add_epi32(_mm256_madd_epi16(sum, _mm256_set1_epi16(1)), _mm256_set1_epi32(first));
     }
   };
+  // Two products, at most 2 * 127 * 127, are a 16-bit number; four are not.
+  struct CodeDot {
+    using Sum = __m256i;
+    static Sum start(int32_t first) { return _mm256_set1_epi32(first); }
+    static void add(Sum& sum, Bytes w, Bytes x) {
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
+    }
+    static I32 total(Sum sum, int32_t) { return sum; }
+  };
   // |w| times x with the sign of w: at most 2 * 127 * 127 a step, which 16 bits hold.
   struct ByteDot {
     static constexpr int kBias = 0;
@@ -49,6 +58,8 @@ constinit const KernelSet kAvx2 = {
     .gemm_q4 = gemm_q4<Simd>,
     .gemm_q4_min = gemm_q4_min<Simd>,
     .gemm_q8 = gemm_q8<Simd>,
+    .gemm_phial_q4 = gemm_phial_q4<Simd>,
+    .gemm_phial_q3 = gemm_phial_q3<Simd>,
     .gemm_f32 = gemm_f32<Simd>,
     .quantize_q8 = quantize_q8<Simd>,
     .scores_f16 = scores<Simd>,

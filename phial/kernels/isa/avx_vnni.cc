@@ -20,6 +20,7 @@ struct Simd : Avx2Words {
     static void add(Sum& sum, Bytes w, Bytes x) { sum = _mm256_dpbusd_avx_epi32(sum, w, x); }
     static I32 total(Sum sum, int32_t) { return sum; }
   };
+  using CodeDot = NibbleDot;
   // The instruction wants its first factor unsigned: w + 128.
   struct ByteDot : NibbleDot {
     static constexpr int kBias = 128;
@@ -35,6 +36,8 @@ constinit const KernelSet kAvxVnni = {
     .gemm_q4 = gemm_q4<Simd>,
     .gemm_q4_min = gemm_q4_min<Simd>,
     .gemm_q8 = gemm_q8<Simd>,
+    .gemm_phial_q4 = gemm_phial_q4<Simd>,
+    .gemm_phial_q3 = gemm_phial_q3<Simd>,
     .multiply_bytes = multiply_bytes<Simd>,
 };
 

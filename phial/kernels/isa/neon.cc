@@ -43,6 +43,7 @@ struct Simd : NeonWords {
     }
     static I32 total(Sum sum, int32_t) { return sum; }
   };
+  using CodeDot = ByteDot;
 };
 
 }  // namespace
@@ -53,6 +54,8 @@ constinit const KernelSet kNeon = {
     .gemm_q4 = gemm_q4<Simd>,
     .gemm_q4_min = gemm_q4_min<Simd>,
     .gemm_q8 = gemm_q8<Simd>,
+    .gemm_phial_q4 = gemm_phial_q4<Simd>,
+    .gemm_phial_q3 = gemm_phial_q3<Simd>,
     .gemm_f32 = gemm_f32<Simd>,
     .quantize_q8 = quantize_q8<Simd>,
     .scores_f16 = scores<Simd>,

@@ -25,6 +25,8 @@ constinit const KernelSet kNeonDot = {
     .gemm_q4 = gemm_q4<Simd>,
     .gemm_q4_min = gemm_q4_min<Simd>,
     .gemm_q8 = gemm_q8<Simd>,
+    .gemm_phial_q4 = gemm_phial_q4<Simd>,
+    .gemm_phial_q3 = gemm_phial_q3<Simd>,
     .multiply_bytes = multiply_bytes<Simd>,
 };
 

@@ -10,4 +10,5 @@ struct NeonDotWords : NeonWords {
     static I32 total(Sum sum, int32_t) { return sum; }
   };
   using NibbleDot = ByteDot;
+  using CodeDot = ByteDot;
 };

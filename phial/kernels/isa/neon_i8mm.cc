@@ -41,13 +41,12 @@ void unpack_pairs(const typename Weights::Tile& tile, PairedBlock& out) {
       vst1q_s8(out.q[step][2 * v], vreinterpretq_s8_s32(vzip1q_s32(a, b)));
       vst1q_s8(out.q[step][2 * v + 1], vreinterpretq_s8_s32(vzip2q_s32(a, b)));
     }
-    const auto twice = [v](const uint16_t* halves, float(*to)[4]) {
-      const float32x4_t four = Simd::load_f16(halves + Simd::kLanes * v);
+    const auto twice = [v](float32x4_t four, float(*to)[4]) {
       vst1q_f32(to[2 * v], vzip1q_f32(four, four));
       vst1q_f32(to[2 * v + 1], vzip2q_f32(four, four));
     };
-    twice(tile.scale, out.scale);
-    if constexpr (Weights::kHasMin) twice(tile.min, out.min);
+    twice(Weights::scale(tile, v), out.scale);
+    if constexpr (Weights::kHasMin) twice(Simd::load_f16(tile.min + Simd::kLanes * v), out.min);
   }
 }
 
@@ -187,6 +186,8 @@ constinit const KernelSet kNeonI8mm = {
     .gemm_q4 = multiply<Q4Weights<Simd>>,
     .gemm_q4_min = multiply<Q4MinWeights<Simd>>,
     .gemm_q8 = multiply<Q8Weights<Simd>>,
+    .gemm_phial_q4 = multiply<PhialQ4Weights<Simd>>,
+    .gemm_phial_q3 = multiply<PhialQ3Weights<Simd>>,
     .multiply_bytes = multiply_pairs_of_bytes,
 };
 

@@ -53,6 +53,11 @@ struct NeonWords {
   static F32 load_i8(const int8_t* p) {
     return to_f32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(four_bytes(p))))));
   }
+  static F32 load_f8(const uint8_t* p, float unit) {
+    const int16x4_t words = vget_low_s16(vmovl_s8(vreinterpret_s8_u8(four_bytes(p))));
+    const int16x4_t halves = vand_s16(vshl_n_s16(words, 7), vdup_n_s16(static_cast<int16_t>(0xBFFF)));
+    return mul(vcvt_f32_f16(vreinterpret_f16_s16(halves)), set_f32(unit));
+  }
   static F32 load_u8(uint8x8_t bytes) { return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes)))); }
   static F32 load_low_nibbles(const uint8_t* p) { return load_u8(vand_u8(four_bytes(p), vdup_n_u8(15))); }
   static F32 load_high_nibbles(const uint8_t* p) { return load_u8(vshr_n_u8(four_bytes(p), 4)); }
@@ -99,6 +104,15 @@ struct NeonWords {
   static void store_bytes(void* p, Bytes v) { vst1q_s8(static_cast<int8_t*>(p), v); }
   static Bytes low_nibbles(Bytes v) { return vandq_s8(v, vdupq_n_s8(15)); }
   static Bytes high_nibbles(Bytes v) { return vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(v), 4)); }
+  template <int kShift, int kMask>
+  static Bytes bits(Bytes v) {
+    uint8x16_t bytes = vreinterpretq_u8_s8(v);
+    if constexpr (kShift > 0) bytes = vshrq_n_u8(bytes, kShift);
+    return vreinterpretq_s8_u8(vandq_u8(bytes, vdupq_n_u8(kMask)));
+  }
+  static Bytes either(Bytes a, Bytes b) { return vorrq_s8(a, b); }
+  static Bytes load_table(const uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
+  static Bytes look_up(Bytes table, Bytes v) { return vqtbl1q_s8(table, vreinterpretq_u8_s8(v)); }
   static Bytes repeat4(const int8_t* p) {
     int32_t four;
     memcpy(&four, p, sizeof four);
