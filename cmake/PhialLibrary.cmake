@@ -3,8 +3,8 @@
 # Makes the library phial_<room> with the alias phial::<room>. From the files that lie beside its sources it also makes
 # phial_<room>_test (every x_test.cc), phial_<room>_bench (every x_bench.cc) and one fuzzer an x_fuzz.cc, so that a test
 # cannot be forgotten. USES are other rooms, PRIVATE third-party targets that only this room's sources see. NATIVE are
-# sources that a cross build leaves out, with their tests, because Debian does not unpack their libraries for a second
-# architecture by default.
+# sources, or tests alone, that a cross build leaves out (sources with their tests), because Debian does not unpack the
+# libraries that they need for a second architecture by default.
 
 option(PHIAL_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 
@@ -25,8 +25,10 @@ function(phial_library room)
   cmake_parse_arguments(ARG "" "" "SOURCES;NATIVE;USES;PRIVATE;TEST_USES" ${ARGN})
   set(left_out "")
   if(CMAKE_CROSSCOMPILING)
-    list(TRANSFORM ARG_NATIVE REPLACE "(.+)[.]cc" "${CMAKE_CURRENT_SOURCE_DIR}/\\1_test.cc" OUTPUT_VARIABLE left_out)
+    list(TRANSFORM ARG_NATIVE REPLACE "(_test)?[.]cc" "_test.cc" OUTPUT_VARIABLE left_out)
+    list(TRANSFORM left_out PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
   else()
+    list(FILTER ARG_NATIVE EXCLUDE REGEX "_test[.]cc$")
     list(APPEND ARG_SOURCES ${ARG_NATIVE})
   endif()
   add_library(phial_${room} STATIC ${ARG_SOURCES})

@@ -36,7 +36,7 @@ struct Chunk {
   Crew::Shared& shared;
   KvCache& cache;
   const spec::RotaryTable& rotary;
-  std::span<const int32_t> ids;
+  const DecoderInput& input;
   size_t wanted_rows;  // 0, 1 (the last) or all
   float* logits;
   int n_layers;                       // how many are run
@@ -54,7 +54,7 @@ class Pass {
         crew_(team, chunk.shared),
         cache_(chunk.cache),
         start_(chunk.cache.length()),
-        rows_(chunk.ids.size()) {}
+        rows_(chunk.input.ids.size()) {}
 
   void run() {
     embed();
@@ -76,7 +76,11 @@ class Pass {
     crew_.share(rows_, 8, [&](size_t begin, size_t end) {
       for (size_t t = begin; t < end; ++t) {
         const StoredRows& table = c_.weights.embedding;
-        table.decode(size(c_.ids[t]), 0, std::span<float>(w_.x.row(t), hidden()));
+        if (const float* row = c_.input.row(t); row != nullptr) {
+          std::copy_n(row, hidden(), w_.x.row(t));
+        } else {
+          table.decode(size(c_.input.ids[t]), 0, std::span<float>(w_.x.row(t), hidden()));
+        }
         spec::rotary_angles(c_.rotary, start_ + static_cast<int>(t), {w_.cos.row(t), c_.rotary.frequencies.size()},
                             {w_.sin.row(t), c_.rotary.frequencies.size()});
       }
@@ -281,9 +285,10 @@ class PackedDecoder final : public Decoder {
   const spec::DecoderSpec& spec() const override { return spec_; }
   Precision precision() const override { return precision_; }
 
-  Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
+  Status forward(const DecoderInput& input, spec::RopeTable table, LogitsOf which, KvCache& cache,
                  std::vector<float>& logits) const override {
-    PHIAL_CHECKED(check(ids, cache));
+    PHIAL_CHECKED(check(input, cache));
+    const std::span<const int32_t> ids = input.ids;
     const size_t vocab = size(spec_.vocab_size);
     const bool all = which == LogitsOf::kAll;
     logits.resize(ids.empty() || which == LogitsOf::kNone ? 0 : (all ? ids.size() : 1) * vocab);
@@ -291,7 +296,7 @@ class PackedDecoder final : public Decoder {
       const size_t count = std::min(ids.size() - done, size(kPrefillChunk));
       const bool is_last = done + count == ids.size();
       const size_t wanted = all ? count : which == LogitsOf::kLast && is_last ? 1 : 0;
-      run_chunk(ids.subspan(done, count), table, cache,
+      run_chunk(input.part(done, count), table, cache,
                 {.rows = wanted, .logits = logits.data() + (all ? done * vocab : 0), .n_layers = spec_.n_layers});
       done += count;
     }
@@ -303,10 +308,11 @@ class PackedDecoder final : public Decoder {
 
   Status observe(std::span<const int32_t> ids, spec::RopeTable table, int n_layers, KvCache& cache,
                  InputObserver& observer) const override {
-    PHIAL_CHECKED(check(ids, cache));
+    PHIAL_CHECKED(check({.ids = ids}, cache));
     for (size_t done = 0; done < ids.size();) {
       const size_t count = std::min(ids.size() - done, size(kPrefillChunk));
-      run_chunk(ids.subspan(done, count), table, cache, {.rows = count, .n_layers = n_layers, .observer = &observer});
+      run_chunk({.ids = ids.subspan(done, count)}, table, cache,
+                {.rows = count, .n_layers = n_layers, .observer = &observer});
       done += count;
     }
     return ok();
@@ -321,7 +327,7 @@ class PackedDecoder final : public Decoder {
     InputObserver* observer = nullptr;
   };
 
-  void run_chunk(std::span<const int32_t> ids, spec::RopeTable table, KvCache& cache, const Wanted& wanted) const {
+  void run_chunk(const DecoderInput& input, spec::RopeTable table, KvCache& cache, const Wanted& wanted) const {
     Crew::Shared shared;
     const Chunk chunk = {.spec = spec_,
                          .weights = weights_,
@@ -330,17 +336,19 @@ class PackedDecoder final : public Decoder {
                          .shared = shared,
                          .cache = cache,
                          .rotary = table == spec::RopeTable::kLong ? long_ : short_,
-                         .ids = ids,
+                         .input = input,
                          .wanted_rows = wanted.rows,
                          .logits = wanted.logits,
                          .n_layers = wanted.n_layers,
                          .observer = wanted.observer};
-    work_.reserve_scratch(scratch_floats(cache.length() + static_cast<int>(ids.size()), ids.size()));
+    const size_t tokens = input.ids.size();
+    work_.reserve_scratch(scratch_floats(cache.length() + static_cast<int>(tokens), tokens));
     pool_.run_team([&](Team& team) { Pass(chunk, team).run(); });
-    KvAccess(cache).advance(static_cast<int>(ids.size()));
+    KvAccess(cache).advance(static_cast<int>(tokens));
   }
 
-  Status check(std::span<const int32_t> ids, KvCache& cache) const {
+  Status check(const DecoderInput& input, KvCache& cache) const {
+    const std::span<const int32_t> ids = input.ids;
     if (!KvAccess(cache).fits(spec_) || cache.type() != kv_type(precision_, cache.type())) {
       return Error{Code::kInvalid, "this cache was made for another model", "make it with Decoder::make_cache"};
     }
@@ -350,11 +358,11 @@ class PackedDecoder final : public Decoder {
                        " new ones exceed a context of " + std::to_string(cache.capacity()),
                    "ask for a longer --context, or shorten the text"};
     }
-    for (const int32_t id : ids) {
-      if (id < 0 || id >= spec_.vocab_size) {
+    for (size_t t = 0; t < ids.size(); ++t) {
+      if (input.row(t) == nullptr && (ids[t] < 0 || ids[t] >= spec_.vocab_size)) {
         return Error{
             Code::kInvalid,
-            "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(spec_.vocab_size),
+            "token id " + std::to_string(ids[t]) + " is outside the vocabulary of " + std::to_string(spec_.vocab_size),
             "use ids from 0 to " + std::to_string(spec_.vocab_size - 1)};
       }
     }
@@ -416,11 +424,12 @@ Result<KvCache> Decoder::make_cache(int capacity_tokens, KvType type) const {
 }
 
 Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens, KvType kv) {
+                                 Precision precision, int context_tokens, KvType kv, uint64_t vision_bytes) {
   PHIAL_CHECKED(spec::validate(spec));
   PHIAL_TRY(const DecoderTensors tensors, bind(checkpoint, spec));
   const PlanInput input = {.weights_bytes = packed_bytes(tensors, precision),
                            .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),
+                           .vision_bytes = vision_bytes,
                            .kv_type = kv_type(precision, kv),
                            .context_tokens = context_tokens};
   MemoryPlan plan = make_plan(spec, input, available_memory());

@@ -38,6 +38,7 @@ struct SlowPath {
 struct MemoryPlan {
   // `weights_bytes`: all matrices as they are packed, which is also what one token reads of them.
   uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
+  uint64_t vision_bytes = 0;     // the image encoder's weights and scratch
   uint64_t available_bytes = 0;  // free memory of the machine, container limits respected
   int context_tokens = 0;
   int largest_context_that_fits = 0;  // 0: not even the weights fit
@@ -45,10 +46,22 @@ struct MemoryPlan {
   std::optional<KvType> smaller_kv_that_fits;  // the largest smaller one with which this context fits
   std::vector<SlowPath> slow_paths = {};
 
-  uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes; }
+  uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes + vision_bytes; }
   bool fits() const { return total_bytes() <= available_bytes; }
   // "107 MB of weights, 94.4 MB of keys and values in f16 for 4096 tokens, ...": one line, for people.
   std::string text() const;
+};
+
+// What runs through a decoder: tokens, and rows that stand where the embedding of a token would.
+struct DecoderInput {
+  std::span<const int32_t> ids;
+  // Empty, or one for each id: if not null, [hidden_dim], and the id there means nothing to the decoder.
+  std::span<const float* const> rows = {};
+
+  DecoderInput part(size_t first, size_t count) const {
+    return {ids.subspan(first, count), rows.empty() ? rows : rows.subspan(first, count)};
+  }
+  const float* row(size_t t) const { return rows.empty() ? nullptr : rows[t]; }
 };
 
 class Decoder {
@@ -56,9 +69,11 @@ class Decoder {
   // The spec of a checkpoint, LongRoPE factor tensors included. `window_extra`: 0 or 1 (docs/sources.md, reading B).
   static Result<spec::DecoderSpec> read_spec(const formats::Checkpoint& checkpoint, int window_extra = 0);
 
-  // `context_tokens`: what KV is planned for. `kv` is for kFast; kExact keeps f32.
+  // `context_tokens`: what KV is planned for. `kv` is for kFast; kExact keeps f32. `vision_bytes`: what the model's
+  // image encoder will take beside the decoder.
   static Result<MemoryPlan> plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens, KvType kv = KvType::kF16);
+                                 Precision precision, int context_tokens, KvType kv = KvType::kF16,
+                                 uint64_t vision_bytes = 0);
 
   // Packs the weights tensor by tensor (kFast) or refers to the checkpoint's bytes (kExact); with either LoadMode the
   // file and the packed weights are never in memory at once. `log` is told of slow paths that matter.
@@ -77,7 +92,11 @@ class Decoder {
   // with rows 0, 1 or ids.size(). `table` must be the same for every call that fills one cache.
   // Errors: kOutOfRange if the cache is too small, kInvalid for an id outside the vocabulary; the cache is unchanged
   // then.
-  virtual Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
+  Status forward(std::span<const int32_t> ids, spec::RopeTable table, LogitsOf which, KvCache& cache,
+                 std::vector<float>& logits) const {
+    return forward({.ids = ids}, table, which, cache, logits);
+  }
+  virtual Status forward(const DecoderInput& input, spec::RopeTable table, LogitsOf which, KvCache& cache,
                          std::vector<float>& logits) const = 0;
 
   // Runs `ids` as forward() does and shows the inputs of every matrix of the first `n_layers` layers, and of the output

@@ -41,8 +41,7 @@ class GifReader {
         frame.Left + frame.Width > out.image.width || frame.Top + frame.Height > out.image.height) {
       return damaged("GIF", "its first picture stands beside the screen");
     }
-    const auto background = static_cast<uint8_t>(transparent_ >= 0 ? transparent_ : 0);
-    for (size_t i = 0; i < out.image.rgb.size(); i += 3) paint(background, out.image.rgb.data() + i);
+    paint_all(static_cast<uint8_t>(transparent_ >= 0 ? transparent_ : 0), out.image);
     PHIAL_CHECKED(read_rows(frame, out.image));
     return out;
   }
@@ -93,6 +92,12 @@ class GifReader {
       }
     }
     return ok();
+  }
+
+  void paint_all(uint8_t index, Image& image) const {
+    const size_t row = static_cast<size_t>(image.width) * 3;
+    for (size_t i = 0; i < row; i += 3) paint(index, image.rgb.data() + i);
+    for (size_t i = row; i < image.rgb.size(); i += row) std::memcpy(image.rgb.data() + i, image.rgb.data(), row);
   }
 
   // A file without a palette is grey; an index beyond the palette is black.
