@@ -43,6 +43,16 @@ Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Chec
   return tokenizer::from_folder(is_folder ? checkpoint.path() : checkpoint.path().parent_path());
 }
 
+std::vector<Picture> pictures_of(std::span<const Message> messages) {
+  std::vector<Picture> all;
+  for (const Message& message : messages) all.insert(all.end(), message.pictures.begin(), message.pictures.end());
+  return all;
+}
+
+std::vector<Picture> pictures_of(const GenerateRequest& request) {
+  return request.ids.empty() ? pictures_of(request.messages) : request.pictures;
+}
+
 // An answer while it is written: one token after the other, from logits to text.
 class Writing {
  public:
@@ -123,8 +133,9 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   engine->rope_policy_ = options.rope_policy;
   engine->context_tokens_ =
       options.context_tokens > 0 ? options.context_tokens : std::min(spec.context, kDefaultContext);
-  PHIAL_TRY(engine->plan_,
-            model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_, options.kv_type));
+  PHIAL_TRY(const uint64_t vision_bytes, Pictures::bytes(*checkpoint, spec, options.precision, pool.threads()));
+  PHIAL_TRY(engine->plan_, model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_,
+                                                options.kv_type, vision_bytes));
   options.log(Severity::kDetail, "memory plan: " + engine->plan_.text());
   PHIAL_CHECKED(check_plan(engine->plan_, path));
 
@@ -140,6 +151,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
     return std::move(tokenizer).error();
   }
   PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool, options.log));
+  PHIAL_TRY(engine->pictures_, Pictures::open(checkpoint, spec, options.precision, pool));
   engine->drafting_ = options.drafting;
   engine->draft_tokens_ = options.draft_tokens;
   if (options.drafting == Drafting::kModel) {
@@ -159,14 +171,24 @@ int Engine::count_tokens(std::string_view text) const {
 
 Result<int> Engine::count_prompt_tokens(std::span<const Message> messages) const {
   PHIAL_CHECKED(tokenizer());
-  PHIAL_TRY(const std::vector<int32_t> ids, chat_->encode(messages));
+  PHIAL_TRY(const std::vector<int> tokens, picture_tokens(pictures_of(messages)));
+  PHIAL_TRY(const std::vector<int32_t> ids, chat_->encode(messages, tokens));
   return static_cast<int>(ids.size());
+}
+
+Result<std::vector<int>> Engine::picture_tokens(std::span<const Picture> pictures) const {
+  if (pictures.empty()) return std::vector<int>();
+  if (pictures_) return pictures_->tokens(pictures);
+  return Error{Code::kInvalid, "the model '" + name_ + "' does not see pictures", "take one that does: Phi-3-vision"};
 }
 
 Result<std::vector<int32_t>> Engine::prompt_ids(const GenerateRequest& request) const {
   if (!request.ids.empty()) return request.ids;
   PHIAL_CHECKED(tokenizer());
-  if (!request.messages.empty()) return chat_->encode(request.messages);
+  if (!request.messages.empty()) {
+    PHIAL_TRY(const std::vector<int> tokens, picture_tokens(pictures_of(request)));
+    return chat_->encode(request.messages, tokens);
+  }
   std::vector<int32_t> ids =
       tokenizer_->encode(request.prompt, {.parse_special = true, .add_bos = tokenizer_->adds_bos()});
   if (ids.empty() && tokenizer_->bos()) ids.push_back(*tokenizer_->bos());
@@ -230,7 +252,8 @@ Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::st
     const auto which = end <= first_row       ? model::LogitsOf::kNone
                        : first_row + 1 >= end ? model::LogitsOf::kLast
                                               : model::LogitsOf::kAll;
-    PHIAL_CHECKED(decoder_->forward(chunk, cached_table_, which, *cache_, rows));
+    const std::vector<const float*> seen = pictures_ ? pictures_->rows(chunk) : std::vector<const float*>();
+    PHIAL_CHECKED(decoder_->forward({.ids = chunk, .rows = seen}, cached_table_, which, *cache_, rows));
     cached_ids_.insert(cached_ids_.end(), chunk.begin(), chunk.end());
     if (which == model::LogitsOf::kLast) PHIAL_CHECKED(on_rows(end - 1, rows));
     if (which == model::LogitsOf::kAll) {
@@ -292,6 +315,16 @@ Result<Generation> Engine::generate(const GenerateRequest& request, const OnText
   Generation result;
   result.prompt_tokens = static_cast<int>(sequence.size());
   const auto start = Clock::now();
+  const std::vector<Picture> pictures = pictures_of(request);
+  PHIAL_CHECKED(picture_tokens(pictures));
+  if (pictures_) {
+    auto placed = pictures_->place(std::move(sequence), pictures, request.cancel);
+    if (!placed && placed.error().code == Code::kCancelled) {
+      result.stop = StopReason::kCancelled;
+      return result;
+    }
+    PHIAL_TRY(sequence, std::move(placed));
+  }
   PHIAL_CHECKED(prepare_cache(sequence, sequence.size() - 1));
   result.reused_tokens = static_cast<int>(cached_ids_.size());
 

@@ -26,6 +26,7 @@
 #include "phial/generate/draft_length.h"
 #include "phial/generate/drafter.h"
 #include "phial/generate/language_model.h"
+#include "phial/generate/pictures.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/spec.h"
 #include "phial/tokenizer/tokenizer.h"
@@ -79,7 +80,10 @@ class Engine final : public LanguageModel {
 
  private:
   Engine() = default;
+  // Ids -k stand for pictures.
   Result<std::vector<int32_t>> prompt_ids(const GenerateRequest& request) const;
+  // How many tokens each takes; kInvalid if there is one and the model does not see.
+  Result<std::vector<int>> picture_tokens(std::span<const Picture> pictures) const;
   Status check_length(size_t prompt_tokens, int max_tokens) const;
   // How many drafted tokens may follow `sequence` in one pass when `wanted_tokens` are still to be written.
   int draft_room(size_t sequence_tokens, int wanted_tokens) const;
@@ -95,6 +99,7 @@ class Engine final : public LanguageModel {
 
   std::string name_;
   std::unique_ptr<model::Decoder> decoder_;
+  std::unique_ptr<Pictures> pictures_;  // null: the model does not see
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
   std::optional<Chat> chat_;
   std::vector<int32_t> end_ids_;
@@ -109,7 +114,7 @@ class Engine final : public LanguageModel {
   DraftLength draft_length_;
 
   std::optional<model::KvCache> cache_;
-  std::vector<int32_t> cached_ids_;
+  std::vector<int32_t> cached_ids_;  // below 0: rows of pictures (pictures.h)
   spec::RopeTable cached_table_ = spec::RopeTable::kShort;
   std::vector<float> step_rows_;  // of next_rows()
 };

@@ -273,9 +273,9 @@ class PackedImageEncoder final : public ImageEncoder {
     return all;
   }
 
-  Result<std::vector<float>> encode(const formats::Image& picture, const std::stop_token& cancel) const override {
-    PHIAL_TRY(const TileGrid grid, tile_grid(spec_, picture.width, picture.height));
-    const std::vector<float> pixels = tile_pixels(spec_, grid, make_page(spec_, grid, picture));
+  Result<std::vector<float>> encode(const TileGrid& grid, const formats::Image& page,
+                                    const std::stop_token& cancel) const override {
+    const std::vector<float> pixels = tile_pixels(spec_, grid, page);
     PHIAL_TRY(const std::vector<float> seen, features(pixels, cancel));
     const size_t tokens = size(image_tokens(spec_, grid)), width = size(spec_.output_dim);
     std::vector<float> out(tokens * width);

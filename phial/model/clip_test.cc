@@ -27,7 +27,9 @@ class Clip : public testing::Test {
   formats::Image picture(const std::string& name) const { return *formats::read_image(folder / name); }
 
   std::vector<float> encode(const ImageEncoder& encoder, const std::string& name) const {
-    auto rows = encoder.encode(picture(name), {});
+    const formats::Image image = picture(name);
+    const auto grid = tile_grid(encoder.spec(), image.width, image.height);
+    auto rows = encoder.encode(*grid, make_page(encoder.spec(), *grid, image), {});
     EXPECT_TRUE(rows) << (rows ? "" : rows.error().text());
     return rows ? *std::move(rows) : std::vector<float>();
   }
@@ -80,7 +82,8 @@ TEST_F(Clip, ThreadsChangeNothing) {
 TEST_F(Clip, ItStopsBetweenTiles) {
   std::stop_source stop;
   stop.request_stop();
-  const auto stopped = load(Precision::kFast, pool)->encode(picture("image0.png"), stop.get_token());
+  const std::vector<float> pixels(size_t{3} * 336 * 336);
+  const auto stopped = load(Precision::kFast, pool)->features(pixels, stop.get_token());
   ASSERT_FALSE(stopped);
   EXPECT_EQ(stopped.error().code, Code::kCancelled);
 }
