@@ -37,8 +37,8 @@ Resampling triangle(int from, int to) {
   std::vector<double> exact(out.width);
   for (int i = 0; i < to; ++i) {
     const double centre = (i + 0.5) * scale;
-    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int count = std::min(static_cast<int>(centre + support + 0.5), from) - first;
+    const int first = std::max(static_cast<int>(std::floor(centre - support + 0.5)), 0);
+    const int count = std::min(static_cast<int>(std::floor(centre + support + 0.5)), from) - first;
     double sum = 0;
     for (int k = 0; k < count; ++k) {
       const double distance = std::fabs((k + first - centre + 0.5) * (1.0 / support));
@@ -48,7 +48,8 @@ Resampling triangle(int from, int to) {
     out.outputs[size(i)] = {first, count};
     for (int k = 0; k < count; ++k) {
       const double weight = sum != 0.0 ? exact[size(k)] / sum : exact[size(k)];
-      out.weights[size(i) * out.width + size(k)] = static_cast<int32_t>(0.5 + weight * (1 << kFractionBits));
+      out.weights[size(i) * out.width + size(k)] =
+          static_cast<int32_t>(std::floor(0.5 + weight * (1 << kFractionBits)));
     }
   }
   return out;
