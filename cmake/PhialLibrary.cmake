@@ -1,8 +1,10 @@
-# phial_library(<room> SOURCES ... [USES ...] [PRIVATE ...])
+# phial_library(<room> SOURCES ... [NATIVE ...] [USES ...] [PRIVATE ...])
 #
 # Makes the library phial_<room> with the alias phial::<room>. From the files that lie beside its sources it also makes
 # phial_<room>_test (every x_test.cc), phial_<room>_bench (every x_bench.cc) and one fuzzer an x_fuzz.cc, so that a test
-# cannot be forgotten. USES are other rooms, PRIVATE third-party targets that only this room's sources see.
+# cannot be forgotten. USES are other rooms, PRIVATE third-party targets that only this room's sources see. NATIVE are
+# sources, or tests alone, that a cross build leaves out (sources with their tests), because Debian does not unpack the
+# libraries that they need for a second architecture by default.
 
 option(PHIAL_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 
@@ -20,7 +22,15 @@ function(phial_find_googletest)
 endfunction()
 
 function(phial_library room)
-  cmake_parse_arguments(ARG "" "" "SOURCES;USES;PRIVATE;TEST_USES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;NATIVE;USES;PRIVATE;TEST_USES" ${ARGN})
+  set(left_out "")
+  if(CMAKE_CROSSCOMPILING)
+    list(TRANSFORM ARG_NATIVE REPLACE "(_test)?[.]cc" "_test.cc" OUTPUT_VARIABLE left_out)
+    list(TRANSFORM left_out PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+  else()
+    list(FILTER ARG_NATIVE EXCLUDE REGEX "_test[.]cc$")
+    list(APPEND ARG_SOURCES ${ARG_NATIVE})
+  endif()
   add_library(phial_${room} STATIC ${ARG_SOURCES})
   add_library(phial::${room} ALIAS phial_${room})
   target_compile_features(phial_${room} PUBLIC cxx_std_20)
@@ -28,6 +38,7 @@ function(phial_library room)
   target_link_libraries(phial_${room} PUBLIC ${ARG_USES} PRIVATE ${ARG_PRIVATE})
 
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
+  list(REMOVE_ITEM tests ${left_out} "")
   if(tests AND BUILD_TESTING)
     phial_find_googletest()
     include(GoogleTest)

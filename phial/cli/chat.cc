@@ -6,6 +6,7 @@
 #include "phial/cli/home.h"
 #include "phial/cli/interrupt.h"
 #include "phial/cli/line_editor.h"
+#include "phial/cli/pictures.h"
 #include "phial/cli/verbs.h"
 #include "phial/cli/word_wrap.h"
 
@@ -17,6 +18,7 @@ constexpr const char* kChatHelp =
     "/new            forget the conversation and begin again\n"
     "/undo           take back the last question and its answer\n"
     "/system TEXT    what the model is told before the conversation; begins again\n"
+    "/image FILE     a picture that goes with the next question\n"
     "/save FILE      write the conversation to a file\n"
     "/quit           leave; so does Ctrl-D\n"
     "A line that ends in \\ goes on in the next; so does everything between two lines of \"\"\".\n"
@@ -29,13 +31,17 @@ struct Chat : Command {
   GroundingFlags grounding;
   SamplingFlags sampling{.default_max_tokens = 1024, .default_temperature = 0.7F, .sampling = {.top_p = 0.95F}};
   std::optional<std::string> system;
+  PictureFlags images;
   bool json = false;
 
   std::vector<generate::Message> messages;
+  std::vector<generate::Picture> first_pictures;  // --image: they go with the first question
+  std::vector<generate::Picture> next_pictures;   // with the next one
 
   void describe(Flags& flags) override {
     model.describe_model(flags);
     flags.add("-s,--system", &system, "S", "what the model is told before the conversation");
+    images.describe(flags, "a picture to talk about, for a model that sees; may be repeated");
     grounding.describe(flags);
     flags.add("--json", json, "one JSON object an answer");
     sampling.describe(flags);
@@ -44,11 +50,15 @@ struct Chat : Command {
   }
   Status check() override {
     PHIAL_CHECKED(model.compute.check_kv());
+    if (grounding.given() && !images.files.empty()) {
+      return Error{Code::kInvalid, "--image and documents were given", "talk about one of them"};
+    }
     return grounding.check();
   }
 
   Status run(Console& console) override {
     PHIAL_TRY(const auto home, home_folder());
+    PHIAL_TRY(first_pictures, images.read());
     ThreadPool pool(model.compute.threads);
     std::optional<Grounding> ground;
     if (grounding.given()) {
@@ -64,6 +74,7 @@ struct Chat : Command {
 
   void begin() {
     messages.clear();
+    next_pictures = first_pictures;
     if (system) messages.push_back({"system", *system});
   }
 
@@ -136,14 +147,19 @@ struct Chat : Command {
     } else if (name == "/undo") {
       if (messages.empty() || messages.back().role == "system")
         return Error{Code::kInvalid, "there is nothing to undo", ""};
+      next_pictures = messages[messages.size() - 2].pictures;
       messages.resize(messages.size() - 2);
     } else if (name == "/system") {
       system = rest.empty() ? std::nullopt : std::optional(rest);
       begin();
+    } else if (name == "/image") {
+      if (rest.empty()) return Error{Code::kInvalid, "/image needs a file's name", "/image chart.png"};
+      PHIAL_TRY(generate::Picture picture, read_picture(rest));
+      next_pictures.push_back(std::move(picture));
     } else if (name == "/save") {
       return save(rest);
     } else {
-      const std::vector<std::string> names = {"/help", "/new", "/undo", "/system", "/save", "/quit"};
+      const std::vector<std::string> names = {"/help", "/new", "/undo", "/system", "/image", "/save", "/quit"};
       const auto meant = nearest(name, names);
       return Error{Code::kInvalid, "there is no " + name,
                    meant ? "did you mean " + *meant + "?" : "/help lists what there is"};
@@ -170,12 +186,13 @@ struct Chat : Command {
   }
 
   Status answer_freely(Console& console, const std::string& question, generate::Engine& engine, std::stop_token stop) {
-    messages.push_back({"user", question});
+    messages.push_back({"user", question, next_pictures});
     auto generated = generate_answer(console, engine, std::move(stop));
     if (!generated) {
       messages.pop_back();
       return std::move(generated).error();
     }
+    next_pictures.clear();
     messages.push_back({"assistant", generated->text});
     if (json) {
       console.write(dump_json({{"text", generated->text},

@@ -2,6 +2,7 @@
 
 #include "phial/cli/input.h"
 #include "phial/cli/model_flags.h"
+#include "phial/cli/pictures.h"
 #include "phial/cli/verbs.h"
 
 namespace phial::cli {
@@ -24,6 +25,7 @@ struct Generate : Command {
   SamplingFlags sampling{.default_temperature = 0.7F, .sampling = {.top_p = 0.95F}};
   TextInput input;
   std::optional<std::string> ids_list;
+  PictureFlags pictures;
   std::optional<int> logprobs;
   bool json = false, ignore_end = false;
 
@@ -31,6 +33,7 @@ struct Generate : Command {
     model.describe_model(flags);
     input.describe(flags, "the prompt");
     flags.add("--ids", &ids_list, "LIST", "the prompt as token ids, 1,2,3 or @FILE; needs no tokenizer");
+    pictures.describe(flags, "with --ids: a picture; id -k stands for one token of the k-th. May be repeated");
     flags.add("--json", json, "one JSON object: text, ids, prompt_tokens, stop, timings");
     flags.add("--logprobs", &logprobs, "N", "with --json: log-probabilities of each token and of the N best")
         .between(0, 1000);
@@ -39,7 +42,10 @@ struct Generate : Command {
     model.describe_running(flags);
   }
   Status check() override {
-    PHIAL_CHECKED(check_ids(ids_list));
+    PHIAL_CHECKED(check_ids(ids_list, pictures.files.size()));
+    if (!ids_list && !pictures.files.empty()) {
+      return Error{Code::kInvalid, "--image without --ids", "'phial see' and 'phial chat' place pictures themselves"};
+    }
     PHIAL_CHECKED(model.compute.check_kv());
     if (!ids_list) return input.check(true);
     if (input.given()) return Error{Code::kInvalid, "a text and --ids were given", "give one of them"};
@@ -49,7 +55,8 @@ struct Generate : Command {
   Result<generate::GenerateRequest> request(Console& console) const {
     generate::GenerateRequest request;
     if (ids_list) {
-      PHIAL_TRY(request.ids, read_ids(*ids_list));
+      PHIAL_TRY(request.ids, read_ids(*ids_list, pictures.files.size()));
+      PHIAL_TRY(request.pictures, pictures.read());
     } else {
       PHIAL_TRY(request.prompt, input.read());
     }

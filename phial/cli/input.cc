@@ -87,7 +87,7 @@ Result<std::string> TextInput::read() const {
   return read_standard_input();
 }
 
-Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view where) {
+Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view where, size_t pictures) {
   std::vector<int32_t> ids;
   const std::string_view between = " \t\r\n,[]";
   for (size_t at = list.find_first_not_of(between); at != std::string_view::npos;
@@ -96,10 +96,10 @@ Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view w
     const std::string_view word = list.substr(at, end - at);
     int32_t id = 0;
     const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), id);
-    if (error != std::errc() || stop != word.data() + word.size() || id < 0) {
+    if (error != std::errc() || stop != word.data() + word.size() || id < -static_cast<int64_t>(pictures)) {
       return Error{Code::kInvalid,
                    "'" + std::string(word.substr(0, 40)) + "' is no token id (" + std::string(where) + ")",
-                   "ids are whole numbers from 0, separated by commas"};
+                   "ids are whole numbers from 0, separated by commas; -k is a token of the k-th --image"};
     }
     ids.push_back(id);
     at = end;
@@ -109,15 +109,15 @@ Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view w
   return ids;
 }
 
-Result<std::vector<int32_t>> read_ids(const std::string& list) {
-  if (!list.starts_with("@")) return parse_ids(list, "--ids");
+Result<std::vector<int32_t>> read_ids(const std::string& list, size_t pictures) {
+  if (!list.starts_with("@")) return parse_ids(list, "--ids", pictures);
   PHIAL_TRY(const std::string text, read_input_file(list.substr(1)));
-  return parse_ids(text, list.substr(1));
+  return parse_ids(text, list.substr(1), pictures);
 }
 
-Status check_ids(const std::optional<std::string>& list) {
+Status check_ids(const std::optional<std::string>& list, size_t pictures) {
   if (!list || list->starts_with("@")) return ok();
-  PHIAL_TRY(const auto ids, parse_ids(*list, "--ids"));
+  PHIAL_TRY(const auto ids, parse_ids(*list, "--ids", pictures));
   return ok();
 }
 

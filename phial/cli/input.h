@@ -32,12 +32,13 @@ class TextInput {
   std::string dash_;
 };
 
-// "1,2,3", with spaces or brackets too, or "@FILE" that holds such a list. At least one id, none negative.
-Result<std::vector<int32_t>> read_ids(const std::string& list);
+// "1,2,3", with spaces or brackets too, or "@FILE" that holds such a list. At least one id, none below 0 but those that
+// stand for `pictures` pictures: -1, -2, ...
+Result<std::vector<int32_t>> read_ids(const std::string& list, size_t pictures = 0);
 // The list that stands on the command line is in order: a mistake there is the command line's.
-Status check_ids(const std::optional<std::string>& list);
+Status check_ids(const std::optional<std::string>& list, size_t pictures = 0);
 // The same for a text that is the list itself.
-Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view where);
+Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view where, size_t pictures = 0);
 
 // The lines of a text, without their ends ("\n" or "\r\n"); an end after the last line makes no further one.
 std::vector<std::string> split_lines(std::string_view text);

@@ -6,8 +6,10 @@
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
 #include "phial/cli/model_files.h"
+#include "phial/cli/pictures.h"
 #include "phial/cli/verbs.h"
 #include "phial/formats/npy.h"
+#include "phial/generate/pictures.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/rope.h"
 
@@ -18,6 +20,7 @@ constexpr size_t kPieceTokens = 256;
 
 struct Logits : Command {
   std::optional<std::string> model, text, ids_list;
+  PictureFlags images;
   std::string out;
   bool json = false;
   ComputeFlags compute{.precision = "exact"};
@@ -26,6 +29,7 @@ struct Logits : Command {
     flags.add("-m,--model", &model, "M", "a GGUF file, a Hugging Face folder, or a known name")
         .offers(Completes::kModel);
     flags.add("--ids", &ids_list, "LIST", "token ids, 1,2,3 or @FILE");
+    images.describe(flags, "with --ids: a picture; id -k stands for one token of the k-th. May be repeated");
     flags.add("-p,--prompt", &text, "TEXT", "a text, tokenized as the model's prompts are");
     flags.add("--out", &out, "FILE", "the .npy file to write").offers(Completes::kPath).must();
     flags.add("--json", json, "one JSON object: out, shape");
@@ -38,21 +42,40 @@ struct Logits : Command {
                    "give one of --ids LIST and -p TEXT"};
     }
     PHIAL_CHECKED(compute.check_kv());
-    return check_ids(ids_list);
+    if (text && !images.files.empty()) {
+      return Error{Code::kInvalid, "--image without --ids", "give the ids in which -k stands for the k-th picture"};
+    }
+    return check_ids(ids_list, images.files.size());
   }
 
   Result<std::vector<int32_t>> tokens(const std::filesystem::path& path) const {
-    if (ids_list) return read_ids(*ids_list);
+    if (ids_list) return read_ids(*ids_list, images.files.size());
     PHIAL_TRY(const auto tokenizer, open_tokenizer(path));
     auto ids = tokenizer->encode(*text, {.parse_special = true, .add_bos = tokenizer->adds_bos()});
     if (ids.empty()) return Error{Code::kInvalid, "the text has no tokens (--prompt)", "give a longer one"};
     return ids;
   }
 
+  // Sees the pictures; `ids` then name their rows.
+  Result<generate::PictureRows> see(const std::filesystem::path& path, ThreadPool& pool, Console& console,
+                                    std::vector<int32_t>& ids) const {
+    if (images.files.empty()) return generate::PictureRows();
+    PHIAL_TRY(const auto given, images.read());
+    PHIAL_TRY(auto opened, formats::Checkpoint::open(path, compute.load_mode()));
+    const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
+    PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint, compute.window_extra));
+    PHIAL_TRY(const auto pictures, generate::Pictures::open(checkpoint, spec, compute.chosen_precision(), pool));
+    if (!pictures) {
+      return Error{Code::kInvalid, path.string() + " does not see pictures", "take a model that does: Phi-3-vision"};
+    }
+    return pictures->place(ids, given, console.stopped());
+  }
+
   Status run(Console& console) override {
     PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
-    PHIAL_TRY(const auto ids, tokens(path));
+    PHIAL_TRY(auto ids, tokens(path));
     ThreadPool pool(compute.threads);
+    PHIAL_TRY(const auto seen, see(path, pool, console, ids));
     const int n_tokens = static_cast<int>(ids.size());
     PHIAL_TRY(const auto decoder,
               compute.load_decoder(path, {.context_tokens = n_tokens, .logits_rows = n_tokens}, pool, console.log()));
@@ -65,11 +88,10 @@ struct Logits : Command {
     for (size_t at = 0; at < ids.size(); at += kPieceTokens) {
       if (console.stopped().stop_requested()) return Error{Code::kCancelled, "stopped", ""};
       const size_t count = std::min(kPieceTokens, ids.size() - at);
-      PHIAL_CHECKED(decoder->forward({.ids = std::span(ids).subspan(at, count),
-                                      .table = table,
-                                      .logits_of = model::LogitsOf::kAll,
-                                      .cache = &cache},
-                                     piece));
+      const auto part = std::span(ids).subspan(at, count);
+      const auto rows = generate::rows_at(part, seen);
+      PHIAL_CHECKED(decoder->forward(
+          {.ids = part, .rows = rows, .table = table, .logits_of = model::LogitsOf::kAll, .cache = &cache}, piece));
       all.insert(all.end(), piece.begin(), piece.end());
       console.progress("logits: " + std::to_string(at + count) + " of " + std::to_string(ids.size()) + " tokens");
     }

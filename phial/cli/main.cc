@@ -111,7 +111,10 @@ constexpr Verb kVerbs[] = {
      "Follow-up questions are understood in context. Ctrl-C stops an answer, Ctrl-D leaves, /help lists what can be "
      "typed. "
      "Questions can also come from standard input, one a line.",
-     "phial chat\nphial chat --docs ~/Documents", make_chat},
+     "phial chat\nphial chat --docs ~/Documents\nphial chat --model Phi-3-vision --image chart.png", make_chat},
+    {"see", "asks about a picture",
+     "The model must be one that sees: a Hugging Face folder of Phi-3-vision. Ctrl-C stops the answer.",
+     "phial see chart.png \"Which quarter was the best?\" --model Phi-3-vision-128k-instruct", make_see},
     {"generate", "raw completion of a text or of token ids",
      "The prompt goes to the model as it is, without a chat template; the text of special tokens in it is read as "
      "those "
@@ -125,8 +128,11 @@ constexpr Verb kVerbs[] = {
      "phial tokenize --model SmolLM2-135M-Instruct.Q4_1 --decode --ids -p \"19556,905\"",
      make_tokenize},
     {"logits", "a model's logits for given tokens, as a NumPy file",
-     "float32, [tokens, vocabulary], the logits after each position. With --ids no tokenizer is needed.",
-     "phial logits --model model.gguf --ids 1,2,3 --out logits.npy", make_logits},
+     "float32, [tokens, vocabulary], the logits after each position. With --ids no tokenizer is needed; id -k stands "
+     "for one token of the k-th --image, of which there are as many as the picture takes.",
+     "phial logits --model model.gguf --ids 1,2,3 --out logits.npy\n"
+     "phial logits --model Phi-3-vision --image chart.png --ids @ids.txt --out logits.npy",
+     make_logits},
     {"embed", "texts to vectors, one line each",
      "One embedding a line of input, float32, of length 1. Longer texts are cut at what the model reads.",
      "phial embed -f lines.txt --out vectors.npy", make_embed},

@@ -14,6 +14,7 @@ std::unique_ptr<Command> make_library_list();
 std::unique_ptr<Command> make_library_show();
 std::unique_ptr<Command> make_library_remove();
 std::unique_ptr<Command> make_library_search();
+std::unique_ptr<Command> make_see();
 std::unique_ptr<Command> make_generate();
 std::unique_ptr<Command> make_embed();
 std::unique_ptr<Command> make_perplexity();

@@ -1,6 +1,7 @@
 #include "phial/generate/chat.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "phial/base/check.h"
@@ -89,6 +90,39 @@ std::vector<Message> join_system(std::span<const Message> messages) {
   return joined;
 }
 
+// Where pictures stand in messages, as text that a template carries along and no message holds.
+class PictureMarks {
+ public:
+  explicit PictureMarks(std::span<const Message> messages) : messages_(messages.begin(), messages.end()) {
+    const auto is_said = [&](const Message& message) { return message.content.find(start_) != std::string::npos; };
+    while (std::ranges::any_of(messages, is_said)) start_ += '\1';
+    size_t k = 0;
+    for (Message& message : messages_) {
+      std::string before;
+      for (size_t i = 0; i < message.pictures.size(); ++i) before += mark(k++) + "\n";
+      message.content.insert(0, before);
+    }
+  }
+
+  std::span<const Message> messages() const { return messages_; }
+  std::string mark(size_t k) const { return start_ + std::to_string(k) + '\2'; }
+
+ private:
+  std::vector<Message> messages_;
+  std::string start_ = "\1";
+};
+
+// The parts of `ranges` between two places of a text, counted from the first.
+std::vector<tokenizer::TextRange> ranges_within(std::span<const tokenizer::TextRange> ranges, size_t begin,
+                                                size_t end) {
+  std::vector<tokenizer::TextRange> inside;
+  for (const tokenizer::TextRange& range : ranges) {
+    const size_t from = std::max(range.start, begin), to = std::min(range.end, end);
+    if (from < to) inside.push_back({from - begin, to - begin});
+  }
+  return inside;
+}
+
 }  // namespace
 
 Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint) {
@@ -163,15 +197,38 @@ Result<std::vector<PromptSegment>> Chat::render(std::span<const Message> message
   return builtin_.render(messages, context_);
 }
 
-Result<std::vector<int32_t>> Chat::encode(std::span<const Message> messages) const {
-  PHIAL_TRY(const std::vector<PromptSegment> segments, render(messages));
+std::vector<int32_t> Chat::encode_text(std::string_view text, std::span<const tokenizer::TextRange> plain) const {
+  return tokenizer_->encode(text, {.parse_special = true, .add_bos = tokenizer_->adds_bos(), .plain_ranges = plain});
+}
+
+Result<std::vector<int32_t>> Chat::encode(std::span<const Message> messages,
+                                          std::span<const int> picture_tokens) const {
+  const PictureMarks marks(messages);
+  PHIAL_TRY(const std::vector<PromptSegment> segments, render(marks.messages()));
   std::string text;
   std::vector<tokenizer::TextRange> plain;
   for (const PromptSegment& segment : segments) {
     if (segment.is_data) plain.push_back({text.size(), text.size() + segment.text.size()});
     text += segment.text;
   }
-  return tokenizer_->encode(text, {.parse_special = true, .add_bos = tokenizer_->adds_bos(), .plain_ranges = plain});
+  if (picture_tokens.empty()) return encode_text(text, plain);
+
+  std::vector<int32_t> ids;
+  size_t done = 0;
+  for (size_t k = 0; k <= picture_tokens.size(); ++k) {
+    const bool is_rest = k == picture_tokens.size();
+    const std::string mark = is_rest ? "" : marks.mark(k);
+    const size_t end = is_rest ? text.size() : text.find(mark, done);
+    if (end == std::string::npos) {
+      return Error{Code::kUnsupported, "the model's chat template leaves out a picture", "ask without it"};
+    }
+    const std::vector<int32_t> piece =
+        encode_text(std::string_view(text).substr(done, end - done), ranges_within(plain, done, end));
+    ids.insert(ids.end(), piece.begin(), piece.end());
+    if (!is_rest) ids.insert(ids.end(), static_cast<size_t>(picture_tokens[k]), -static_cast<int32_t>(k) - 1);
+    done = end + mark.size();
+  }
+  return ids;
 }
 
 }  // namespace phial::generate

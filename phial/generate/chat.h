@@ -42,8 +42,11 @@ class Chat {
   // outlives the object. `date` is yyyy-mm-dd.
   static Chat make(const ChatFacts& facts, const tokenizer::Tokenizer& tokenizer, std::string date, Log log);
 
-  // The prompt up to where the assistant speaks. One BOS at most.
-  Result<std::vector<int32_t>> encode(std::span<const Message> messages) const;
+  // The prompt up to where the assistant speaks. One BOS at most, and after each picture one more, as Phi-3-vision's
+  // own processor has it: it cuts the text at the pictures and encodes every piece on its own. Picture k of the
+  // messages, counted from 1, becomes picture_tokens[k - 1] times the id -k.
+  Result<std::vector<int32_t>> encode(std::span<const Message> messages,
+                                      std::span<const int> picture_tokens = {}) const;
 
   // The tokens that end an answer.
   const std::vector<int32_t>& end_ids() const { return end_ids_; }
@@ -52,6 +55,7 @@ class Chat {
   Chat(const tokenizer::Tokenizer& tokenizer, ChatTemplate builtin)
       : tokenizer_(&tokenizer), builtin_(std::move(builtin)) {}
   Result<std::vector<PromptSegment>> render(std::span<const Message> messages) const;
+  std::vector<int32_t> encode_text(std::string_view text, std::span<const tokenizer::TextRange> plain) const;
 
   const tokenizer::Tokenizer* tokenizer_;
   ChatTemplate builtin_;

@@ -116,6 +116,52 @@ void expect_no_forgery(const Tokenizer& tokenizer, const std::string& text) {
   }
 }
 
+// As the processor of Phi-3-vision has it: pieces between pictures are encoded one by one, each with its own BOS.
+TEST(Chat, PicturesStandBeforeTheirMessageAndCutThePrompt) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const auto picture = std::make_shared<const formats::Image>();
+  const std::vector<Message> messages = {{"user", "What is this?", {picture, picture}},
+                                         {"assistant", "A chart."},
+                                         {"user", "And <|image_1|>?", {picture}}};
+  std::vector<int32_t> wanted;
+  const auto piece = [&](const std::string& text) {
+    const auto ids = vocabulary->encode(text, {.parse_special = true, .add_bos = true});
+    wanted.insert(wanted.end(), ids.begin(), ids.end());
+  };
+  piece("<|user|>\n");
+  wanted.insert(wanted.end(), 3, -1);
+  piece("\n");
+  wanted.insert(wanted.end(), 2, -2);
+  piece("\nWhat is this?<|end|>\n<|assistant|>\nA chart.<|end|>\n<|user|>\n");
+  wanted.insert(wanted.end(), 1, -3);
+  piece("\nAnd <|image_1|>?<|end|>\n<|assistant|>\n");
+  for (const std::string& text : {template_text("phi-3.5-mini"), std::string()}) {
+    const auto ids = chat_of(*vocabulary, text).encode(messages, std::vector<int>{3, 2, 1});
+    ASSERT_TRUE(ids) << ids.error().text();
+    EXPECT_EQ(*ids, wanted) << text;
+  }
+}
+
+TEST(Chat, TextThatLooksLikeAPicturesPlaceIsNone) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const auto picture = std::make_shared<const formats::Image>();
+  const std::vector<Message> messages = {{"user",
+                                          "\1"
+                                          "0\2 \1\1"
+                                          "0\2",
+                                          {picture}}};
+  const auto ids = chat_of(*vocabulary, "").encode(messages, std::vector<int>{5});
+  ASSERT_TRUE(ids) << ids.error().text();
+  EXPECT_EQ(std::count(ids->begin(), ids->end(), -1), 5);
+  EXPECT_NE(vocabulary->decode(std::vector<int32_t>(ids->begin() + 7, ids->end()))
+                .find("\1"
+                      "0\2 \1\1"
+                      "0\2"),
+            std::string::npos);
+}
+
 TEST(Chat, Phi3PromptsHaveTheReferencesIds) {
   const auto vocabulary = phi3();
   ASSERT_NE(vocabulary, nullptr);

@@ -33,6 +33,16 @@ Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Chec
   return tokenizer::from_folder(is_folder ? checkpoint.path() : checkpoint.path().parent_path());
 }
 
+std::vector<Picture> pictures_of(std::span<const Message> messages) {
+  std::vector<Picture> all;
+  for (const Message& message : messages) all.insert(all.end(), message.pictures.begin(), message.pictures.end());
+  return all;
+}
+
+std::vector<Picture> pictures_of(const GenerateRequest& request) {
+  return request.ids.empty() ? pictures_of(request.messages) : request.pictures;
+}
+
 }  // namespace
 
 Engine::Engine() = default;
@@ -53,8 +63,9 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   engine->name_ = spec.name;
   engine->context_tokens_ =
       options.context_tokens > 0 ? options.context_tokens : std::min(spec.context, kDefaultContext);
+  PHIAL_TRY(const uint64_t vision_bytes, Pictures::bytes(*checkpoint, spec, options.precision, pool.threads()));
   PHIAL_TRY(engine->plan_, model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_,
-                                                options.kv_type, options.sessions));
+                                                options.kv_type, options.sessions, vision_bytes));
   options.log(Severity::kDetail, "memory plan: " + engine->plan_.text());
   PHIAL_CHECKED(check_plan(engine->plan_, path));
 
@@ -70,6 +81,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
     return std::move(tokenizer).error();
   }
   PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool, options.log));
+  PHIAL_TRY(engine->pictures_, Pictures::open(checkpoint, spec, options.precision, pool));
   PHIAL_TRY(model::KvCache empty, engine->decoder_->make_cache(engine->context_tokens_, engine->plan_.kv_type));
   engine->sessions_ =
       std::make_unique<Sessions>(*engine->decoder_, std::move(empty),
@@ -96,14 +108,24 @@ int Engine::count_tokens(std::string_view text) const {
 
 Result<int> Engine::count_prompt_tokens(std::span<const Message> messages) const {
   PHIAL_CHECKED(tokenizer());
-  PHIAL_TRY(const std::vector<int32_t> ids, chat_->encode(messages));
+  PHIAL_TRY(const std::vector<int> tokens, picture_tokens(pictures_of(messages)));
+  PHIAL_TRY(const std::vector<int32_t> ids, chat_->encode(messages, tokens));
   return static_cast<int>(ids.size());
+}
+
+Result<std::vector<int>> Engine::picture_tokens(std::span<const Picture> pictures) const {
+  if (pictures.empty()) return std::vector<int>();
+  if (pictures_) return pictures_->tokens(pictures);
+  return Error{Code::kInvalid, "the model '" + name_ + "' does not see pictures", "take one that does: Phi-3-vision"};
 }
 
 Result<std::vector<int32_t>> Engine::prompt_ids(const GenerateRequest& request) const {
   if (!request.ids.empty()) return request.ids;
   PHIAL_CHECKED(tokenizer());
-  if (!request.messages.empty()) return chat_->encode(request.messages);
+  if (!request.messages.empty()) {
+    PHIAL_TRY(const std::vector<int> tokens, picture_tokens(pictures_of(request)));
+    return chat_->encode(request.messages, tokens);
+  }
   std::vector<int32_t> ids =
       tokenizer_->encode(request.prompt, {.parse_special = true, .add_bos = tokenizer_->adds_bos()});
   if (ids.empty() && tokenizer_->bos()) ids.push_back(*tokenizer_->bos());
@@ -171,6 +193,7 @@ Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids, size_t f
 }
 
 Result<SessionId> Engine::join(GenerateRequest request, OnText on_text) {
+  const auto start = Session::Clock::now();
   PHIAL_CHECKED(validate(request.sampling));
   PHIAL_TRY(std::vector<int32_t> prompt, prompt_ids(request));
   int most_tokens = request.max_tokens;
@@ -178,12 +201,24 @@ Result<SessionId> Engine::join(GenerateRequest request, OnText on_text) {
     most_tokens = std::clamp(context_tokens_ - static_cast<int>(prompt.size()), 1, most_tokens);
   }
   PHIAL_CHECKED(check_length(prompt.size(), most_tokens));
+  const std::vector<Picture> pictures = pictures_of(request);
+  PHIAL_CHECKED(picture_tokens(pictures));
+  PictureRows seen;
+  if (pictures_) {
+    PHIAL_TRY(seen, pictures_->place(prompt, pictures, request.cancel));
+  }
   const Pen pen = {.tokenizer = tokenizer_.get(),
                    .end_ids = end_ids_,
                    .drafter = model_drafter_.get(),
                    .draft_length = &draft_length_,
                    .draft_tokens = draft_tokens_};
-  return sessions_->join(std::move(request), std::move(on_text), std::move(prompt), most_tokens, pen);
+  return sessions_->join({.request = std::move(request),
+                          .on_text = std::move(on_text),
+                          .prompt = std::move(prompt),
+                          .pictures = std::move(seen),
+                          .most_tokens = most_tokens,
+                          .pen = pen,
+                          .start = start});
 }
 
 std::vector<EndedSession> Engine::step() {
@@ -195,7 +230,13 @@ std::vector<EndedSession> Engine::step() {
 bool Engine::idle() const { return ended_.empty() && sessions_->idle(); }
 
 Result<Generation> Engine::generate(const GenerateRequest& request, const OnText& on_text) {
-  PHIAL_TRY(const SessionId own, join(request, on_text));
+  const auto joined = join(request, on_text);
+  if (!joined && joined.error().code == Code::kCancelled) {  // while a picture was looked at
+    Generation nothing;
+    nothing.stop = StopReason::kCancelled;
+    return nothing;
+  }
+  PHIAL_TRY(const SessionId own, joined);
   for (;;) {
     std::optional<Result<Generation>> result;
     for (EndedSession& one : sessions_->step()) {

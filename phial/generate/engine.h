@@ -27,6 +27,7 @@
 #include "phial/generate/draft_length.h"
 #include "phial/generate/drafter.h"
 #include "phial/generate/language_model.h"
+#include "phial/generate/pictures.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/spec.h"
 #include "phial/tokenizer/tokenizer.h"
@@ -94,13 +95,17 @@ class Engine final : public LanguageModel {
 
  private:
   Engine();
+  // Ids -k stand for pictures.
   Result<std::vector<int32_t>> prompt_ids(const GenerateRequest& request) const;
+  // How many tokens each takes; kInvalid if there is one and the model does not see.
+  Result<std::vector<int>> picture_tokens(std::span<const Picture> pictures) const;
   Status check_length(size_t prompt_tokens, int max_tokens) const;
   // One step of run().
   Status run_chunk(std::span<const int32_t> ids, size_t first_row, CachedSequence& sequence, const OnRows& on_rows);
 
   std::string name_;
   std::unique_ptr<model::Decoder> decoder_;
+  std::unique_ptr<Pictures> pictures_;  // null: the model does not see
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
   std::optional<Chat> chat_;
   std::vector<int32_t> end_ids_;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -14,13 +15,19 @@
 #include <vector>
 
 #include "phial/base/result.h"
+#include "phial/formats/image.h"
 
 namespace phial::generate {
 
-// role: "system", "user" or "assistant". The content is data: text of special tokens in it stays ordinary text.
+// Shared, since a conversation is given anew with every request.
+using Picture = std::shared_ptr<const formats::Image>;
+
+// role: "system", "user" or "assistant". The content is data: text of special tokens in it stays ordinary text. The
+// pictures stand before it.
 struct Message {
   std::string role;
   std::string content;
+  std::vector<Picture> pictures = {};
 };
 
 struct SamplingOptions {
@@ -36,6 +43,7 @@ struct GenerateRequest {
   // Exactly one of the three is used: ids if not empty, else messages if not empty, else prompt (encoded with the
   // model's own BOS rule, special tokens parsed).
   std::vector<int32_t> ids;
+  std::vector<Picture> pictures;  // of ids: id -k stands for one token of the k-th
   std::vector<Message> messages;
   std::string prompt;
 

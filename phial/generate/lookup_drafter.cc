@@ -57,7 +57,9 @@ Result<std::vector<int32_t>> LookupDrafter::draft(std::span<const int32_t> seque
   std::vector<int32_t> ids;
   for (size_t i = 0; i < static_cast<size_t>(most); ++i) {
     const size_t from = match_end_ + i;
-    ids.push_back(from < sequence.size() ? sequence[from] : ids[from - sequence.size()]);
+    const int32_t id = from < sequence.size() ? sequence[from] : ids[from - sequence.size()];
+    if (id < 0) break;  // a picture, which nobody writes
+    ids.push_back(id);
   }
   return ids;
 }

@@ -48,6 +48,8 @@ Result<std::unique_ptr<ModelDrafter>> ModelDrafter::open(const std::filesystem::
 }
 
 int ModelDrafter::look(std::span<const int32_t> sequence) {
+  // A picture's rows are the writer's own.
+  if (std::ranges::any_of(sequence, [](int32_t id) { return id < 0; })) return 0;
   return static_cast<int>(sequence.size()) < model_->context_tokens() ? 1 : 0;
 }
 

@@ -5,18 +5,15 @@
 
 namespace phial::generate {
 
-Session::Session(GenerateRequest request, LanguageModel::OnText on_text, std::vector<int32_t> prompt, int most_tokens,
-                 CachedSequence cached, const Pen& pen)
-    : request_(std::move(request)),
-      on_text_(std::move(on_text)),
-      sequence_(std::move(prompt)),
-      most_tokens_(most_tokens),
+Session::Session(Task task, CachedSequence cached)
+    : task_(std::move(task)),
+      sequence_(std::move(task_.prompt)),
       cached_(std::move(cached)),
-      pen_(pen),
-      speculation_(pen.drafter != nullptr ? *pen.drafter : lookup_, *pen.draft_length, pen.draft_tokens),
-      sampler_(request_.sampling),
-      stream_(request_.stop),
-      drop_space_(!request_.messages.empty()) {
+      speculation_(task_.pen.drafter != nullptr ? *task_.pen.drafter : lookup_, *task_.pen.draft_length,
+                   task_.pen.draft_tokens),
+      sampler_(task_.request.sampling),
+      stream_(task_.request.stop),
+      drop_space_(!task_.request.messages.empty()) {
   result_.prompt_tokens = static_cast<int>(sequence_.size());
   result_.reused_tokens = static_cast<int>(cached_.ids.size());
 }
@@ -29,7 +26,7 @@ void Session::use_table(spec::RopeTable table) {
 
 Result<std::vector<int32_t>> Session::draft(int room) {
   has_guessed_ = true;
-  return speculation_.draft(sequence_, room, request_.cancel);
+  return speculation_.draft(sequence_, room, task_.request.cancel);
 }
 
 model::Segment Session::next(size_t most, std::span<const int32_t> draft) {
@@ -41,7 +38,8 @@ model::Segment Session::next(size_t most, std::span<const int32_t> draft) {
   const auto logits_of = !is_all         ? model::LogitsOf::kNone
                          : draft.empty() ? model::LogitsOf::kLast
                                          : model::LogitsOf::kAll;
-  return {.ids = fed_, .table = cached_.table, .logits_of = logits_of, .cache = &cached_.cache};
+  rows_ = rows_at(fed_, task_.pictures);
+  return {.ids = fed_, .rows = rows_, .table = cached_.table, .logits_of = logits_of, .cache = &cached_.cache};
 }
 
 void Session::took(std::span<const float> rows, double pass_ms) {
@@ -52,10 +50,10 @@ void Session::took(std::span<const float> rows, double pass_ms) {
   // Row by row as without a draft, until what is written is not what was drafted.
   const size_t n_rows = cached_.ids.size() - sequence_.size() + 1, width = rows.size() / n_rows;
   const size_t known = sequence_.size();
-  if (most_tokens_ == 0) ended_ = StopReason::kMaxTokens;
+  if (task_.most_tokens == 0) ended_ = StopReason::kMaxTokens;
   for (size_t row = 0; !ended_ && row < n_rows; ++row) {
     if (row > 0 && sequence_.back() != cached_.ids[known + row - 1]) break;
-    if (row > 0 && request_.cancel.stop_requested()) {
+    if (row > 0 && task_.request.cancel.stop_requested()) {
       ended_ = StopReason::kCancelled;
       break;
     }
@@ -68,13 +66,14 @@ void Session::took(std::span<const float> rows, double pass_ms) {
 
 std::optional<StopReason> Session::write(std::span<const float> row) {
   const int32_t id = sampler_.sample(row, sequence_);
-  if (request_.top_logprobs >= 0) result_.logprobs.push_back(logprobs_of(row, id, request_.top_logprobs));
+  if (task_.request.top_logprobs >= 0) result_.logprobs.push_back(logprobs_of(row, id, task_.request.top_logprobs));
   result_.ids.push_back(id);
   sequence_.push_back(id);
-  if (!request_.ignore_end && std::ranges::find(pen_.end_ids, id) != pen_.end_ids.end()) return StopReason::kEnd;
-  if (pen_.tokenizer != nullptr) show(pen_.tokenizer->bytes_of(id));
+  if (!task_.request.ignore_end && std::ranges::find(task_.pen.end_ids, id) != task_.pen.end_ids.end())
+    return StopReason::kEnd;
+  if (task_.pen.tokenizer != nullptr) show(task_.pen.tokenizer->bytes_of(id));
   if (stream_.stopped()) return StopReason::kStopText;
-  if (static_cast<int>(result_.ids.size()) == most_tokens_) return StopReason::kMaxTokens;
+  if (static_cast<int>(result_.ids.size()) == task_.most_tokens) return StopReason::kMaxTokens;
   return std::nullopt;
 }
 
@@ -84,16 +83,16 @@ void Session::show(std::string_view bytes) {
     drop_space_ = false;
   }
   const std::string piece = stream_.push(bytes);
-  if (on_text_ && !piece.empty()) on_text_(piece);
+  if (task_.on_text && !piece.empty()) task_.on_text(piece);
 }
 
 void Session::cancel_if_asked() {
-  if (!ended_ && request_.cancel.stop_requested()) ended_ = StopReason::kCancelled;
+  if (!ended_ && task_.request.cancel.stop_requested()) ended_ = StopReason::kCancelled;
 }
 
 Generation Session::finish() {
   const std::string rest = stream_.finish();
-  if (on_text_ && !rest.empty()) on_text_(rest);
+  if (task_.on_text && !rest.empty()) task_.on_text(rest);
   result_.text = stream_.text();
   result_.stop = *ended_;
   result_.drafted_tokens = speculation_.drafted();

@@ -13,6 +13,7 @@
 
 #include "phial/generate/language_model.h"
 #include "phial/generate/lookup_drafter.h"
+#include "phial/generate/pictures.h"
 #include "phial/generate/prefix_cache.h"
 #include "phial/generate/sampler.h"
 #include "phial/generate/speculation.h"
@@ -31,18 +32,29 @@ struct Pen {
   int draft_tokens = 0;
 };
 
+// What is to be written.
+struct Task {
+  GenerateRequest request;  // its sampling is valid
+  LanguageModel::OnText on_text;
+  std::vector<int32_t> prompt;  // not empty
+  PictureRows pictures;         // whose rows stand in it
+  int most_tokens = 0;
+  Pen pen;
+  std::chrono::steady_clock::time_point start;  // from when the time is counted
+};
+
 class Session {
  public:
-  // `cached` holds a beginning of `prompt`, without its last token at least. Promise: request.sampling is valid.
-  Session(GenerateRequest request, LanguageModel::OnText on_text, std::vector<int32_t> prompt, int most_tokens,
-          CachedSequence cached, const Pen& pen);
+  using Clock = std::chrono::steady_clock;
+
+  // `cached` holds a beginning of the prompt, without its last token at least.
+  Session(Task task, CachedSequence cached);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   std::span<const int32_t> sequence() const { return sequence_; }  // the prompt and what is written
   const CachedSequence& cached() const { return cached_; }
-  int most_tokens() const { return most_tokens_; }
-  int wanted_tokens() const { return most_tokens_ - static_cast<int>(result_.ids.size()); }
+  int wanted_tokens() const { return task_.most_tokens - static_cast<int>(result_.ids.size()); }
   // Tokens that the cache lacks; one while the answer is written.
   size_t missing() const { return sequence_.size() - cached_.ids.size(); }
   bool has_begun() const { return !result_.ids.empty(); }
@@ -66,20 +78,17 @@ class Session {
   CachedSequence leave() { return std::move(cached_); }
 
  private:
-  using Clock = std::chrono::steady_clock;
   // The next token, from its logits. Why the answer ends with it, if it does.
   std::optional<StopReason> write(std::span<const float> row);
   void show(std::string_view bytes);
-  double ms() const { return std::chrono::duration<double, std::milli>(Clock::now() - start_).count(); }
+  double ms() const { return std::chrono::duration<double, std::milli>(Clock::now() - task_.start).count(); }
 
-  GenerateRequest request_;
-  LanguageModel::OnText on_text_;
+  Task task_;
   std::vector<int32_t> sequence_;
-  int most_tokens_;
   CachedSequence cached_;
-  const Pen pen_;
-  std::vector<int32_t> fed_;  // by next(); behind those of the sequence stands the draft
-  bool has_guessed_ = false;  // draft() was asked since the last pass
+  std::vector<int32_t> fed_;        // by next(); behind those of the sequence stands the draft
+  std::vector<const float*> rows_;  // of pictures, at their ids in fed_
+  bool has_guessed_ = false;        // draft() was asked since the last pass
   LookupDrafter lookup_;
   Speculation speculation_;
   Sampler sampler_;
@@ -87,7 +96,6 @@ class Session {
   bool drop_space_;  // SentencePiece begins an answer with the space that stands before every word
   Generation result_;
   std::optional<StopReason> ended_;
-  Clock::time_point start_ = Clock::now();
 };
 
 }  // namespace phial::generate

@@ -18,9 +18,8 @@ double ms_since(Clock::time_point start) {
 
 }  // namespace
 
-SessionId Sessions::join(GenerateRequest request, LanguageModel::OnText on_text, std::vector<int32_t> prompt,
-                         int most_tokens, const Pen& pen) {
-  waiting_.push_back({++last_id_, std::move(request), std::move(on_text), std::move(prompt), most_tokens, pen});
+SessionId Sessions::join(Task task) {
+  waiting_.push_back({.id = ++last_id_, .task = std::move(task)});
   return last_id_;
 }
 
@@ -62,9 +61,8 @@ size_t Sessions::running_tokens() const {
 void Sessions::admit() {
   while (!waiting_.empty() && running_.size() < static_cast<size_t>(options_.most_running)) {
     Waiting& next = waiting_.front();
-    CachedSequence cached = borrow(next.prompt, next.prompt.size() - 1);
-    auto session = std::make_unique<Session>(std::move(next.request), std::move(next.on_text), std::move(next.prompt),
-                                             next.most_tokens, std::move(cached), next.pen);
+    CachedSequence cached = borrow(next.task.prompt, next.task.prompt.size() - 1);
+    auto session = std::make_unique<Session>(std::move(next.task), std::move(cached));
     running_.push_back({.id = next.id, .session = std::move(session)});
     waiting_.pop_front();
   }

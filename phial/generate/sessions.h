@@ -36,9 +36,8 @@ class Sessions {
   Sessions(const model::Decoder& decoder, model::KvCache empty, const SessionsOptions& options)
       : decoder_(decoder), empty_(std::move(empty)), options_(options) {}
 
-  // The session runs as soon as fewer than most_running do. Promise: prompt and most_tokens fit into the context.
-  SessionId join(GenerateRequest request, LanguageModel::OnText on_text, std::vector<int32_t> prompt, int most_tokens,
-                 const Pen& pen);
+  // The session runs as soon as fewer than most_running do. Promise: the prompt and most_tokens fit into the context.
+  SessionId join(Task task);
   // One pass for all that run. Those that ended with it, in the order in which they joined.
   std::vector<EndedSession> step();
   bool idle() const { return waiting_.empty() && running_.empty(); }
@@ -50,11 +49,7 @@ class Sessions {
  private:
   struct Waiting {
     SessionId id = 0;
-    GenerateRequest request;
-    LanguageModel::OnText on_text;
-    std::vector<int32_t> prompt;
-    int most_tokens = 0;
-    Pen pen;
+    Task task;
   };
   struct Running {
     SessionId id = 0;

@@ -43,8 +43,10 @@ void add(const Part& part, size_t begin, size_t end, const spec::DecoderSpec& sp
   const size_t at = chunk.rows.size();
   for (size_t t = 0; t < count; t += block) chunk.blocks.push_back({at + t, std::min(block, count - t)});
   for (size_t t = 0; t < count; ++t) {
-    const int32_t id = part.segment->ids[part.begin + begin + t];
-    chunk.rows.push_back({id, first + static_cast<int>(t), part.segment->table, cache});
+    const Segment& segment = *part.segment;
+    const size_t at_id = part.begin + begin + t;
+    const float* embedding = segment.rows.empty() ? nullptr : segment.rows[at_id];
+    chunk.rows.push_back({segment.ids[at_id], embedding, first + static_cast<int>(t), part.segment->table, cache});
   }
   need_scratch(block, keys, heads_per_kv, chunk);
   if (spec.block_sparse.active()) cut_for_sparse_layers(at, count, first, keys, spec, chunk);

@@ -27,6 +27,7 @@ std::vector<std::vector<Part>> cut_into_chunks(std::span<const Segment> segments
 
 struct Row {
   int32_t id;
+  const float* embedding;  // [hidden_dim] in place of the id's own; null: that
   int position;
   spec::RopeTable table;
   KvAccess cache;

@@ -82,9 +82,14 @@ class Pass {
         const Row& token = tokens_[t];
         const auto& rotary = token.table == spec::RopeTable::kLong ? c_.long_rotary : c_.short_rotary;
         const size_t half = rotary.frequencies.size();
-        table.decode(size(token.id), 0, std::span<float>(w_.x.row(t), hidden()));
-        if (spec_.embedding_multiplier != 1) {
-          for (float& x : std::span<float>(w_.x.row(t), hidden())) x *= spec_.embedding_multiplier;
+        const std::span<float> x(w_.x.row(t), hidden());
+        if (token.embedding != nullptr) {
+          std::copy_n(token.embedding, hidden(), x.data());
+        } else {
+          table.decode(size(token.id), 0, x);
+          if (spec_.embedding_multiplier != 1) {
+            for (float& number : x) number *= spec_.embedding_multiplier;
+          }
         }
         spec::rotary_angles(rotary, token.position, {w_.cos.row(t), half}, {w_.sin.row(t), half});
       }
@@ -336,7 +341,7 @@ class PackedDecoder final : public Decoder {
   Precision precision() const override { return precision_; }
 
   Status forward(std::span<const Segment> segments, std::vector<float>& logits) const override {
-    for (const Segment& segment : segments) PHIAL_CHECKED(check(segment.ids, *segment.cache));
+    for (const Segment& segment : segments) PHIAL_CHECKED(check(segment));
     const size_t vocab = size(spec_.vocab_size);
     size_t rows = 0;
     for (const Segment& segment : segments) rows += rows_of(segment);
@@ -350,8 +355,8 @@ class PackedDecoder final : public Decoder {
 
   Status observe(std::span<const int32_t> ids, spec::RopeTable table, int n_layers, KvCache& cache,
                  InputObserver& observer) const override {
-    PHIAL_CHECKED(check(ids, cache));
     const Segment segment = {.ids = ids, .table = table, .logits_of = LogitsOf::kAll, .cache = &cache};
+    PHIAL_CHECKED(check(segment));
     return run({&segment, 1}, {.n_layers = n_layers, .observer = &observer});
   }
 
@@ -394,7 +399,9 @@ class PackedDecoder final : public Decoder {
     pool_.run_team([&](Team& team) { Pass(run, team).run(); });
   }
 
-  Status check(std::span<const int32_t> ids, KvCache& cache) const {
+  Status check(const Segment& segment) const {
+    const std::span<const int32_t> ids = segment.ids;
+    KvCache& cache = *segment.cache;
     if (!KvAccess(cache).fits(spec_) || cache.type() != kv_type(precision_, cache.type())) {
       return Error{Code::kInvalid, "this cache was made for another model", "make it with Decoder::make_cache"};
     }
@@ -404,11 +411,12 @@ class PackedDecoder final : public Decoder {
                        " new ones exceed a context of " + std::to_string(cache.capacity()),
                    "ask for a longer --context, or shorten the text"};
     }
-    for (const int32_t id : ids) {
-      if (id < 0 || id >= spec_.vocab_size) {
+    for (size_t t = 0; t < ids.size(); ++t) {
+      const bool is_row = !segment.rows.empty() && segment.rows[t] != nullptr;
+      if (!is_row && (ids[t] < 0 || ids[t] >= spec_.vocab_size)) {
         return Error{
             Code::kInvalid,
-            "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(spec_.vocab_size),
+            "token id " + std::to_string(ids[t]) + " is outside the vocabulary of " + std::to_string(spec_.vocab_size),
             "use ids from 0 to " + std::to_string(spec_.vocab_size - 1)};
       }
     }
@@ -476,11 +484,13 @@ Result<KvCache> Decoder::make_cache(int capacity_tokens, KvType type) const {
 }
 
 Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens, KvType kv, int sessions) {
+                                 Precision precision, int context_tokens, KvType kv, int sessions,
+                                 uint64_t vision_bytes) {
   PHIAL_CHECKED(spec::validate(spec));
   PHIAL_TRY(const DecoderTensors tensors, bind(checkpoint, spec));
   const PlanInput input = {.weights_bytes = packed_bytes(tensors, precision),
                            .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),
+                           .vision_bytes = vision_bytes,
                            .kv_type = kv_type(precision, kv),
                            .context_tokens = context_tokens,
                            .sessions = sessions};

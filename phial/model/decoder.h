@@ -30,7 +30,10 @@ enum class LogitsOf { kNone, kLast, kAll };
 
 // What one cache goes on with in a pass.
 struct Segment {
-  std::span<const int32_t> ids;                     // at positions cache->length() ...
+  std::span<const int32_t> ids;  // at positions cache->length() ...
+  // Empty, or one for each id: if not null, [hidden_dim], it stands where the embedding of a token would, and the id
+  // means nothing to the decoder.
+  std::span<const float* const> rows = {};
   spec::RopeTable table = spec::RopeTable::kShort;  // the same for every call that fills one cache
   LogitsOf logits_of = LogitsOf::kLast;
   KvCache* cache = nullptr;
@@ -52,6 +55,7 @@ struct SlowPath {
 struct MemoryPlan {
   // `weights_bytes`: all matrices as they are packed, which is also what one token reads of them.
   uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
+  uint64_t vision_bytes = 0;     // the image encoder's weights and scratch
   uint64_t available_bytes = 0;  // free memory of the machine, container limits respected
   int context_tokens = 0;
   int sessions = 1;                   // that many caches of so many tokens
@@ -60,7 +64,7 @@ struct MemoryPlan {
   std::optional<KvType> smaller_kv_that_fits;  // the largest smaller one with which this context fits
   std::vector<SlowPath> slow_paths = {};
 
-  uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes; }
+  uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes + vision_bytes; }
   bool fits() const { return total_bytes() <= available_bytes; }
   // "107 MB of weights, 94.4 MB of keys and values in f16 for 4096 tokens, ...": one line, for people.
   std::string text() const;
@@ -72,8 +76,10 @@ class Decoder {
   static Result<spec::DecoderSpec> read_spec(const formats::Checkpoint& checkpoint, int window_extra = 0);
 
   // `context_tokens`: what KV is planned for, for each of `sessions` caches. `kv` is for kFast; kExact keeps f32.
+  // `vision_bytes`: what the model's image encoder will take beside the decoder.
   static Result<MemoryPlan> plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens, KvType kv = KvType::kF16, int sessions = 1);
+                                 Precision precision, int context_tokens, KvType kv = KvType::kF16, int sessions = 1,
+                                 uint64_t vision_bytes = 0);
 
   // Packs the weights tensor by tensor (kFast) or refers to the checkpoint's bytes (kExact); with either LoadMode the
   // file and the packed weights are never in memory at once. `log` is told of slow paths that matter.

@@ -28,7 +28,12 @@ Result<const formats::Tensor*> TensorFinder::find(const std::string& name, std::
 }
 
 Result<StoredRows> TensorFinder::matrix(const std::string& name, uint64_t rows, uint64_t cols) {
-  PHIAL_TRY(const formats::Tensor* tensor, find(name, {rows, cols}));
+  return matrix(name, {rows, cols});
+}
+
+Result<StoredRows> TensorFinder::matrix(const std::string& name, std::initializer_list<uint64_t> shape) {
+  PHIAL_TRY(const formats::Tensor* tensor, find(name, shape));
+  const uint64_t rows = *shape.begin(), cols = tensor->elements() / rows;
   const auto row_bytes = tensor::bytes_of(tensor->dtype, cols);
   if (!row_bytes) return Error{Code::kCorrupt, "tensor '" + name + "' has rows that are no whole blocks", ""};
   StoredRows stored;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -18,6 +19,8 @@ class TensorFinder {
 
   bool has(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
   Result<StoredRows> matrix(const std::string& name, uint64_t rows, uint64_t cols);
+  // The same of a tensor with more dimensions: the first counts rows, the others make up the columns.
+  Result<StoredRows> matrix(const std::string& name, std::initializer_list<uint64_t> shape);
   Result<std::vector<float>> vector(const std::string& name, uint64_t size);
 
   bool was_used(const std::string& name) const { return used_.contains(name); }

@@ -10,6 +10,7 @@
 
 #include "phial/kernels/kernels.h"
 #include "phial/model/crew.h"
+#include "phial/model/full_attention.h"
 #include "phial/model/text_encoder_weights.h"
 #include "phial/model/workspace.h"
 #include "phial/tensor/blocks.h"
@@ -20,7 +21,6 @@ namespace {
 size_t size(int n) { return static_cast<size_t>(n); }
 
 constexpr size_t kSlabTokens = 512;
-constexpr size_t kQueryBlock = 64;
 
 struct Slab {
   std::span<const std::vector<int32_t>> sequences;
@@ -49,7 +49,7 @@ class EncoderPass {
     crew_.share(r_.slab.sequences.size(), 1, [&](size_t begin, size_t end) {
       for (size_t s = begin; s < end; ++s) embed(s);
     });
-    for (const EncoderWeights::Layer& layer : r_.weights.layers) {
+    for (const EncoderLayer& layer : r_.weights.layers) {
       product(layer.qkv, w_.hidden, w_.qkv);
       attention(layer.qkv_bias);
       product(layer.output, w_.attended, w_.branch);
@@ -133,43 +133,17 @@ class EncoderPass {
     if (w_.is_integer) each_row([&](size_t t) { round_row(w_.attended, t, hidden_); });
   }
 
-  // The keys of one sequence and head as the weights of a product: w[(i * dim + d) * 16 + r] is
-  // dimension d of key 16 i + r, times the scale of scores. Keys that pad the last tile are zero.
-  void tile_keys(const float* keys, size_t length, size_t dim, float* tiles) const {
-    const size_t stride = w_.qkv.stride, padded = round_up(length, kernels::kTileRows);
-    const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
-    for (size_t key = 0; key < padded; ++key) {
-      float* column = tiles + key / kernels::kTileRows * dim * kernels::kTileRows + key % kernels::kTileRows;
-      for (size_t d = 0; d < dim; ++d) {
-        column[d * kernels::kTileRows] = key < length ? keys[key * stride + d] * scale : 0.0F;
-      }
-    }
-  }
-
-  // Some queries of one sequence and head against all its keys.
   void attend(const std::pair<size_t, size_t>& block, size_t head) {
     const auto [s, first] = block;
-    const size_t from = r_.slab.first_row[s], length = r_.slab.first_row[s + 1] - from;
-    const size_t queries = std::min(kQueryBlock, length - first), dim = hidden_ / size(r_.spec.n_heads);
-    const size_t column = head * dim, stride = w_.qkv.stride, padded = round_up(length, kernels::kTileRows);
-    const float* keys = w_.qkv.row(from) + hidden_ + column;
-    float* tiles = w_.scratch(crew_.index()).data();
-    float* scores = tiles + padded * dim;
-    tile_keys(keys, length, dim, tiles);
-    k_.gemm_f32(tiles, {.D = dim,
-                        .tile_rows = padded / kernels::kTileRows,
-                        .n_tokens = queries,
-                        .x = w_.qkv.row(from + first) + column,
-                        .x_stride = stride,
-                        .y = scores,
-                        .y_stride = padded});
-    for (size_t q = 0; q < queries; ++q) {
-      k_.softmax(scores + q * padded, length);
-      float* out = w_.attended.floats.row(from + first + q) + column;
-      std::fill(out, out + dim, 0.0F);
-    }
-    k_.mix_f32(scores, padded, queries, keys + hidden_, stride, length, dim,
-               w_.attended.floats.row(from + first) + column, w_.attended.floats.stride);
+    const size_t from = r_.slab.first_row[s], heads = size(r_.spec.n_heads);
+    const FullAttention sequence = {.qkv = w_.qkv.row(from),
+                                    .stride = w_.qkv.stride,
+                                    .tokens = r_.slab.first_row[s + 1] - from,
+                                    .heads = heads,
+                                    .head_dim = hidden_ / heads,
+                                    .out = w_.attended.floats.row(from),
+                                    .out_stride = w_.attended.floats.stride};
+    attend_fully(k_, sequence, head, first, w_.scratch(crew_.index()));
   }
 
   void pool(size_t s) {
@@ -252,7 +226,7 @@ class PackedEncoder final : public TextEncoder {
     slab.first_row.push_back(0);
     size_t count = 0;
     while (count < sequences.size() && slab.rows + sequences[count].size() <= slab_tokens_) {
-      for (size_t q = 0; q < sequences[count].size(); q += kQueryBlock) slab.blocks.emplace_back(count, q);
+      for (size_t q = 0; q < sequences[count].size(); q += kFullAttentionQueries) slab.blocks.emplace_back(count, q);
       slab.rows += sequences[count].size();
       slab.first_row.push_back(slab.rows);
       ++count;
@@ -262,9 +236,8 @@ class PackedEncoder final : public TextEncoder {
   }
 
   size_t scratch_floats(const Slab& slab) const {
-    const EncoderWeights::Layer& layer = weights_.layers.front();
-    const size_t keys = round_up(size(spec_.max_tokens), kernels::kTileRows);
-    size_t most = keys * (kQueryBlock + size(spec_.hidden_dim / spec_.n_heads));
+    const EncoderLayer& layer = weights_.layers.front();
+    size_t most = full_attention_scratch(size(spec_.max_tokens), size(spec_.hidden_dim / spec_.n_heads));
     for (const Linear* linear : {&layer.qkv, &layer.output, &layer.up, &layer.down}) {
       most = std::max(most, linear->scratch_floats(slab.rows));
     }

@@ -29,11 +29,13 @@ Result<std::string> architecture_of(const Json& config) {
            : name == "LlamaForCausalLM"     ? "llama"
            : name == "MistralForCausalLM"   ? "mistral"
            : name == "Qwen2ForCausalLM"     ? "qwen2"
+           : name == "Phi3VForCausalLM"     ? "phi3_v"
                                             : name;
   } else {
     return Error{Code::kCorrupt, std::string(kWhere) + ": neither 'model_type' nor 'architectures' says what this is",
                  "download the model again"};
   }
+  if (type == "phi3_v") return std::string("phi3");  // the decoder; its image encoder is vision.h's
   if (type != "phi3" && type != "phi3small" && type != "llama" && type != "mistral" && type != "qwen2") {
     return unsupported("architecture '" + type + "' is not one that Phial runs");
   }

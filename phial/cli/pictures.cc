@@ -1,0 +1,28 @@
+#include "phial/cli/pictures.h"
+
+#include <memory>
+#include <utility>
+
+#include "phial/formats/image.h"
+
+namespace phial::cli {
+
+void PictureFlags::describe(Flags& flags, std::string_view meaning) {
+  flags.add("--image", &files, "F", meaning).offers(Completes::kPath).one_each();
+}
+
+Result<std::vector<generate::Picture>> PictureFlags::read() const {
+  std::vector<generate::Picture> pictures;
+  for (const std::string& file : files) {
+    PHIAL_TRY(generate::Picture picture, read_picture(file));
+    pictures.push_back(std::move(picture));
+  }
+  return pictures;
+}
+
+Result<generate::Picture> read_picture(const std::string& file) {
+  PHIAL_TRY(formats::Image image, formats::read_image(file));
+  return std::make_shared<const formats::Image>(std::move(image));
+}
+
+}  // namespace phial::cli

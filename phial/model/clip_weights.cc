@@ -1,0 +1,206 @@
+#include "phial/model/clip_weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/model/clip.h"
+#include "phial/model/tensor_names.h"
+
+namespace phial::model {
+namespace {
+
+const std::string kEye = kVisionPrefix;
+const std::string kClip = kEye + "img_processor.vision_model.";
+
+uint64_t wide(int n) { return static_cast<uint64_t>(n); }
+
+std::string layer_name(int i) { return kClip + "encoder.layers." + std::to_string(i) + "."; }
+
+struct NamedMatrix {
+  std::string name;
+  uint64_t rows, cols;
+};
+
+// The matrices of a layer: q, k and v, then output, up, down.
+std::vector<NamedMatrix> matrices_of_layer(const spec::VisionSpec& spec, int i) {
+  const uint64_t hidden = wide(spec.hidden_dim), ffn = wide(spec.ffn_dim);
+  const std::string layer = layer_name(i);
+  return {{layer + "self_attn.q_proj", hidden, hidden},
+          {layer + "self_attn.k_proj", hidden, hidden},
+          {layer + "self_attn.v_proj", hidden, hidden},
+          {layer + "self_attn.out_proj", hidden, hidden},
+          {layer + "mlp.fc1", ffn, hidden},
+          {layer + "mlp.fc2", hidden, ffn}};
+}
+
+std::vector<NamedMatrix> matrices_of_projector(const spec::VisionSpec& spec) {
+  const uint64_t out = wide(spec.output_dim);
+  return {{kEye + "img_projection.0", out, 4 * wide(spec.hidden_dim)}, {kEye + "img_projection.2", out, out}};
+}
+
+class ClipBinder {
+ public:
+  ClipBinder(const formats::Checkpoint& checkpoint, const spec::VisionSpec& spec, Precision precision, ThreadPool& pool)
+      : spec_(spec), parts_(checkpoint, precision, pool), hidden_(wide(spec.hidden_dim)) {}
+
+  Result<ClipWeights> run() {
+    ClipWeights out;
+    PHIAL_CHECKED(embeddings(out));
+    for (int i = 0; i < spec_.n_layers; ++i) {
+      PHIAL_TRY(EncoderLayer one, layer(i));
+      out.layers.push_back(std::move(one));
+    }
+    PHIAL_TRY(out.row_end, values(kEye + "sub_GN", {1, 1, 1, 4 * hidden_}));
+    PHIAL_TRY(out.between, values(kEye + "glb_GN", {1, 1, 4 * hidden_}));
+    const auto projector = matrices_of_projector(spec_);
+    PHIAL_CHECKED(append(projector[0], out.project_in, out.project_in_bias));
+    PHIAL_CHECKED(append(projector[1], out.project_out, out.project_out_bias));
+    return out;
+  }
+
+ private:
+  Status append(const NamedMatrix& matrix, Linear& linear, std::vector<float>& bias) {
+    return parts_.append(matrix.name, matrix.rows, matrix.cols, linear, bias);
+  }
+
+  // All numbers of a tensor, which must be finite.
+  Result<std::vector<float>> values(const std::string& name, std::initializer_list<uint64_t> shape) {
+    PHIAL_TRY(const StoredRows stored, parts_.find().matrix(name, shape));
+    std::vector<float> out(stored.rows * stored.cols);
+    for (size_t r = 0; r < stored.rows; ++r) stored.decode(r, 0, std::span(out).subspan(r * stored.cols, stored.cols));
+    for (const float value : out) {
+      if (!std::isfinite(value)) return not_finite("tensor '" + name + "'");
+    }
+    return out;
+  }
+
+  Status embeddings(ClipWeights& out) {
+    const uint64_t side = wide(spec_.patch_side), places = 1 + wide(spec_.patches()) * wide(spec_.patches());
+    const std::string place = kClip + "embeddings.", patch = place + "patch_embedding.weight";
+    PHIAL_TRY(const StoredRows stored, parts_.find().matrix(patch, {hidden_, 3, side, side}));
+    PHIAL_CHECKED(parts_.append(stored, patch, Layout::kF32, out.patch));
+    PHIAL_TRY(out.class_token, parts_.find().vector(place + "class_embedding", hidden_));
+    PHIAL_TRY(out.positions, values(place + "position_embedding.weight", {places, hidden_}));
+    PHIAL_TRY(out.embedding_norm, parts_.norm(kClip + "pre_layrnorm", hidden_));
+    return ok();
+  }
+
+  Result<EncoderLayer> layer(int i) {
+    EncoderLayer out;
+    const auto matrices = matrices_of_layer(spec_, i);
+    for (size_t part = 0; part < 3; ++part) PHIAL_CHECKED(append(matrices[part], out.qkv, out.qkv_bias));
+    PHIAL_CHECKED(append(matrices[3], out.output, out.output_bias));
+    PHIAL_CHECKED(append(matrices[4], out.up, out.up_bias));
+    PHIAL_CHECKED(append(matrices[5], out.down, out.down_bias));
+    PHIAL_TRY(out.attention_norm, parts_.norm(layer_name(i) + "layer_norm1", hidden_));
+    PHIAL_TRY(out.ffn_norm, parts_.norm(layer_name(i) + "layer_norm2", hidden_));
+    return out;
+  }
+
+  const spec::VisionSpec& spec_;
+  EncoderParts parts_;
+  uint64_t hidden_;
+};
+
+// Beside the weights; null where there is none.
+Result<Json> read_preprocessor(const formats::Checkpoint& checkpoint) {
+  std::error_code ignored;
+  const auto& path = checkpoint.path();
+  const auto folder = std::filesystem::is_directory(path, ignored) ? path : path.parent_path();
+  const auto file = folder / "preprocessor_config.json";
+  if (!std::filesystem::exists(file, ignored)) return Json(nullptr);
+  PHIAL_TRY(const std::string text, read_text_file(file));
+  auto json = parse_json(text);
+  if (!json) return std::move(json).error().in(file.string());
+  return json;
+}
+
+// A side of a shape, as far as it makes sense.
+Result<int> dimension(const formats::Checkpoint& checkpoint, const std::string& name, size_t which) {
+  PHIAL_TRY(const formats::Tensor* tensor, checkpoint.need(name));
+  if (which < tensor->shape.size() && tensor->shape[which] > 0 && tensor->shape[which] <= (1 << 20)) {
+    return static_cast<int>(tensor->shape[which]);
+  }
+  return Error{
+      Code::kCorrupt,
+      checkpoint.path().string() + ": tensor '" + name + "' has the shape " + formats::shape_text(tensor->shape),
+      "download the model again"};
+}
+
+// The widths, which the published configuration leaves to the code of CLIP.
+Status read_widths(const formats::Checkpoint& checkpoint, spec::VisionSpec& spec) {
+  PHIAL_TRY(spec.hidden_dim, dimension(checkpoint, kClip + "embeddings.class_embedding", 0));
+  PHIAL_TRY(spec.patch_side, dimension(checkpoint, kClip + "embeddings.patch_embedding.weight", 3));
+  PHIAL_TRY(spec.ffn_dim, dimension(checkpoint, layer_name(0) + "mlp.fc1.weight", 0));
+  PHIAL_TRY(const int places, dimension(checkpoint, kClip + "embeddings.position_embedding.weight", 0));
+  const int side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(places - 1))));
+  if (side * side != places - 1) {
+    return Error{Code::kCorrupt,
+                 checkpoint.path().string() + ": the vision encoder has " + std::to_string(places) +
+                     " positions, wanted one and a square number",
+                 "download the model again"};
+  }
+  spec.image_side = side * spec.patch_side;
+  return ok();
+}
+
+}  // namespace
+
+Result<spec::VisionSpec> ImageEncoder::read_spec(const formats::Checkpoint& checkpoint, int output_dim) {
+  PHIAL_TRY(const Json preprocessor, read_preprocessor(checkpoint));
+  auto read = spec::vision_from_config(checkpoint.metadata(), preprocessor);
+  if (!read) return std::move(read).error().in(checkpoint.path().string());
+  const spec::VisionFacts& facts = *read;
+  spec::VisionSpec spec;
+  spec.output_dim = output_dim;
+  spec.norm_eps = facts.norm_eps;
+  spec.max_tiles = facts.max_tiles;
+  spec.mean = facts.mean;
+  spec.deviation = facts.deviation;
+  PHIAL_CHECKED(read_widths(checkpoint, spec));
+  constexpr int kPublishedHeadDim = 64;
+  spec.n_heads = facts.n_heads > 0 ? facts.n_heads : std::max(spec.hidden_dim / kPublishedHeadDim, 1);
+  int stored_layers = 0;
+  while (checkpoint.find(layer_name(stored_layers) + "layer_norm1.weight") != nullptr) ++stored_layers;
+  spec.n_layers = facts.layer_index < 0 ? stored_layers + 1 + facts.layer_index : facts.layer_index;
+  if (spec.n_layers < 0 || spec.n_layers > stored_layers) {
+    return Error{Code::kCorrupt,
+                 checkpoint.path().string() + ": the feature is hidden state " + std::to_string(facts.layer_index) +
+                     " of a vision encoder of " + std::to_string(stored_layers) + " layers",
+                 "download the model again"};
+  }
+  auto valid = spec::validate(spec);
+  if (!valid) return std::move(valid).error().in(checkpoint.path().string());
+  return spec;
+}
+
+Result<ClipWeights> load_clip_weights(const formats::Checkpoint& checkpoint, const spec::VisionSpec& spec,
+                                      Precision precision, ThreadPool& pool) {
+  return ClipBinder(checkpoint, spec, precision, pool).run();
+}
+
+Result<uint64_t> clip_weights_bytes(const formats::Checkpoint& checkpoint, const spec::VisionSpec& spec,
+                                    Precision precision) {
+  const auto packed = [](Layout layout, uint64_t rows, uint64_t cols) {
+    return round_up(rows, kernels::kTileRows) / kernels::kTileRows * tile_row_bytes(layout, cols);
+  };
+  TensorFinder find(checkpoint);
+  std::vector<NamedMatrix> matrices = matrices_of_projector(spec);
+  for (int i = 0; i < spec.n_layers; ++i) {
+    for (NamedMatrix& matrix : matrices_of_layer(spec, i)) matrices.push_back(std::move(matrix));
+  }
+  const uint64_t hidden = wide(spec.hidden_dim), side = wide(spec.patch_side);
+  uint64_t bytes = packed(Layout::kF32, hidden, 3 * side * side);
+  for (const NamedMatrix& matrix : matrices) {
+    PHIAL_TRY(const StoredRows stored, find.matrix(matrix.name + ".weight", matrix.rows, matrix.cols));
+    bytes += packed(precision == Precision::kFast ? fast_layout(stored) : Layout::kF32, matrix.rows, matrix.cols);
+  }
+  return bytes;
+}
+
+}  // namespace phial::model

@@ -1,0 +1,45 @@
+// The blueprint of Phi-3-vision's eye: a CLIP vision transformer, how a picture is cut into tiles for it, and the
+// projector that turns its features into input rows of the decoder.
+//
+// Source: the published configuration of Phi-3-vision-128k-instruct; CLIP (arXiv 2103.00020); docs/sources.md.
+#pragma once
+
+#include <array>
+
+#include "phial/base/json.h"
+#include "phial/base/result.h"
+
+namespace phial::spec {
+
+struct VisionSpec {
+  int image_side = 0, patch_side = 0;  // pixels of a tile's side, and of a patch's
+  int n_layers = 0;                    // that are run; the feature is what comes out of the last of them
+  int hidden_dim = 0, ffn_dim = 0;
+  int n_heads = 0;
+  int output_dim = 0;  // width of the decoder
+  float norm_eps = 1e-5F;
+  int max_tiles = 16;  // of one picture, the view of the whole not counted; a very long one has a few more
+  std::array<float, 3> mean{}, deviation{};  // of red, green, blue, in 0 to 1
+
+  int patches() const { return image_side / patch_side; }  // a side
+  int tokens() const { return patches() / 2; }             // a side: 2 x 2 patches make one
+};
+
+// What the configurations say; the widths are what the weights say (ImageEncoder::read_spec).
+struct VisionFacts {
+  int n_heads = 0;       // 0: not said, heads of 64
+  int layer_index = -2;  // which hidden state is the feature: 0 is the embedding, -1 the last layer's output
+  float norm_eps = 1e-5F;
+  int max_tiles = 16;
+  std::array<float, 3> mean{}, deviation{};
+};
+
+// Whether config.json is that of a model that sees.
+bool has_vision(const Json& config);
+// `preprocessor`: preprocessor_config.json, or null where there is none. kUnsupported for what would change the
+// arithmetic and is not done here.
+Result<VisionFacts> vision_from_config(const Json& config, const Json& preprocessor);
+
+Status validate(const VisionSpec& spec);
+
+}  // namespace phial::spec

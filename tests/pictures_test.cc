@@ -1,0 +1,148 @@
+// see, chat --image and logits --image, as scripts and people drive them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/formats/checkpoint.h"
+#include "tests/process.h"
+
+namespace phial::tests {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kFolder = testdata("golden/phi3-vision-like");
+const std::string kImage0 = kFolder + "/image0.png", kImage1 = kFolder + "/image1.png";
+
+// The vision model with a tokenizer, which the fixture does not have.
+std::string model_with_tokenizer(const Home& home) {
+  for (const char* name : {"config.json", "preprocessor_config.json", "model.safetensors"}) {
+    home.write(std::string("seeing/") + name, *read_text_file(kFolder + "/" + name));
+  }
+  for (const char* name : {"tokenizer.model", "tokenizer_config.json", "added_tokens.json"}) {
+    home.write(std::string("seeing/") + name, *read_text_file(testdata("golden/phi3-mini-like/") + name));
+  }
+  return (home.path() / "files/seeing").string();
+}
+
+std::string id_list(const Json& one) {
+  std::string list;
+  for (const Json& run : one["prompt_ids_rle"]) {
+    for (int i = 0; i < run[1].get<int>(); ++i) list += std::to_string(run[0].get<int>()) + "\n";
+  }
+  return list;
+}
+
+Json cases() { return (*parse_json(*read_text_file(kFolder + "/expected.json")))["cases"]; }
+
+TEST(Logits, OfPromptsWithPicturesAreThoseOfTheReference) {
+  const Home home;
+  const auto expected = formats::Checkpoint::open(kFolder + "/expected.safetensors");
+  for (const Json& one : cases()) {
+    const auto ids = home.write("ids.txt", id_list(one)), out = home.write("logits.npy", "");
+    const Finished finished = home.run({"logits", "--model", kFolder, "--ids", "@" + ids.string(), "--image", kImage0,
+                                        "--image", kImage1, "--out", out.string()});
+    ASSERT_EQ(finished.status, 0) << finished.err;
+    const std::string file = *read_text_file(out);
+    const auto wanted = expected->find(one["name"].get<std::string>() + ".logits_text_tail")->bytes;
+    ASSERT_GT(file.size(), wanted.size());
+    std::vector<float> found(wanted.size() / sizeof(float)), reference(found.size());
+    std::memcpy(found.data(), file.data() + file.size() - wanted.size(), wanted.size());
+    std::memcpy(reference.data(), wanted.data(), wanted.size());
+    for (size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], reference[i], 1e-3) << one["name"];
+  }
+}
+
+TEST(Logits, PicturesWithoutTheirIdsAreRefused) {
+  const Home home;
+  const std::string out = (home.path() / "x.npy").string();
+  EXPECT_EQ(home.run({"logits", "--model", kFolder, "--ids", "1,-1", "--out", out}).status, 2);
+  EXPECT_EQ(home.run({"logits", "--model", kFolder, "-p", "a", "--image", kImage0, "--out", out}).status, 2);
+  const Finished few = home.run({"logits", "--model", kFolder, "--ids", "1,-1", "--image", kImage0, "--out", out});
+  EXPECT_EQ(few.status, 1);
+  EXPECT_THAT(few.err, HasSubstr("picture 1 has 757 tokens, 1 ids stand for it: give 757 times -1"));
+  const Finished blind = home.run(
+      {"logits", "--model", testdata("golden/phi3-mini-like"), "--ids", "1,-1", "--image", kImage0, "--out", out});
+  EXPECT_EQ(blind.status, 1);
+  EXPECT_THAT(blind.err, HasSubstr("does not see pictures"));
+}
+
+TEST(See, AnswersAboutAPicture) {
+  const Home home;
+  const std::string model = model_with_tokenizer(home);
+  const auto ask = [&](const std::string& image) {
+    const Finished finished = home.run({"see", image, "What is it?", "--model", model, "-n", "8", "--json"});
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return *parse_json(finished.out);
+  };
+  const Json first = ask(kImage0);
+  EXPECT_GT(first["prompt_tokens"].get<int>(), 757);
+  EXPECT_EQ(first["text"], ask(kImage0)["text"]);
+  EXPECT_NE(first["text"], ask(kImage1)["text"]);
+  const Finished plain = home.run({"see", kImage0, "What is it?", "--model", model, "-n", "8"});
+  EXPECT_EQ(plain.out, first["text"].get<std::string>() + "\n");
+}
+
+TEST(See, WhatIsNoPictureIsAnErrorOfOneLineThatNamesIt) {
+  const Home home;
+  const std::string whole = *read_text_file(kImage0);
+  const auto text = home.write("note.png", "no picture"), half = home.write("half.png", whole.substr(0, 900));
+  for (const std::string& file : {text.string(), half.string(), (home.path() / "none.png").string()}) {
+    const Finished finished = home.run({"see", file, "What is it?", "--model", kFolder});
+    EXPECT_EQ(finished.status, 1);
+    EXPECT_THAT(finished.err, HasSubstr(file));
+    EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 1) << finished.err;
+  }
+  EXPECT_EQ(home.run({"see", kImage0}).status, 2);
+}
+
+TEST(See, AModelThatDoesNotSeeSaysSo) {
+  const Home home;
+  const Finished finished =
+      home.run({"see", kImage0, "What is it?", "--model", testdata("golden/phi3-mini-like/model.gguf")});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("does not see pictures"));
+}
+
+TEST(Chat, PicturesGoWithTheFirstQuestionAndMoreWithLaterOnes) {
+  const Home home;
+  const Finished finished = home.run(
+      {"chat", "--model", model_with_tokenizer(home), "--image", kImage0, "--json", "--greedy", "-n", "2", "--quiet"},
+      {.input = "one\ntwo\n/image " + kImage1 + "\nthree\n/image nowhere.png\n"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  std::vector<Json> answers;
+  for (size_t at = 0; at < finished.out.size();) {
+    const size_t end = finished.out.find('\n', at);
+    answers.push_back(*parse_json(finished.out.substr(at, end - at)));
+    at = end + 1;
+  }
+  ASSERT_EQ(answers.size(), 3U);
+  const auto tokens = [&](size_t i) { return answers[i]["prompt_tokens"].get<int>(); };
+  EXPECT_GT(tokens(0), 757);
+  EXPECT_LT(tokens(1), 2 * 757);
+  EXPECT_GT(tokens(2), 2 * 757);
+  EXPECT_GT(answers[1]["reused_tokens"].get<int>(), 757);
+  EXPECT_THAT(finished.err, HasSubstr("nowhere.png"));
+}
+
+TEST(Chat, PicturesAndDocumentsExcludeEachOther) {
+  const Home home;
+  const Finished finished = home.run({"chat", "--image", kImage0, "--docs", testdata("docs")});
+  EXPECT_EQ(finished.status, 2);
+}
+
+TEST(Convert, AModelThatSeesIsNotMadeBlind) {
+  const Home home;
+  const Finished finished = home.run({"models", "convert", kFolder, (home.path() / "out.gguf").string()});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("image encoder"));
+  EXPECT_FALSE(std::filesystem::exists(home.path() / "out.gguf"));
+}
+
+}  // namespace
+}  // namespace phial::tests
