@@ -80,8 +80,8 @@ class Binder {
   Result<std::vector<float>> bias(const std::string& name, uint64_t size, const RowOrder& order = {}) {
     PHIAL_TRY(std::vector<float> stored, find_.vector(name, size));
     if (order.is_stored()) return stored;
-    std::vector<float> out;
-    for (size_t r = 0; r < stored.size(); ++r) out.push_back(stored[order.stored_row(r)]);
+    std::vector<float> out(stored.size());
+    for (size_t r = 0; r < out.size(); ++r) out[r] = stored[order.stored_row(r)];
     return out;
   }
 
