@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -14,7 +15,6 @@ namespace phial::tests {
 namespace {
 
 using testing::HasSubstr;
-using testing::Not;
 
 const std::string kFolder = testdata("golden/phi3-vision-like");
 const std::string kImage0 = kFolder + "/image0.png", kImage1 = kFolder + "/image1.png";
