@@ -68,7 +68,7 @@ Json memory_of(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& s
   return table;
 }
 
-Json describe(const formats::Checkpoint& checkpoint) {
+Json facts_of(const formats::Checkpoint& checkpoint) {
   std::map<std::string, uint64_t> elements_by_type;
   uint64_t parameters = 0, bytes = 0;
   for (const auto& tensor : checkpoint.tensors()) {
@@ -222,7 +222,7 @@ struct ModelsShow : Command {
   Status run(Console& console) override {
     PHIAL_TRY(const fs::path path, find_model(name, ModelUse::kAnswers));
     PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(path));
-    const Json told = cli::describe(checkpoint);
+    const Json told = facts_of(checkpoint);
     console.write(json ? dump_json(told) + "\n" : page_of(told));
     return ok();
   }
