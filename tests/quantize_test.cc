@@ -181,7 +181,7 @@ TEST_F(Quantize, WhatIsMissingEmptyOrInTheWayIsOneLineAndLeavesNothing) {
   EXPECT_EQ(n_models(), 0U);
 
   // A model of another kind, and one whose vocabulary is not there to calibrate with.
-  expect_error(quantize(testdata("golden/phi3-small-like"), {"--to", "Q4_0"}), "phi3small");
+  expect_error(quantize(testdata("golden/phi3-vision-like"), {"--to", "Q4_0"}), "phi3-vision-like");
   const std::string biased = testdata("golden/llama-biased");
   expect_error(quantize(biased, {"--to", "Q8_0", "--calibrate", text()}), "llama-biased");
   EXPECT_EQ(n_models(), 0U);
@@ -191,6 +191,21 @@ TEST_F(Quantize, WhatIsMissingEmptyOrInTheWayIsOneLineAndLeavesNothing) {
   const auto before = fs::last_write_time(path);
   expect_error(quantize(kFolder, {"--to", "Q4_0"}), "is there already");
   EXPECT_EQ(fs::last_write_time(path), before);
+}
+
+TEST_F(Quantize, ABlockSparseModelRunsFromWhatWasWritten) {
+  const std::string path = out();
+  ASSERT_EQ(quantize(testdata("golden/phi3-small-like"), {"--to", "Q8_0"}).status, 0);
+  const auto told = parse_json(home_.run({"models", "show", path, "--json"}).out);
+  ASSERT_TRUE(told);
+  EXPECT_EQ((*told)["architecture"], "phi3small");
+  const auto answer = [&](const std::string& model) {
+    return home_.run({"generate", "--model", model, "--ids", "5,6,7,8,9", "-n", "1", "--json"});
+  };
+  const auto wanted = parse_json(answer(testdata("golden/phi3-small-like")).out);
+  const auto found = parse_json(answer(path).out);
+  ASSERT_TRUE(wanted && found);
+  EXPECT_EQ((*found)["ids"], (*wanted)["ids"]);
 }
 
 TEST_F(Quantize, AFileInTheFoldersPlaceIsNamed) {

@@ -8,13 +8,16 @@
 #include <optional>
 
 #include "phial/base/bytes_text.h"
+#include "phial/base/thread_pool.h"
 #include "phial/cli/home.h"
 #include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/generate/chat.h"
+#include "phial/generate/pictures.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/spec.h"
+#include "phial/spec/vision.h"
 
 namespace phial::cli {
 namespace fs = std::filesystem;
@@ -54,13 +57,15 @@ std::optional<std::string> template_of(const formats::Checkpoint& checkpoint) {
 // What it takes in fast precision, for contexts from 1,024 tokens up to the model's own.
 Json memory_of(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec) {
   Json table = Json::array();
+  const auto vision = generate::Pictures::bytes(checkpoint, spec, model::Precision::kFast, usable_cores());
   std::vector<int> contexts;
   for (int context = 1024; context < spec.context; context *= 4) contexts.push_back(context);
   contexts.push_back(spec.context);
   for (const int context : contexts) {
     Json row = {{"context", context}};
     for (const auto kv : {model::KvType::kF16, model::KvType::kQ8, model::KvType::kQ4}) {
-      const auto plan = model::Decoder::plan(checkpoint, spec, model::Precision::kFast, context, kv);
+      const auto plan =
+          model::Decoder::plan(checkpoint, spec, model::Precision::kFast, context, kv, 1, vision ? *vision : 0);
       if (plan) row[std::string("bytes_") + model::name_of(kv)] = plan->total_bytes();
     }
     table.push_back(std::move(row));
@@ -100,6 +105,7 @@ Json facts_of(const formats::Checkpoint& checkpoint) {
                  {"vocabulary", spec->vocab_size},
                  {"context", spec->context},
                  {"sliding_window", spec->sliding_window},
+                 {"sees", spec::has_vision(checkpoint.metadata())},
                  {"template", chat_template ? Json(*chat_template) : Json()},
                  {"memory", memory_of(checkpoint, *spec)}});
   } else if (const auto encoder = spec::encoder_from_config(checkpoint.metadata());
@@ -200,7 +206,7 @@ std::string page_of(const Json& told) {
   sheet.row("layers", shape_text(told));
   sheet.row("vocabulary", text_of(told["vocabulary"]) + " tokens");
   std::string context = text_of(told["context"]) + " tokens";
-  if (told.contains("sliding_window") && told["sliding_window"] != 0) {
+  if (told.contains("sliding_window") && told["sliding_window"] != 0 && told["sliding_window"] < told["context"]) {
     context += ", of which a token sees " + text_of(told["sliding_window"]);
   }
   sheet.row("context", context);
