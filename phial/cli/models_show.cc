@@ -199,8 +199,10 @@ std::string page_of(const Json& told) {
     return sheet.page();
   }
   sheet.row("name", text_of(told["name"]));
-  sheet.row("family",
-            text_of(told["architecture"]) + (told["runs"] == "answers" ? ", writes answers" : ", finds passages"));
+  const char* use = told["runs"] == "search" ? ", finds passages"
+                    : told["sees"] == true   ? ", writes answers, sees pictures"
+                                             : ", writes answers";
+  sheet.row("family", text_of(told["architecture"]) + use);
   sheet.row("parameters", count_text(told["parameters"].get<uint64_t>()));
   sheet.row("weights", types_text(told));
   sheet.row("layers", shape_text(told));
