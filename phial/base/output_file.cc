@@ -9,6 +9,13 @@
 #include <utility>
 
 namespace phial {
+namespace fs = std::filesystem;
+namespace {
+
+// "folder/" means "folder".
+fs::path place_of(const fs::path& target) { return target.has_filename() ? target : target.parent_path(); }
+
+}  // namespace
 
 Result<OutputFile> OutputFile::create(const std::filesystem::path& path) {
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
@@ -38,14 +45,17 @@ Status OutputFile::finish() {
   return ok();
 }
 
-Status write_beside(const std::filesystem::path& target,
-                    const std::function<Status(const std::filesystem::path& partial)>& write) {
-  namespace fs = std::filesystem;
-  const fs::path place = target.has_filename() ? target : target.parent_path();
+Status check_is_new(const fs::path& target) {
+  const fs::path place = place_of(target);
   std::error_code failed;
-  if (place.empty() || fs::symlink_status(place, failed).type() != fs::file_type::not_found) {
-    return Error{Code::kInvalid, "'" + target.string() + "' is there already", "name an output that is not"};
-  }
+  if (!place.empty() && fs::symlink_status(place, failed).type() == fs::file_type::not_found) return ok();
+  return Error{Code::kInvalid, "'" + target.string() + "' is there already", "name an output that is not"};
+}
+
+Status write_beside(const fs::path& target, const std::function<Status(const fs::path& partial)>& write) {
+  PHIAL_CHECKED(check_is_new(target));
+  const fs::path place = place_of(target);
+  std::error_code failed;
   const fs::path partial = place.parent_path() / ("." + place.filename().string() + ".part");
   fs::remove_all(partial, failed);  // of a run that was killed
   Status done = write(partial);

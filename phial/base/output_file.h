@@ -32,6 +32,9 @@ class OutputFile {
   Descriptor file_;
 };
 
+// kInvalid if something stands at `target`, or nothing could.
+Status check_is_new(const std::filesystem::path& target);
+
 // Has `write` make a file or folder at a hidden place beside `target`, and puts it there when it is whole: whatever
 // goes wrong, nothing but the whole output ever stands at `target`. "folder/" means "folder". kInvalid if `target` is
 // there already; the errors of `write`.

@@ -147,12 +147,16 @@ struct Chat : Command {
     } else if (name == "/undo") {
       if (messages.empty() || messages.back().role == "system")
         return Error{Code::kInvalid, "there is nothing to undo", ""};
-      next_pictures = messages[messages.size() - 2].pictures;
+      const auto& taken_back = messages[messages.size() - 2].pictures;
+      next_pictures.insert(next_pictures.begin(), taken_back.begin(), taken_back.end());
       messages.resize(messages.size() - 2);
     } else if (name == "/system") {
       system = rest.empty() ? std::nullopt : std::optional(rest);
       begin();
     } else if (name == "/image") {
+      if (grounding.given()) {
+        return Error{Code::kInvalid, "questions to documents take no pictures", "'phial chat' without documents does"};
+      }
       if (rest.empty()) return Error{Code::kInvalid, "/image needs a file's name", "/image chart.png"};
       PHIAL_TRY(generate::Picture picture, read_picture(rest));
       next_pictures.push_back(std::move(picture));

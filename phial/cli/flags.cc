@@ -79,6 +79,9 @@ struct Setter {
   Status operator()(std::optional<float>* into) const {
     return set_number(flag, words.back(), "a number", into->emplace());
   }
+  Status operator()(std::optional<double>* into) const {
+    return set_number(flag, words.back(), "a number", into->emplace());
+  }
   Status operator()(std::optional<std::string>* into) const {
     PHIAL_CHECKED(check_choice(flag, words.back()));
     *into = words.back();
@@ -101,6 +104,7 @@ std::string default_of(const FlagTarget& target) {
     std::string operator()(const std::string* value) const { return *value; }
     std::string operator()(const std::optional<int>* value) const { return *value ? std::to_string(**value) : ""; }
     std::string operator()(const std::optional<float>* value) const { return *value ? number_text(**value) : ""; }
+    std::string operator()(const std::optional<double>* value) const { return *value ? number_text(**value) : ""; }
     std::string operator()(const std::optional<std::string>* value) const { return value->value_or(""); }
     std::string operator()(const std::vector<std::string>*) const { return ""; }
   } text;

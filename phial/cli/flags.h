@@ -19,8 +19,9 @@ namespace phial::cli {
 // What a shell offers for a value.
 enum class Completes { kNothing, kPath, kModel, kLibrary };
 
-using FlagTarget = std::variant<bool*, int*, uint64_t*, float*, double*, std::string*, std::optional<int>*,
-                                std::optional<float>*, std::optional<std::string>*, std::vector<std::string>*>;
+using FlagTarget =
+    std::variant<bool*, int*, uint64_t*, float*, double*, std::string*, std::optional<int>*, std::optional<float>*,
+                 std::optional<double>*, std::optional<std::string>*, std::vector<std::string>*>;
 
 struct Flag {
   std::vector<std::string> names;  // "-n", "--max-tokens"; empty: a positional argument

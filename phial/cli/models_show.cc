@@ -47,10 +47,10 @@ std::optional<std::string> licence_of(const formats::Checkpoint& checkpoint) {
 
 // Whose words a conversation is put into; nullopt where there is no tokenizer to say it with.
 std::optional<std::string> template_of(const formats::Checkpoint& checkpoint) {
-  const auto facts = generate::read_chat_facts(checkpoint);
-  if (facts && !facts->template_text.empty()) return "the model's own";
   const auto tokenizer = open_tokenizer(checkpoint.path());
   if (!tokenizer) return std::nullopt;
+  const auto facts = generate::read_chat_facts(checkpoint);
+  if (facts && !facts->template_text.empty()) return "the model's own";
   return "built in: " + std::string(generate::builtin_format(**tokenizer).family);
 }
 

@@ -62,7 +62,7 @@ struct Reading {
 struct QuantizeCommand : Command {
   std::string in, out;
   std::optional<std::string> to;
-  std::optional<float> bits;
+  std::optional<double> bits;
   std::optional<std::string> calibrate;
   bool json = false;
   ComputeFlags compute{.precision = "exact"};
@@ -125,14 +125,17 @@ struct QuantizeCommand : Command {
       });
     }
     quantize::Calibration* read_text = calibration ? &*calibration : nullptr;
-    const quantize::Source source = {
-        .metadata = model.metadata, .tensors = model.tensors, .n_layers = model.spec.n_layers};
+    const quantize::Source source = {.metadata = model.metadata,
+                                     .tensors = model.tensors,
+                                     .n_layers = model.spec.n_layers,
+                                     .logit_divisor = model.spec.logit_divisor};
     const auto show = [&](const char* doing) {
       return [&console, doing](const quantize::Progress& progress) {
         const double share = 100.0 * static_cast<double>(progress.done) / static_cast<double>(progress.total);
         console.progress(doing + with_digits(share, 0) + " %, " + std::string(progress.tensor));
       };
     };
+    PHIAL_CHECKED(check_is_new(out));  // said before the work, not after it
     std::vector<quantize::Choice> choices;
     if (bits) {
       PHIAL_TRY(choices,

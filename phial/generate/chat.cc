@@ -94,8 +94,16 @@ std::vector<Message> join_system(std::span<const Message> messages) {
 class PictureMarks {
  public:
   explicit PictureMarks(std::span<const Message> messages) : messages_(messages.begin(), messages.end()) {
-    const auto is_said = [&](const Message& message) { return message.content.find(start_) != std::string::npos; };
-    while (std::ranges::any_of(messages, is_said)) start_ += '\1';
+    // As many as nobody says in a row, and one more.
+    size_t longest = 0;
+    for (const Message& message : messages) {
+      size_t run = 0;
+      for (const char c : message.content) {
+        run = c == '\1' ? run + 1 : 0;
+        longest = std::max(longest, run);
+      }
+    }
+    start_.assign(longest + 1, '\1');
     size_t k = 0;
     for (Message& message : messages_) {
       std::string before;
@@ -109,7 +117,7 @@ class PictureMarks {
 
  private:
   std::vector<Message> messages_;
-  std::string start_ = "\1";
+  std::string start_;
 };
 
 // The parts of `ranges` between two places of a text, counted from the first.

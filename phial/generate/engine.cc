@@ -59,6 +59,9 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
                      " tokens is asked, the model has " + std::to_string(spec.context),
                  "--context " + std::to_string(spec.context) + " or less"};
   }
+  if (options.sessions < 1) {
+    return Error{Code::kInvalid, std::to_string(options.sessions) + " sessions are asked", "one or more can run"};
+  }
   std::unique_ptr<Engine> engine(new Engine());
   engine->name_ = spec.name;
   engine->context_tokens_ =
@@ -83,13 +86,12 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool, options.log));
   PHIAL_TRY(engine->pictures_, Pictures::open(checkpoint, spec, options.precision, pool));
   PHIAL_TRY(model::KvCache empty, engine->decoder_->make_cache(engine->context_tokens_, engine->plan_.kv_type));
-  engine->sessions_ =
-      std::make_unique<Sessions>(*engine->decoder_, std::move(empty),
-                                 SessionsOptions{.most_running = options.sessions,
-                                                 .kv_tokens = options.sessions * engine->context_tokens_,
-                                                 .rope_policy = options.rope_policy,
-                                                 .drafts = options.drafting != Drafting::kOff,
-                                                 .log = options.log});
+  engine->sessions_ = std::make_unique<Sessions>(*engine->decoder_, engine->pictures_.get(), std::move(empty),
+                                                 SessionsOptions{.most_running = options.sessions,
+                                                                 .kv_bytes = engine->plan_.kv_bytes,
+                                                                 .rope_policy = options.rope_policy,
+                                                                 .drafts = options.drafting != Drafting::kOff,
+                                                                 .log = options.log});
   engine->draft_tokens_ = options.draft_tokens;
   if (options.drafting == Drafting::kModel) {
     PHIAL_TRY(engine->model_drafter_, ModelDrafter::open(options.draft_model, options, *engine, pool));
@@ -150,7 +152,10 @@ Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::st
                    const OnRows& on_rows) {
   if (ids.empty() || first_row >= ids.size()) return Error{Code::kInvalid, "there are no tokens to run", ""};
   PHIAL_CHECKED(check_length(ids.size(), 0));
-  CachedSequence sequence = sessions_->borrow(ids, first_row);
+  if (const auto bad = std::ranges::find_if(ids, [](int32_t id) { return id < 0; }); bad != ids.end()) {
+    return Error{Code::kInvalid, "token id " + std::to_string(*bad) + " is outside the vocabulary", "use ids from 0"};
+  }
+  CachedSequence sequence = sessions_->borrow(ids, first_row, ids.size());
   Status done = ok();
   while (done && sequence.ids.size() < ids.size()) {
     if (cancel.stop_requested()) {
@@ -201,12 +206,9 @@ Result<SessionId> Engine::join(GenerateRequest request, OnText on_text) {
     most_tokens = std::clamp(context_tokens_ - static_cast<int>(prompt.size()), 1, most_tokens);
   }
   PHIAL_CHECKED(check_length(prompt.size(), most_tokens));
-  const std::vector<Picture> pictures = pictures_of(request);
+  std::vector<Picture> pictures = pictures_of(request);
   PHIAL_CHECKED(picture_tokens(pictures));
-  PictureRows seen;
-  if (pictures_) {
-    PHIAL_TRY(seen, pictures_->place(prompt, pictures, request.cancel));
-  }
+  for (Message& message : request.messages) message.pictures.clear();  // the task holds them as long as they are needed
   const Pen pen = {.tokenizer = tokenizer_.get(),
                    .end_ids = end_ids_,
                    .drafter = model_drafter_.get(),
@@ -215,7 +217,7 @@ Result<SessionId> Engine::join(GenerateRequest request, OnText on_text) {
   return sessions_->join({.request = std::move(request),
                           .on_text = std::move(on_text),
                           .prompt = std::move(prompt),
-                          .pictures = std::move(seen),
+                          .pictures = std::move(pictures),
                           .most_tokens = most_tokens,
                           .pen = pen,
                           .start = start});
@@ -230,13 +232,7 @@ std::vector<EndedSession> Engine::step() {
 bool Engine::idle() const { return ended_.empty() && sessions_->idle(); }
 
 Result<Generation> Engine::generate(const GenerateRequest& request, const OnText& on_text) {
-  const auto joined = join(request, on_text);
-  if (!joined && joined.error().code == Code::kCancelled) {  // while a picture was looked at
-    Generation nothing;
-    nothing.stop = StopReason::kCancelled;
-    return nothing;
-  }
-  PHIAL_TRY(const SessionId own, joined);
+  PHIAL_TRY(const SessionId own, join(request, on_text));
   for (;;) {
     std::optional<Result<Generation>> result;
     for (EndedSession& one : sessions_->step()) {

@@ -33,6 +33,7 @@ Result<std::unique_ptr<ModelDrafter>> ModelDrafter::open(const std::filesystem::
                                                          ThreadPool& pool) {
   EngineOptions own = options;
   own.drafting = Drafting::kOff;
+  own.sessions = 1;
   {
     PHIAL_TRY(const formats::Checkpoint checkpoint, formats::Checkpoint::open(path, LoadMode::kMap));
     PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(checkpoint, options.window_extra));

@@ -14,9 +14,9 @@ size_t common_tokens(std::span<const int32_t> a, std::span<const int32_t> b) {
   return static_cast<size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
 }
 
-std::optional<CachedSequence> PrefixCache::find(std::span<const int32_t> ids, spec::RopeTable table) {
+std::optional<CachedSequence> PrefixCache::find(std::span<const int32_t> ids, spec::RopeTable table, size_t known) {
   auto best = sequences_.end();
-  size_t most = 0;
+  size_t most = known;
   for (auto it = sequences_.begin(); it != sequences_.end(); ++it) {
     const size_t common = common_tokens(it->ids, ids);
     if (it->table == table && common > most) {
@@ -39,17 +39,21 @@ std::optional<CachedSequence> PrefixCache::find(std::span<const int32_t> ids, sp
 
 void PrefixCache::keep(CachedSequence sequence) {
   if (sequence.ids.empty()) return;
+  const auto longer = std::ranges::find_if(sequences_, [&](const CachedSequence& kept) {
+    return kept.table == sequence.table && common_tokens(kept.ids, sequence.ids) == sequence.ids.size();
+  });
+  if (longer != sequences_.end()) return sequences_.splice(sequences_.begin(), sequences_, longer);
   std::erase_if(sequences_, [&](const CachedSequence& kept) {
     return kept.table == sequence.table && common_tokens(kept.ids, sequence.ids) == kept.ids.size();
   });
   sequences_.push_front(std::move(sequence));
 }
 
-void PrefixCache::shrink(size_t tokens) {
-  size_t kept = 0;
+void PrefixCache::shrink(uint64_t bytes) {
+  uint64_t kept = 0;
   for (auto it = sequences_.begin(); it != sequences_.end();) {
-    kept += it->ids.size();
-    it = kept > tokens ? sequences_.erase(it) : std::next(it);
+    kept += it->cache.bytes();
+    it = kept > bytes ? sequences_.erase(it) : std::next(it);
   }
 }
 

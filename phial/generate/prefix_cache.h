@@ -30,12 +30,12 @@ size_t common_tokens(std::span<const int32_t> a, std::span<const int32_t> b);
 
 class PrefixCache {
  public:
-  // The longest beginning of `ids` that is kept with the same rotary factors; nullopt if there is none.
-  std::optional<CachedSequence> find(std::span<const int32_t> ids, spec::RopeTable table);
-  // Keeps a sequence, in place of those that are its beginning.
+  // The longest beginning of `ids` that is kept with the same rotary factors; nullopt if none has more than `known`.
+  std::optional<CachedSequence> find(std::span<const int32_t> ids, spec::RopeTable table, size_t known);
+  // Keeps a sequence, in place of those that are its beginning; nothing new if it is the beginning of another.
   void keep(CachedSequence sequence);
-  // Forgets what was used longest ago until at most `tokens` are kept, counted for each sequence anew.
-  void shrink(size_t tokens);
+  // Forgets what was used longest ago until at most `bytes` are kept, pages that several share counted for each.
+  void shrink(uint64_t bytes);
 
  private:
   std::list<CachedSequence> sequences_;  // used last first

@@ -5,8 +5,9 @@
 
 namespace phial::generate {
 
-Session::Session(Task task, CachedSequence cached)
+Session::Session(Task task, PictureRows pictures, CachedSequence cached)
     : task_(std::move(task)),
+      pictures_(std::move(pictures)),
       sequence_(std::move(task_.prompt)),
       cached_(std::move(cached)),
       speculation_(task_.pen.drafter != nullptr ? *task_.pen.drafter : lookup_, *task_.pen.draft_length,
@@ -38,7 +39,7 @@ model::Segment Session::next(size_t most, std::span<const int32_t> draft) {
   const auto logits_of = !is_all         ? model::LogitsOf::kNone
                          : draft.empty() ? model::LogitsOf::kLast
                                          : model::LogitsOf::kAll;
-  rows_ = rows_at(fed_, task_.pictures);
+  rows_ = rows_at(fed_, pictures_);
   return {.ids = fed_, .rows = rows_, .table = cached_.table, .logits_of = logits_of, .cache = &cached_.cache};
 }
 

@@ -36,8 +36,8 @@ struct Pen {
 struct Task {
   GenerateRequest request;  // its sampling is valid
   LanguageModel::OnText on_text;
-  std::vector<int32_t> prompt;  // not empty
-  PictureRows pictures;         // whose rows stand in it
+  std::vector<int32_t> prompt;    // not empty
+  std::vector<Picture> pictures;  // id -k in it stands for a token of the k-th
   int most_tokens = 0;
   Pen pen;
   std::chrono::steady_clock::time_point start;  // from when the time is counted
@@ -47,8 +47,9 @@ class Session {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `cached` holds a beginning of the prompt, without its last token at least.
-  Session(Task task, CachedSequence cached);
+  // `pictures`: the rows that the prompt's ids below 0 name. `cached` holds a beginning of the prompt, without its last
+  // token at least.
+  Session(Task task, PictureRows pictures, CachedSequence cached);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -84,6 +85,7 @@ class Session {
   double ms() const { return std::chrono::duration<double, std::milli>(Clock::now() - task_.start).count(); }
 
   Task task_;
+  PictureRows pictures_;
   std::vector<int32_t> sequence_;
   CachedSequence cached_;
   std::vector<int32_t> fed_;        // by next(); behind those of the sequence stands the draft

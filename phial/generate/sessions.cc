@@ -16,6 +16,13 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+Generation stopped_before_it_began(const Task& task) {
+  Generation nothing;
+  nothing.prompt_tokens = static_cast<int>(task.prompt.size());
+  nothing.stop = StopReason::kCancelled;
+  return nothing;
+}
+
 }  // namespace
 
 SessionId Sessions::join(Task task) {
@@ -23,12 +30,11 @@ SessionId Sessions::join(Task task) {
   return last_id_;
 }
 
-CachedSequence Sessions::borrow(std::span<const int32_t> ids, size_t most) {
+CachedSequence Sessions::borrow(std::span<const int32_t> ids, size_t most, size_t positions) {
   const auto table = table_of(ids.size());
   const auto wanted = ids.first(most);
-  auto found = kept_.find(wanted, table);
   const Session* longest = nullptr;
-  size_t known = found ? found->ids.size() : 0;
+  size_t known = 0;
   for (const Running& one : running_) {
     const CachedSequence& cached = one.session->cached();
     const size_t common = common_tokens(cached.ids, wanted);
@@ -38,33 +44,52 @@ CachedSequence Sessions::borrow(std::span<const int32_t> ids, size_t most) {
     }
   }
   CachedSequence sequence = {.ids = {}, .table = table, .cache = empty_.fork(0)};
-  if (longest != nullptr) {
-    if (found) kept_.keep(*std::move(found));
+  if (auto found = kept_.find(wanted, table, known)) {
+    sequence = *std::move(found);
+  } else if (longest != nullptr) {
     sequence.cache = longest->cached().cache.fork(static_cast<int>(known));
     sequence.ids.assign(ids.begin(), ids.begin() + sequence.cache.length());
-  } else if (found) {
-    sequence = *std::move(found);
   }
-  const size_t taken = running_tokens() + ids.size(), room = static_cast<size_t>(options_.kv_tokens);
-  kept_.shrink(room - std::min(room, taken));
+  const uint64_t taken = running_bytes() + bytes_of(positions);
+  kept_.shrink(options_.kv_bytes - std::min(options_.kv_bytes, taken));
   return sequence;
 }
 
-size_t Sessions::running_tokens() const {
-  size_t tokens = 0;
+uint64_t Sessions::running_bytes() const {
+  uint64_t bytes = 0;
   for (const Running& one : running_) {
-    tokens += one.session->sequence().size() + static_cast<size_t>(std::max(one.session->wanted_tokens(), 0));
+    bytes += bytes_of(one.session->sequence().size() + static_cast<size_t>(std::max(one.session->wanted_tokens(), 0)));
   }
-  return tokens;
+  return bytes;
 }
 
-void Sessions::admit() {
+void Sessions::end_cancelled(std::vector<EndedSession>& ended) {
+  std::erase_if(waiting_, [&](const Waiting& one) {
+    if (!one.task.request.cancel.stop_requested()) return false;
+    ended.push_back({one.id, stopped_before_it_began(one.task)});
+    return true;
+  });
+}
+
+void Sessions::admit(std::vector<EndedSession>& ended) {
   while (!waiting_.empty() && running_.size() < static_cast<size_t>(options_.most_running)) {
-    Waiting& next = waiting_.front();
-    CachedSequence cached = borrow(next.task.prompt, next.task.prompt.size() - 1);
-    auto session = std::make_unique<Session>(std::move(next.task), std::move(cached));
-    running_.push_back({.id = next.id, .session = std::move(session)});
+    Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
+    Task& task = next.task;
+    PictureRows rows;
+    if (pictures_ != nullptr) {
+      auto placed = pictures_->place(task.prompt, task.pictures, task.request.cancel);
+      if (!placed) {
+        const bool is_stopped = placed.error().code == Code::kCancelled;
+        ended.push_back({next.id, is_stopped ? Result<Generation>(stopped_before_it_began(task)) : placed.error()});
+        continue;
+      }
+      rows = *std::move(placed);
+    }
+    CachedSequence cached =
+        borrow(task.prompt, task.prompt.size() - 1, task.prompt.size() + static_cast<size_t>(task.most_tokens));
+    auto session = std::make_unique<Session>(std::move(task), std::move(rows), std::move(cached));
+    running_.push_back({.id = next.id, .session = std::move(session)});
   }
 }
 
@@ -78,7 +103,9 @@ int Sessions::draft_room(const Session& session) const {
 }
 
 std::vector<EndedSession> Sessions::step() {
-  admit();
+  std::vector<EndedSession> ended;
+  end_cancelled(ended);
+  admit(ended);
   for (Running& one : running_) {
     one.session->cancel_if_asked();
     if (one.session->ended()) continue;
@@ -92,7 +119,8 @@ std::vector<EndedSession> Sessions::step() {
     one.session->use_table(table);
   }
   pass();
-  return collect();
+  collect(ended);
+  return ended;
 }
 
 // What a session takes part with; nothing if it has ended or must wait.
@@ -125,10 +153,14 @@ void Sessions::pass() {
   }
   if (segments.empty()) return;
   const auto start = Clock::now();
-  if (!decoder_.forward(segments, logits_)) {
+  if (Status done = decoder_.forward(segments, logits_); !done) {
+    const bool is_plain = segments.size() == 1 && segments[0].logits_of != model::LogitsOf::kAll;
+    if (is_plain) of[0]->failed = done.error();
     // One bad sequence, or a wrong guess that takes a damaged model to numbers that the answer itself never meets.
     for (Running* one : of) one->session->take_back();
-    for (Running* one : of) pass_alone(*one);
+    for (Running* one : of) {
+      if (!one->failed) pass_alone(*one);
+    }
     return;
   }
   const double pass_ms = ms_since(start);
@@ -149,8 +181,7 @@ void Sessions::pass_alone(Running& one) {
   one.failed = done.error();
 }
 
-std::vector<EndedSession> Sessions::collect() {
-  std::vector<EndedSession> ended;
+void Sessions::collect(std::vector<EndedSession>& ended) {
   for (auto it = running_.begin(); it != running_.end();) {
     if (!it->failed && !it->session->ended()) {
       ++it;
@@ -164,7 +195,6 @@ std::vector<EndedSession> Sessions::collect() {
     kept_.keep(it->session->leave());
     it = running_.erase(it);
   }
-  return ended;
 }
 
 }  // namespace phial::generate

@@ -24,7 +24,7 @@ namespace phial::generate {
 
 struct SessionsOptions {
   int most_running = 1;
-  int kv_tokens = 0;  // positions of all that run and all that is kept
+  uint64_t kv_bytes = 0;  // of keys and values of all that run and all that is kept
   spec::RopePolicy rope_policy = spec::RopePolicy::kDynamic;
   bool drafts = true;
   Log log = no_log;
@@ -32,18 +32,21 @@ struct SessionsOptions {
 
 class Sessions {
  public:
-  // `empty`: of the decoder, as long as its context; all others are forks of it.
-  Sessions(const model::Decoder& decoder, model::KvCache empty, const SessionsOptions& options)
-      : decoder_(decoder), empty_(std::move(empty)), options_(options) {}
+  // `empty`: of the decoder, as long as its context; all others are forks of it. `pictures` is null if the model does
+  // not see.
+  Sessions(const model::Decoder& decoder, Pictures* pictures, model::KvCache empty, const SessionsOptions& options)
+      : decoder_(decoder), pictures_(pictures), empty_(std::move(empty)), options_(options) {}
 
   // The session runs as soon as fewer than most_running do. Promise: the prompt and most_tokens fit into the context.
   SessionId join(Task task);
-  // One pass for all that run. Those that ended with it, in the order in which they joined.
+  // One pass for all that run, after the pictures of those that begin were looked at. Those that ended, in the order in
+  // which they joined.
   std::vector<EndedSession> step();
   bool idle() const { return waiting_.empty() && running_.empty(); }
 
-  // A sequence to compute on by itself: what is known of `ids` before `most`, with the rotary factors of all of them.
-  CachedSequence borrow(std::span<const int32_t> ids, size_t most);
+  // A sequence to compute on: what is known of `ids` before `most`, with the rotary factors of all of them. Makes room
+  // for `positions` that it will hold.
+  CachedSequence borrow(std::span<const int32_t> ids, size_t most, size_t positions);
   void give_back(CachedSequence sequence) { kept_.keep(std::move(sequence)); }
 
  private:
@@ -59,17 +62,22 @@ class Sessions {
   spec::RopeTable table_of(size_t tokens) const {
     return spec::choose_rope_table(decoder_.spec(), options_.rope_policy, static_cast<int>(tokens));
   }
-  void admit();
-  size_t running_tokens() const;
+  void end_cancelled(std::vector<EndedSession>& ended);  // of those that wait
+  void admit(std::vector<EndedSession>& ended);
+  // What those that run will hold at most.
+  uint64_t running_bytes() const;
+  uint64_t bytes_of(size_t positions) const {
+    return model::KvCache::bytes_for(decoder_.spec(), static_cast<int>(positions), empty_.type());
+  }
   int draft_room(const Session& session) const;
   // The pass of those that have not ended; what fails alone ends alone.
   void pass();
   std::optional<model::Segment> next_of(Running& one, size_t prompt_tokens);
   void pass_alone(Running& one);
-  // Takes out those that have ended.
-  std::vector<EndedSession> collect();
+  void collect(std::vector<EndedSession>& ended);  // of those that ran
 
   const model::Decoder& decoder_;
+  Pictures* pictures_;
   model::KvCache empty_;
   SessionsOptions options_;
   PrefixCache kept_;

@@ -487,6 +487,12 @@ Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const sp
                                  Precision precision, int context_tokens, KvType kv, int sessions,
                                  uint64_t vision_bytes) {
   PHIAL_CHECKED(spec::validate(spec));
+  if (spec.block_sparse.active() && context_tokens > spec.context) {
+    return Error{Code::kOutOfRange,
+                 checkpoint.path().string() + ": a context of " + std::to_string(context_tokens) +
+                     " tokens, the model has " + std::to_string(spec.context),
+                 "ask for " + std::to_string(spec.context) + " or fewer"};
+  }
   PHIAL_TRY(const DecoderTensors tensors, bind(checkpoint, spec));
   const PlanInput input = {.weights_bytes = packed_bytes(tensors, precision),
                            .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),

@@ -91,14 +91,15 @@ class Decoder {
   virtual const spec::DecoderSpec& spec() const = 0;
   virtual Precision precision() const = 0;
 
-  // An empty cache for up to `capacity_tokens` positions. `type` is for kFast; kExact keeps f32. kOutOfRange if the
-  // memory cannot be had, or a block-sparse model has no such context.
+  // An empty cache for up to `capacity_tokens` positions. `type` is for kFast; kExact keeps f32. kOutOfRange if
+  // a block-sparse model has no such context.
   Result<KvCache> make_cache(int capacity_tokens, KvType type = KvType::kF16) const;
 
   // Runs the segments together and appends their keys and values. What is computed for a segment does not depend on
   // the others, to the bit. `logits` becomes [rows, vocab_size]: segment after segment 0, 1 or ids.size() rows.
   // Errors: kOutOfRange if a cache is too small, kInvalid for an id outside the vocabulary; no cache is changed then.
-  // kOutOfRange as well if the machine has no room for keys and values; a cache's length() says what was appended.
+  // kOutOfRange as well if the machine has no room for keys and values, kCorrupt if logits are not finite; a cache's
+  // length() says then what was appended.
   // Promise: no two segments have the same cache.
   virtual Status forward(std::span<const Segment> segments, std::vector<float>& logits) const = 0;
   Status forward(const Segment& segment, std::vector<float>& logits) const { return forward({&segment, 1}, logits); }

@@ -33,10 +33,13 @@ class KvAccess {
 
   bool fits(const spec::DecoderSpec& spec) const {
     return cache_->n_layers_ == spec.n_layers && cache_->n_kv_heads_ == spec.n_kv_heads &&
-           cache_->head_dim_ == spec.head_dim && cache_->window_ == spec.sliding_window;
+           cache_->head_dim_ == spec.head_dim && cache_->window_ == spec.sliding_window && has_pattern_of(spec);
   }
 
  private:
+  bool has_pattern_of(const spec::DecoderSpec& spec) const {
+    return cache_->lists_ ? cache_->lists_->pattern() == spec.block_sparse : !spec.block_sparse.active();
+  }
   std::byte* row(int layer, int kv_head, int position) const {
     const auto head =
         static_cast<size_t>(layer) * static_cast<size_t>(cache_->n_kv_heads_) + static_cast<size_t>(kv_head);

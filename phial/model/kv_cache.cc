@@ -43,13 +43,19 @@ int first_near(const spec::BlockSparseLists& lists, int position) {
 // Pages that all key-value heads of a block-sparse layer hold at most.
 size_t most_sparse_pages(const spec::DecoderSpec& spec, int capacity) {
   const spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, capacity);
-  const int given_back_at = std::max(0, capacity - kPrefillChunk - kKeptBehind);
-  const int judged = first_near(lists, given_back_at) / kPageTokens;
-  size_t pages = size(spec.n_kv_heads) * (pages_for(capacity) - size(judged));
-  for (int head = 0; head < spec.n_kv_heads; ++head) {
-    for (int page = 0; page < judged; ++page) pages += is_needed(lists, head, page, given_back_at) ? 1 : 0;
-  }
-  return pages;
+  // Held when a chunk has come after pages were given back for the query at `position`.
+  const auto held = [&](int position) {
+    const int length = std::min(capacity, position + kKeptBehind + kPrefillChunk);
+    const int judged = first_near(lists, position) / kPageTokens;
+    size_t pages = size(spec.n_kv_heads) * (pages_for(length) - size(judged));
+    for (int head = 0; head < spec.n_kv_heads; ++head) {
+      for (int page = 0; page < judged; ++page) pages += is_needed(lists, head, page, position) ? 1 : 0;
+    }
+    return pages;
+  };
+  // The most is held at the end, or just before the last block was judged.
+  const int last = std::max(0, capacity - kPrefillChunk - kKeptBehind), block = spec.block_sparse.block;
+  return std::max(held(last), held(std::max(0, last / block * block - 1)));
 }
 
 }  // namespace

@@ -27,16 +27,16 @@ constexpr double kSquareOfLogit = 40;
 
 // About twice the KL divergence, in nats. Of logits that is the square of what one is off; of what a layer adds to the
 // stream, its squared error relative to itself comes near it in every matrix.
-double loss_of(const Deviation& deviation, bool is_head, double outputs) {
-  if (outputs > 0 && is_head) return deviation.output_error / outputs;
+double loss_of(const Deviation& deviation, bool is_head, double outputs, double logit_divisor) {
+  if (outputs > 0 && is_head) return deviation.output_error / outputs / (logit_divisor * logit_divisor);
   const double relative = outputs > 0 ? deviation.relative_output() : deviation.relative();
   return relative * relative * (is_head ? kSquareOfLogit : 1);
 }
 
 class Measurement {
  public:
-  Measurement(Calibration* calibration, ThreadPool& pool, const std::stop_token& stop)
-      : calibration_(calibration), pool_(pool), stop_(stop) {}
+  Measurement(float logit_divisor, Calibration* calibration, ThreadPool& pool, const std::stop_token& stop)
+      : logit_divisor_(logit_divisor), calibration_(calibration), pool_(pool), stop_(stop) {}
 
   // One offer a type of kOffered.
   Result<std::vector<Offer>> offers(const NewTensor& tensor, const Choice& choice) const {
@@ -56,7 +56,14 @@ class Measurement {
       const auto count = static_cast<size_t>(std::min<uint64_t>(kRowsAtOnce, rows - first));
       weights.resize(count * columns);
       PHIAL_CHECKED(source.read(weights));
-      const std::span<const float> measured(weights.data(), (count + one_of - 1) / one_of * columns);
+      // Rows of every part of the matrix: heads lie one after the other in it.
+      size_t kept = 0;
+      for (size_t row = 0; row < count; ++row) {
+        if ((first + row) % one_of != 0) continue;
+        std::copy_n(weights.data() + row * columns, columns, weights.data() + kept++ * columns);
+      }
+      if (kept == 0) continue;
+      const std::span<const float> measured(weights.data(), kept * columns);
       rows_measured += measured.size() / columns;
       for (size_t i = 0; i < std::size(kOffered); ++i) {
         blocks.resize(*tensor::bytes_of(kOffered[i], measured.size()));
@@ -71,13 +78,14 @@ class Measurement {
     std::vector<Offer> out;
     out.reserve(std::size(kOffered));
     for (size_t i = 0; i < std::size(kOffered); ++i) {
-      out.push_back(
-          {.bytes = *tensor::bytes_of(kOffered[i], rows * columns), .loss = loss_of(deviations[i], is_head, outputs)});
+      out.push_back({.bytes = *tensor::bytes_of(kOffered[i], rows * columns),
+                     .loss = loss_of(deviations[i], is_head, outputs, logit_divisor_)});
     }
     return out;
   }
 
  private:
+  float logit_divisor_;
   Calibration* calibration_;
   ThreadPool& pool_;
   const std::stop_token& stop_;
@@ -110,7 +118,7 @@ Result<std::vector<Choice>> choose_within(const Source& source, double bits, Cal
   }
 
   if (calibration != nullptr) calibration->expect(inputs_needed(source.tensors, choices));
-  const Measurement measurement(calibration, pool, stop);
+  const Measurement measurement(source.logit_divisor, calibration, pool, stop);
   std::vector<std::vector<Offer>> offers;
   uint64_t done = 0;
   for (size_t i = 0; i < choices.size(); ++i) {

@@ -27,6 +27,7 @@ struct Source {
   Json metadata;                                // general.file_type and general.quantization_version are set anew
   std::span<const formats::NewTensor> tensors;  // under GGUF's names
   int n_layers = 0;
+  float logit_divisor = 1;  // of the model: what its logits are divided by
 };
 
 struct Progress {

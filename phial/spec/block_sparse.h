@@ -28,6 +28,7 @@ struct BlockSparse {
   bool is_sparse(int layer) const { return active() && (dense_every == 0 || (layer + 1) % dense_every != 0); }
   // Positions up to which a query sees all before it.
   int64_t dense_tokens() const { return int64_t{block} * local_blocks; }
+  bool operator==(const BlockSparse&) const = default;
 };
 
 // Query heads that may share a key-value head: the bits of a mask.

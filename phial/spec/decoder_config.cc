@@ -100,15 +100,14 @@ Status read_sizes(const Fields& fields, DecoderSpec& spec) {
 
 // What Phi-3-small has and no other: muP's multipliers, block-sparse layers, ids that are never an answer.
 Status read_small(const Fields& fields, const Json& config, DecoderSpec& spec) {
-  if (fields.has("gegelu_limit")) {
-    PHIAL_TRY(spec.gegelu_limit, fields.positive("gegelu_limit"));
-  }
-  if (fields.has("mup_embedding_multiplier")) {
-    PHIAL_TRY(spec.embedding_multiplier, fields.positive("mup_embedding_multiplier"));
-  }
-  if (fields.has("mup_width_multiplier")) {
-    PHIAL_TRY(spec.logit_divisor, fields.positive("mup_width_multiplier"));
-  }
+  // What the reference's configuration has where the file says nothing; null is none.
+  const auto number_or = [&](const char* key, float unstated, float none) -> Result<float> {
+    if (find_member(config, key) == nullptr) return unstated;
+    return fields.has(key) ? fields.positive(key) : Result<float>(none);
+  };
+  PHIAL_TRY(spec.gegelu_limit, number_or("gegelu_limit", 20, spec.gegelu_limit));
+  PHIAL_TRY(spec.embedding_multiplier, number_or("mup_embedding_multiplier", 10, 1));
+  PHIAL_TRY(spec.logit_divisor, number_or("mup_width_multiplier", 8, 1));
   PHIAL_TRY(const bool is_scaled, fields.flag_or("mup_use_scaling", true));
   if (is_scaled) {
     PHIAL_TRY(const float multiplier, fields.positive_or("mup_attn_multiplier", 1));
@@ -120,7 +119,8 @@ Status read_small(const Fields& fields, const Json& config, DecoderSpec& spec) {
   PHIAL_TRY(sparse.local_blocks, fields.count("blocksparse_num_local_blocks", 1, kMaxContext));
   PHIAL_TRY(sparse.stride, fields.count("blocksparse_vert_stride", 1, kMaxContext));
   PHIAL_TRY(sparse.same_for_heads, fields.flag_or("blocksparse_homo_head_pattern", false));
-  PHIAL_TRY(sparse.dense_every, fields.count_or("dense_attention_every_n_layers", 0, 0, kMaxLayers));
+  const bool states_dense = find_member(config, "dense_attention_every_n_layers") != nullptr;
+  PHIAL_TRY(sparse.dense_every, fields.count_or("dense_attention_every_n_layers", states_dense ? 0 : 2, 0, kMaxLayers));
 
   const Json* masked = find_member(config, "dummy_token_indices");
   if (masked == nullptr || masked->is_null()) return ok();
@@ -187,7 +187,8 @@ Status read_rope(const Json& config, const Fields& top, DecoderSpec& spec) {
   const Fields rope(object, "", "config.json, rotary parameters");
 
   const bool is_small = spec.architecture == "phi3small";
-  PHIAL_TRY(const float theta, top.positive_or(is_small ? "rope_embedding_base" : "rope_theta", 10000));
+  PHIAL_TRY(const float theta,
+            is_small ? top.positive_or("rope_embedding_base", 1e6F) : top.positive_or("rope_theta", 10000));
   PHIAL_TRY(spec.rope_theta, rope.positive_or("rope_theta", theta));
   PHIAL_TRY(const float top_part, top.positive_or("partial_rotary_factor", 1));
   PHIAL_TRY(const float part, rope.positive_or("partial_rotary_factor", top_part));

@@ -30,8 +30,8 @@ Status valid_factors(const std::string& name, const char* what, const std::vecto
 
 bool usable_scale(float value) { return value > 0 && std::isfinite(value); }
 
-// Lists of blocks are built for the whole context: this many entries are 64 MiB.
-constexpr int64_t kMaxListEntries = int64_t{1} << 22;
+// Lists of blocks are built for the whole context, head by head.
+constexpr int64_t kMaxHeadBlocks = int64_t{1} << 20;
 
 Status valid_block_sparse(const DecoderSpec& spec) {
   const std::string& name = spec.architecture;
@@ -48,10 +48,10 @@ Status valid_block_sparse(const DecoderSpec& spec) {
                        " heads a key-value head is not supported, at most " + std::to_string(kMaxSparseGroup) + " are");
   }
   const int64_t blocks = int64_t{spec.context} / sparse.block + 1;
-  if (blocks * spec.n_kv_heads > kMaxListEntries) {
+  if (blocks * spec.n_heads > kMaxHeadBlocks) {
     return unsupported("block-sparse attention over " + std::to_string(blocks) + " blocks for " +
-                       std::to_string(spec.n_kv_heads) + " key-value heads is not supported, their product may be " +
-                       std::to_string(kMaxListEntries));
+                       std::to_string(spec.n_heads) + " heads is not supported, their product may be " +
+                       std::to_string(kMaxHeadBlocks));
   }
   if (spec.sliding_window > 0) return unsupported("a sliding window beside block-sparse attention is not supported");
   return ok();

@@ -78,6 +78,7 @@ class PngReader {
     png_read_update_info(png_, info_);
     if (png_get_rowbytes(png_, info_) != row_bytes) png_error(png_, "its pixels are of no known kind");
     png_read_image(png_, rows_.data());
+    png_read_end(png_, info_);  // the orientation may stand behind the pixels
     return true;
   }
 
