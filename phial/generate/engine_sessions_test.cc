@@ -141,7 +141,7 @@ TEST(Sessions, WhatWasComputedIsKeptForEachOfThem) {
     ASSERT_TRUE(again);
     EXPECT_EQ(again->reused_tokens, static_cast<int>(ids.size()) - 1);
   }
-  // Two contexts of 128: the third, with 114 of its own, leaves room for the last one used.
+  // Two contexts of 128, pages of 64: the third, with 114 of its own, leaves room for the last one used.
   ASSERT_TRUE(engine->generate(request_of(three, 4), nullptr));
   EXPECT_EQ(engine->generate(request_of(two, 4), nullptr)->reused_tokens, 59);
   EXPECT_EQ(engine->generate(request_of(one, 4), nullptr)->reused_tokens, 0);
@@ -163,6 +163,31 @@ TEST(Sessions, AStoppedOneEndsAlone) {
   EXPECT_EQ(ended.answers.at(a).stop, StopReason::kCancelled);
   EXPECT_EQ(ended.answers.at(a).ids.size(), 5U);
   EXPECT_EQ(ended.answers.at(b).ids.size(), 30U);
+}
+
+TEST(Sessions, OneThatWaitsCanBeStopped) {
+  ThreadPool pool(1);
+  const auto engine = open(golden("llama-like"), pool, {.sessions = 1});
+  ASSERT_NE(engine, nullptr);
+  std::stop_source stop;
+  GenerateRequest waiting = request_of(some_ids(1, 10), 50);
+  waiting.cancel = stop.get_token();
+  const SessionId a = *engine->join(request_of(some_ids(2, 10), 30), nullptr);
+  const SessionId b = *engine->join(waiting, nullptr);
+  EXPECT_TRUE(engine->step().empty());
+  stop.request_stop();
+  const auto ended = engine->step();
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].session, b);
+  EXPECT_EQ(ended[0].generation->stop, StopReason::kCancelled);
+  Ended rest;
+  run_out(*engine, rest);
+  EXPECT_EQ(rest.answers.at(a).ids.size(), 30U);
+}
+
+TEST(Sessions, NoneIsAnError) {
+  ThreadPool pool(1);
+  EXPECT_FALSE(Engine::open(golden("llama-like"), {.sessions = 0}, pool));
 }
 
 TEST(Sessions, ABadOneFailsAloneAndTheOthersGoOn) {

@@ -124,6 +124,28 @@ TEST(KvCache, BlockSparseLayersGiveBackWhatNoQueryHeadSees) {
   EXPECT_EQ(cache.length(), 0);
 }
 
+// Read in pieces that give back as late as may be.
+TEST(KvCache, ABlockSparsePlanIsTheMostThatIsHeld) {
+  spec::DecoderSpec spec = spec::variants()[4];
+  spec.n_layers = 1;
+  spec.head_dim = 4;
+  spec.block_sparse.dense_every = 0;
+  for (const int capacity : {8192, 8100, 7777}) {
+    for (int behind = kPrefillChunk; behind < kPrefillChunk + 2 * kPageTokens; behind += 3) {
+      KvCache cache = *KvCache::make(spec, capacity, KvType::kF32);
+      KvAccess access(cache);
+      while (cache.length() < capacity) {
+        const int left = capacity - behind - cache.length();
+        const int tokens =
+            left > 0 ? std::min(left, kPrefillChunk) : std::min(capacity - cache.length(), kPrefillChunk);
+        ASSERT_TRUE(access.reserve(tokens));
+        EXPECT_LE(cache.bytes(), KvCache::bytes_for(spec, capacity, KvType::kF32)) << capacity << " " << behind;
+        access.advance(tokens);
+      }
+    }
+  }
+}
+
 TEST(KvCache, ShortOnesTruncateAnywhere) {
   KvCache cache = *KvCache::make(one_head(10), 100, KvType::kF32);
   append(cache, 50, 1);
