@@ -114,7 +114,9 @@ TEST_F(Quantize, TypesOfPhialsOwnRunInEitherPrecision) {
     fs::remove(out());
     const Finished finished = quantize(kFolder, {"--to", type, "--calibrate", text(), "--json"});
     ASSERT_EQ(finished.status, 0) << finished.err;
-    for (const Json& one : (*parse_json(finished.out))["tensors"]) {
+    const auto told = parse_json(finished.out);
+    ASSERT_TRUE(told);
+    for (const Json& one : (*told)["tensors"]) {
       if (one["name"].get<std::string>().starts_with("blk.0.ffn")) {
         EXPECT_EQ(one["type"], one["shape"].size() == 2 ? type : "F32") << one;
       }

@@ -163,14 +163,15 @@ TEST(Decoder, LogitsHaveTheSameBitsForAnyThreadsAndRows) {
                         Way{Precision::kFast, KvType::kQ8}, Way{Precision::kFast, KvType::kQ4}}) {
     for (const char* folder : {"phi3-mini-like", "phi3-medium-like", "phi3-small-like"}) {
       ThreadPool one(1);
-      const auto ids = long_text(500, 384);
+      const auto ids = long_text(300, 384);  // more than a chunk
       const auto wanted =
           run_all(*load_model(golden(folder), way.precision, one), ids, spec::RopeTable::kShort, way.kv);
       for (const int threads : {1, 2, 7}) {
         ThreadPool pool(threads);
         const auto decoder = load_model(golden(folder), way.precision, pool);
-        for (const size_t step : {1, 2, 5, 64, 500}) {
-          if (threads == 7 && step < 500) continue;
+        for (const size_t step : {1, 2, 5, 64, 300}) {
+          // A thread that waits for its turn makes small steps slow: few of them show what there is to see.
+          if ((threads == 7 && step < 300) || (threads == 2 && (step == 2 || step == 5))) continue;
           EXPECT_EQ(run_in_steps(*decoder, ids, step, way.kv), wanted)
               << folder << " " << name_of(way.kv) << " threads " << threads << " step " << step;
         }
