@@ -29,8 +29,7 @@ uint8_t scale_at_most(float value) {
 }  // namespace
 
 CodebookFit::CodebookFit(std::span<const int8_t> levels) {
-  const int below = -static_cast<int>(levels.front());
-  const int above = static_cast<int>(levels.back());
+  const int below = -levels.front(), above = +levels.back();  // numbers, not letters
   low_ = std::min(below, above);
   high_ = std::max(below, above);
   size_t next = 0;
