@@ -215,8 +215,7 @@ struct Chat : Command {
   Result<generate::Generation> generate_answer(Console& console, generate::Engine& engine, std::stop_token stop) const {
     generate::GenerateRequest request;
     request.messages = messages;
-    request.sampling = sampling.chosen();
-    request.stop = sampling.stop;
+    sampling.apply(request);
     request.cancel = std::move(stop);
     PHIAL_TRY(const int prompt_tokens, engine.count_prompt_tokens(messages));
     const int room = engine.context_tokens() - prompt_tokens;
@@ -226,7 +225,7 @@ struct Chat : Command {
                        std::to_string(engine.context_tokens()) + " tokens",
                    "/new begins again, --context gives more"};
     }
-    request.max_tokens = std::min(sampling.chosen_max_tokens(), room);
+    request.max_tokens = std::min(request.max_tokens, room);
     WordWrap wrap(console.output_columns());
     auto generated = engine.generate(request, [&](std::string_view piece) {
       if (!json) console.write(wrap.add(piece));

@@ -60,10 +60,7 @@ struct Generate : Command {
     } else {
       PHIAL_TRY(request.prompt, input.read());
     }
-    request.max_tokens = sampling.chosen_max_tokens();
-    request.within_context = !sampling.max_tokens;  // nobody asked for the default number
-    request.sampling = sampling.chosen();
-    request.stop = sampling.stop;
+    sampling.apply(request);
     request.ignore_end = ignore_end;
     request.top_logprobs = logprobs.value_or(-1);
     request.cancel = console.stopped();

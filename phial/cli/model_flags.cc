@@ -93,4 +93,11 @@ generate::SamplingOptions SamplingFlags::chosen() const {
   return options;
 }
 
+void SamplingFlags::apply(generate::GenerateRequest& request) const {
+  request.max_tokens = chosen_max_tokens();
+  request.within_context = !max_tokens;  // nobody asked for the default number
+  request.sampling = chosen();
+  request.stop = stop;
+}
+
 }  // namespace phial::cli

@@ -37,6 +37,8 @@ struct SamplingFlags {
   void describe(Flags& flags);
   int chosen_max_tokens() const { return max_tokens.value_or(default_max_tokens); }
   generate::SamplingOptions chosen() const;
+  // Sets how `request` samples and where it ends. The default number of tokens gives way where the context is short.
+  void apply(generate::GenerateRequest& request) const;
 };
 
 }  // namespace phial::cli

@@ -28,7 +28,7 @@ std::optional<std::string> licence_of(const formats::Checkpoint& checkpoint) {
   if (const std::string* stated = find_string(checkpoint.metadata(), "general.license")) return *stated;
   if (checkpoint.kind() == formats::CheckpointKind::kGguf) return std::nullopt;
   constexpr std::string_view kKey = "license:";
-  std::ifstream card(checkpoint.path() / "README.md");
+  std::ifstream card(checkpoint.folder() / "README.md");
   std::string line;
   if (std::getline(card, line) && line.starts_with("---")) {
     while (std::getline(card, line) && !line.starts_with("---")) {
@@ -37,7 +37,7 @@ std::optional<std::string> licence_of(const formats::Checkpoint& checkpoint) {
       if (value != line.npos) return line.substr(value, line.find_last_not_of(" \"'\r") + 1 - value);
     }
   }
-  std::ifstream text(checkpoint.path() / "LICENSE");
+  std::ifstream text(checkpoint.folder() / "LICENSE");
   while (std::getline(text, line)) {
     const size_t first = line.find_first_not_of(" \t\r");
     if (first != line.npos) return line.substr(first);

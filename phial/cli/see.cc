@@ -29,10 +29,7 @@ struct See : Command {
     PHIAL_CHECKED(engine->tokenizer());
     generate::GenerateRequest request;
     request.messages = {{"user", question, {std::move(picture)}}};
-    request.max_tokens = sampling.chosen_max_tokens();
-    request.within_context = !sampling.max_tokens;  // nobody asked for the default number
-    request.sampling = sampling.chosen();
-    request.stop = sampling.stop;
+    sampling.apply(request);
     request.cancel = console.stopped();
     WordWrap wrap(console.output_columns());
     PHIAL_TRY(const auto done, engine->generate(request, [&](std::string_view piece) {

@@ -156,6 +156,11 @@ Status sort_by_name(const fs::path& path, std::vector<Tensor>& tensors) {
 
 }  // namespace
 
+fs::path Checkpoint::folder() const {
+  std::error_code ignored;
+  return fs::is_directory(path_, ignored) ? path_ : path_.parent_path();
+}
+
 uint64_t Tensor::elements() const {
   uint64_t product = 1;
   for (const uint64_t extent : shape) product *= extent;

@@ -47,6 +47,8 @@ class Checkpoint {
 
   CheckpointKind kind() const { return kind_; }
   const std::filesystem::path& path() const { return path_; }
+  // Where the files stand that belong to it: path() or the folder that holds it.
+  std::filesystem::path folder() const;
 
   // GGUF: its key-value pairs as one flat object ("phi3.block_count": 32), arrays included.
   // Hugging Face: config.json. Empty object for a bare safetensors file.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "phial/base/check.h"
+#include "phial/base/json_file.h"
 #include "phial/base/mapped_file.h"
 #include "phial/spec/chat_format.h"
 
@@ -25,16 +26,6 @@ void add_end_ids(const Json& object, std::string_view key, std::vector<int32_t>&
   } else {
     add(*member);
   }
-}
-
-// A file of the model's folder, if it is there and JSON.
-Result<Json> read_beside(const std::filesystem::path& folder, const char* name) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(folder / name, ignored)) return Json::object();
-  PHIAL_TRY(const std::string text, read_text_file(folder / name));
-  auto json = parse_json(text);
-  if (!json) return std::move(json).error().in((folder / name).string());
-  return json;
 }
 
 // "chat_template": a text, or a list of named ones of which "default" is meant.
@@ -141,14 +132,13 @@ Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint) {
     add_end_ids(metadata, "tokenizer.ggml.eos_token_id", facts.end_ids);
     return facts;
   }
-  std::error_code ignored;
-  const std::filesystem::path folder =
-      std::filesystem::is_directory(checkpoint.path(), ignored) ? checkpoint.path() : checkpoint.path().parent_path();
+  const std::filesystem::path folder = checkpoint.folder();
   add_end_ids(metadata, "eos_token_id", facts.end_ids);
-  PHIAL_TRY(const Json generation, read_beside(folder, "generation_config.json"));
+  PHIAL_TRY(const Json generation, read_json_if_there(folder / "generation_config.json"));
   add_end_ids(generation, "eos_token_id", facts.end_ids);
-  PHIAL_TRY(const Json tokenizer_config, read_beside(folder, "tokenizer_config.json"));
+  PHIAL_TRY(const Json tokenizer_config, read_json_if_there(folder / "tokenizer_config.json"));
   facts.template_text = template_in(tokenizer_config);
+  std::error_code ignored;
   if (std::filesystem::exists(folder / "chat_template.jinja", ignored)) {
     PHIAL_TRY(facts.template_text, read_text_file(folder / "chat_template.jinja"));
   }

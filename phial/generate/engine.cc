@@ -28,9 +28,7 @@ Status check_plan(const model::MemoryPlan& plan, const std::filesystem::path& pa
 
 Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Checkpoint& checkpoint) {
   if (checkpoint.kind() == formats::CheckpointKind::kGguf) return tokenizer::from_gguf(checkpoint.metadata());
-  std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(checkpoint.path(), ignored);
-  return tokenizer::from_folder(is_folder ? checkpoint.path() : checkpoint.path().parent_path());
+  return tokenizer::from_folder(checkpoint.folder());
 }
 
 std::vector<Picture> pictures_of(std::span<const Message> messages) {
@@ -122,7 +120,10 @@ Result<std::vector<int>> Engine::picture_tokens(std::span<const Picture> picture
 }
 
 Result<std::vector<int32_t>> Engine::prompt_ids(const GenerateRequest& request) const {
-  if (!request.ids.empty()) return request.ids;
+  if (!request.ids.empty()) {
+    PHIAL_CHECKED(picture_tokens(request.pictures));
+    return request.ids;
+  }
   PHIAL_CHECKED(tokenizer());
   if (!request.messages.empty()) {
     PHIAL_TRY(const std::vector<int> tokens, picture_tokens(pictures_of(request)));
@@ -156,12 +157,13 @@ Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::st
     return Error{Code::kInvalid, "token id " + std::to_string(*bad) + " is outside the vocabulary", "use ids from 0"};
   }
   CachedSequence sequence = sessions_->borrow(ids, first_row, ids.size());
+  std::vector<float> rows;
   Status done = ok();
   while (done && sequence.ids.size() < ids.size()) {
     if (cancel.stop_requested()) {
       done = Error{Code::kCancelled, "stopped", ""};
     } else {
-      done = run_chunk(ids, first_row, sequence, on_rows);
+      done = run_chunk(ids, first_row, sequence, rows, on_rows);
     }
   }
   sequence.truncate(sequence.ids.size());
@@ -170,14 +172,13 @@ Status Engine::run(std::span<const int32_t> ids, size_t first_row, const std::st
 }
 
 Status Engine::run_chunk(std::span<const int32_t> ids, size_t first_row, CachedSequence& sequence,
-                         const OnRows& on_rows) {
+                         std::vector<float>& rows, const OnRows& on_rows) {
   const size_t at = sequence.ids.size();
   const auto chunk = ids.subspan(at, std::min(kChunk, ids.size() - at));
   const size_t end = at + chunk.size();
   const auto which = end <= first_row       ? model::LogitsOf::kNone
                      : first_row + 1 >= end ? model::LogitsOf::kLast
                                             : model::LogitsOf::kAll;
-  std::vector<float> rows;
   PHIAL_CHECKED(
       decoder_->forward({.ids = chunk, .table = sequence.table, .logits_of = which, .cache = &sequence.cache}, rows));
   sequence.ids.insert(sequence.ids.end(), chunk.begin(), chunk.end());
@@ -207,7 +208,6 @@ Result<SessionId> Engine::join(GenerateRequest request, OnText on_text) {
   }
   PHIAL_CHECKED(check_length(prompt.size(), most_tokens));
   std::vector<Picture> pictures = pictures_of(request);
-  PHIAL_CHECKED(picture_tokens(pictures));
   for (Message& message : request.messages) message.pictures.clear();  // the task holds them as long as they are needed
   const Pen pen = {.tokenizer = tokenizer_.get(),
                    .end_ids = end_ids_,

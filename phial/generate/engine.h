@@ -100,8 +100,9 @@ class Engine final : public LanguageModel {
   // How many tokens each takes; kInvalid if there is one and the model does not see.
   Result<std::vector<int>> picture_tokens(std::span<const Picture> pictures) const;
   Status check_length(size_t prompt_tokens, int max_tokens) const;
-  // One step of run().
-  Status run_chunk(std::span<const int32_t> ids, size_t first_row, CachedSequence& sequence, const OnRows& on_rows);
+  // One step of run(); its logits stand in `rows`.
+  Status run_chunk(std::span<const int32_t> ids, size_t first_row, CachedSequence& sequence, std::vector<float>& rows,
+                   const OnRows& on_rows);
 
   std::string name_;
   std::unique_ptr<model::Decoder> decoder_;

@@ -25,27 +25,6 @@ Ids some_ids(uint64_t seed, size_t length) {
   return ids;
 }
 
-GenerateRequest request_of(Ids ids, int n, const SamplingOptions& sampling = {}) {
-  GenerateRequest request;
-  request.ids = std::move(ids);
-  request.max_tokens = n;
-  request.ignore_end = true;
-  request.top_logprobs = 2;
-  request.sampling = sampling;
-  return request;
-}
-
-void expect_same(const Generation& found, const Generation& wanted) {
-  EXPECT_EQ(found.ids, wanted.ids);
-  EXPECT_EQ(found.text, wanted.text);
-  EXPECT_EQ(found.stop, wanted.stop);
-  ASSERT_EQ(found.logprobs.size(), wanted.logprobs.size());
-  for (size_t i = 0; i < wanted.logprobs.size(); ++i) {
-    EXPECT_EQ(found.logprobs[i].logprob, wanted.logprobs[i].logprob) << i;
-    EXPECT_EQ(found.logprobs[i].best, wanted.logprobs[i].best) << i;
-  }
-}
-
 struct Ended {
   std::map<SessionId, Generation> answers;
   std::map<SessionId, Error> failures;

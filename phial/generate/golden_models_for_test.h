@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "phial/generate/engine.h"
 
@@ -30,6 +32,29 @@ inline std::unique_ptr<Engine> open(const std::filesystem::path& path, ThreadPoo
   auto engine = Engine::open(path, options, pool);
   EXPECT_TRUE(engine) << engine.error().text();
   return engine ? *std::move(engine) : nullptr;
+}
+
+inline GenerateRequest request_of(std::vector<int32_t> ids, int n, const SamplingOptions& sampling = {}) {
+  GenerateRequest request;
+  request.ids = std::move(ids);
+  request.max_tokens = n;
+  request.ignore_end = true;
+  request.top_logprobs = 2;
+  request.sampling = sampling;
+  return request;
+}
+
+// To the bit.
+inline void expect_same(const Generation& found, const Generation& wanted) {
+  EXPECT_EQ(found.ids, wanted.ids);
+  EXPECT_EQ(found.text, wanted.text);
+  EXPECT_EQ(found.stop, wanted.stop);
+  ASSERT_EQ(found.logprobs.size(), wanted.logprobs.size());
+  for (size_t i = 0; i < wanted.logprobs.size(); ++i) {
+    EXPECT_EQ(found.logprobs[i].id, wanted.logprobs[i].id) << i;
+    EXPECT_EQ(found.logprobs[i].logprob, wanted.logprobs[i].logprob) << i;
+    EXPECT_EQ(found.logprobs[i].best, wanted.logprobs[i].best) << i;
+  }
 }
 
 }  // namespace phial::generate

@@ -39,8 +39,7 @@ class Sessions {
 
   // The session runs as soon as fewer than most_running do. Promise: the prompt and most_tokens fit into the context.
   SessionId join(Task task);
-  // One pass for all that run, after the pictures of those that begin were looked at. Those that ended, in the order in
-  // which they joined.
+  // One pass for all that run, after the pictures of those that begin were looked at. Tells those that have ended.
   std::vector<EndedSession> step();
   bool idle() const { return waiting_.empty() && running_.empty(); }
 

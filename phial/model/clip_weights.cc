@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "phial/base/json.h"
-#include "phial/base/mapped_file.h"
+#include "phial/base/json_file.h"
 #include "phial/model/clip.h"
 #include "phial/model/tensor_names.h"
 
@@ -108,18 +108,6 @@ class ClipBinder {
 };
 
 // Beside the weights; null where there is none.
-Result<Json> read_preprocessor(const formats::Checkpoint& checkpoint) {
-  std::error_code ignored;
-  const auto& path = checkpoint.path();
-  const auto folder = std::filesystem::is_directory(path, ignored) ? path : path.parent_path();
-  const auto file = folder / "preprocessor_config.json";
-  if (!std::filesystem::exists(file, ignored)) return Json(nullptr);
-  PHIAL_TRY(const std::string text, read_text_file(file));
-  auto json = parse_json(text);
-  if (!json) return std::move(json).error().in(file.string());
-  return json;
-}
-
 // A side of a shape, as far as it makes sense.
 Result<int> dimension(const formats::Checkpoint& checkpoint, const std::string& name, size_t which) {
   PHIAL_TRY(const formats::Tensor* tensor, checkpoint.need(name));
@@ -152,7 +140,7 @@ Status read_widths(const formats::Checkpoint& checkpoint, spec::VisionSpec& spec
 }  // namespace
 
 Result<spec::VisionSpec> ImageEncoder::read_spec(const formats::Checkpoint& checkpoint, int output_dim) {
-  PHIAL_TRY(const Json preprocessor, read_preprocessor(checkpoint));
+  PHIAL_TRY(const Json preprocessor, read_json_if_there(checkpoint.folder() / "preprocessor_config.json"));
   auto read = spec::vision_from_config(checkpoint.metadata(), preprocessor);
   if (!read) return std::move(read).error().in(checkpoint.path().string());
   const spec::VisionFacts& facts = *read;

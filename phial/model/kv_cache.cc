@@ -107,7 +107,6 @@ Result<KvCache> KvCache::make(const spec::DecoderSpec& spec, int capacity_tokens
   KvCache cache;
   cache.capacity_ = capacity_tokens;
   cache.window_ = spec.sliding_window;
-  cache.block_sparse_ = spec.block_sparse;
   if (spec.block_sparse.active()) {
     cache.lists_ = std::make_shared<const spec::BlockSparseLists>(spec.block_sparse, spec.n_heads, spec.n_kv_heads,
                                                                   capacity_tokens);
@@ -136,7 +135,7 @@ void KvCache::give_back(int position) {
   const int gone_before = first_seen(position) / kPageTokens * kPageTokens;
   if (gone_before <= kept_from_) return;
   for (int head = 0; head < n_layers_ * n_kv_heads_; ++head) {
-    if (lists_ != nullptr && !block_sparse_.is_sparse(head / n_kv_heads_)) continue;
+    if (lists_ != nullptr && !lists_->pattern().is_sparse(head / n_kv_heads_)) continue;
     for (int page = kept_from_ / kPageTokens; page < gone_before / kPageTokens; ++page) {
       if (lists_ != nullptr && is_needed(*lists_, head % n_kv_heads_, page, position)) continue;
       tables_[size(head)][size(page)] = nullptr;

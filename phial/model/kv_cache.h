@@ -63,7 +63,6 @@ class KvCache {
   int kept_from_ = 0;  // positions before it may be gone
   int capacity_ = 0;
   int window_ = 0;
-  spec::BlockSparse block_sparse_;
   std::shared_ptr<const spec::BlockSparseLists> lists_;  // null: no layer is sparse
   int n_layers_ = 0, n_kv_heads_ = 0, head_dim_ = 0;
   KvType type_ = KvType::kF16;

@@ -2,14 +2,7 @@
 
 #include <utility>
 
-#include "phial/model/matrix.h"
-
 namespace phial::model {
-
-constexpr size_t kLine = 64;  // bytes
-
-KvPages::KvPages(size_t page_bytes, size_t pages_a_slab)
-    : page_bytes_(round_up(page_bytes, kLine)), pages_a_slab_(pages_a_slab) {}
 
 Result<KvPage> KvPages::take() {
   if (free_.empty()) {

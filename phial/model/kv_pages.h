@@ -22,8 +22,8 @@ using KvPage = std::shared_ptr<std::byte>;
 
 class KvPages : public std::enable_shared_from_this<KvPages> {
  public:
-  // Pages of `page_bytes`, aligned to 64; memory comes in slabs of `pages_a_slab`.
-  KvPages(size_t page_bytes, size_t pages_a_slab);
+  // Memory comes in slabs of `pages_a_slab`.
+  KvPages(size_t page_bytes, size_t pages_a_slab) : page_bytes_(page_bytes), pages_a_slab_(pages_a_slab) {}
 
   // A free page; what is in it is left over from others. kOutOfRange if the machine has no room.
   Result<KvPage> take();

@@ -32,21 +32,14 @@ inline constexpr TensorNames kHuggingFaceNames = {.embedding = "model.embed_toke
                                                   .down = "mlp.down_proj"};
 
 // Of Phi-3-small.
-inline constexpr TensorNames kHuggingFaceSmallNames = {.embedding = "model.embed_tokens",
-                                                       .final_norm = "model.final_layernorm",
-                                                       .head = "lm_head",
-                                                       .layers = "model.layers.",
-                                                       .attention_norm = "input_layernorm",
-                                                       .qkv = "self_attn.query_key_value",
-                                                       .q = "self_attn.q_proj",
-                                                       .k = "self_attn.k_proj",
-                                                       .v = "self_attn.v_proj",
-                                                       .output = "self_attn.dense",
-                                                       .ffn_norm = "post_attention_layernorm",
-                                                       .gate_up = "mlp.up_proj",
-                                                       .gate = "mlp.gate_proj",
-                                                       .up = "mlp.up_proj",
-                                                       .down = "mlp.down_proj"};
+inline constexpr TensorNames kHuggingFaceSmallNames = [] {
+  TensorNames names = kHuggingFaceNames;
+  names.final_norm = "model.final_layernorm";
+  names.qkv = "self_attn.query_key_value";
+  names.output = "self_attn.dense";
+  names.gate_up = "mlp.up_proj";
+  return names;
+}();
 
 // What stands beside the decoder in a folder of Phi-3-vision.
 inline constexpr const char* kVisionPrefix = "model.vision_embed_tokens.";

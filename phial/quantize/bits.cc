@@ -19,7 +19,6 @@ using tensor::DType;
 // Types that kernels read in no more bytes than they are stored in, smallest first.
 constexpr DType kOffered[] = {DType::kPhialQ3, DType::kPhialQ4, DType::kQ8_0};
 
-constexpr size_t kRowsAtOnce = 512;
 constexpr uint64_t kRowsMeasured = 1024;
 
 // The mean square of a logit, where no text tells it.
@@ -49,28 +48,22 @@ class Measurement {
     const uint64_t one_of = std::max<uint64_t>(1, rows / kRowsMeasured);
     std::vector<Deviation> deviations(std::size(kOffered));
     uint64_t rows_measured = 0;
-    TensorWeights source(tensor);
-    std::vector<float> weights;
     std::vector<std::byte> blocks;
-    for (uint64_t first = 0; first < rows; first += kRowsAtOnce) {
-      const auto count = static_cast<size_t>(std::min<uint64_t>(kRowsAtOnce, rows - first));
-      weights.resize(count * columns);
-      PHIAL_CHECKED(source.read(weights));
+    PHIAL_CHECKED(for_each_rows(tensor, stop_, [&](uint64_t first, std::span<float> weights) {
       // Rows of every part of the matrix: heads lie one after the other in it.
       size_t kept = 0;
-      for (size_t row = 0; row < count; ++row) {
+      for (size_t row = 0; row < weights.size() / columns; ++row) {
         if ((first + row) % one_of != 0) continue;
         std::copy_n(weights.data() + row * columns, columns, weights.data() + kept++ * columns);
       }
-      if (kept == 0) continue;
-      const std::span<const float> measured(weights.data(), kept * columns);
-      rows_measured += measured.size() / columns;
-      for (size_t i = 0; i < std::size(kOffered); ++i) {
+      const std::span<const float> measured = weights.first(kept * columns);
+      rows_measured += kept;
+      for (size_t i = 0; i < std::size(kOffered) && kept > 0; ++i) {
         blocks.resize(*tensor::bytes_of(kOffered[i], measured.size()));
         deviations[i].add(quantize_rows(measured, columns, kOffered[i], weighing, pool_, stop_, blocks.data()));
       }
-      if (stop_.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
-    }
+      return ok();
+    }));
     const bool is_head = choice.inputs && choice.inputs->which == model::InputsOf::kHead;
     const double outputs = weighing.feedback == nullptr
                                ? 0

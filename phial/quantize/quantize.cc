@@ -18,8 +18,6 @@ using formats::NewTensor;
 using formats::Piece;
 using tensor::DType;
 
-constexpr size_t kRowsAtOnce = 512;
-
 // general.file_type, as llama.cpp counts them: what most matrices are.
 int file_type(DType to) {
   switch (to) {
@@ -145,20 +143,13 @@ class Quantizer {
       PHIAL_TRY(weighing.feedback, calibration_->feedback(*choice.inputs, stop));
       told.is_calibrated = true;
     }
-    TensorWeights source(tensor);
-    std::vector<float> weights;
     std::vector<std::byte> blocks;
-    const uint64_t rows = told.weights / columns;
-    for (uint64_t first = 0; first < rows; first += kRowsAtOnce) {
+    return for_each_rows(tensor, stop, [&](uint64_t first, std::span<float> rows) {
       show(tensor, first * columns);
-      weights.resize(static_cast<size_t>(std::min<uint64_t>(kRowsAtOnce, rows - first)) * columns);
-      PHIAL_CHECKED(source.read(weights));
-      blocks.resize(*tensor::bytes_of(choice.type, weights.size()));
-      told.deviation.add(quantize_rows(weights, columns, choice.type, weighing, pool_, stop, blocks.data()));
-      if (stop.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
-      PHIAL_CHECKED(file.write(blocks));
-    }
-    return ok();
+      blocks.resize(*tensor::bytes_of(choice.type, rows.size()));
+      told.deviation.add(quantize_rows(rows, columns, choice.type, weighing, pool_, stop, blocks.data()));
+      return file.write(blocks);
+    });
   }
 
   std::span<const Choice> choices_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "phial/tensor/blocks.h"
 #include "phial/tensor/int4.h"
@@ -35,6 +36,22 @@ Status TensorWeights::read(std::span<float> out) {
   if (!is_finite) {
     return Error{Code::kCorrupt, "tensor '" + tensor_.name + "' holds values that are not finite numbers",
                  "the model is damaged: get it again"};
+  }
+  return ok();
+}
+
+Status for_each_rows(const formats::NewTensor& matrix, const std::stop_token& stop,
+                     const std::function<Status(uint64_t first, std::span<float> rows)>& body) {
+  constexpr uint64_t kRowsAtOnce = 512;
+  const auto columns = static_cast<size_t>(matrix.shape.back());
+  const uint64_t rows = count_weights(matrix) / columns;
+  TensorWeights source(matrix);
+  std::vector<float> weights;
+  for (uint64_t first = 0; first < rows; first += kRowsAtOnce) {
+    weights.resize(static_cast<size_t>(std::min(kRowsAtOnce, rows - first)) * columns);
+    PHIAL_CHECKED(source.read(weights));
+    PHIAL_CHECKED(body(first, weights));
+    if (stop.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
   }
   return ok();
 }

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <stop_token>
 
 #include "phial/base/result.h"
 #include "phial/formats/new_tensor.h"
@@ -26,5 +28,10 @@ class TensorWeights {
   size_t piece_ = 0;
   uint64_t first_ = 0;  // weight of that piece
 };
+
+// Hands over the weights of a matrix some hundred rows at a time: body(first row, [rows, columns]). kCorrupt as read(),
+// kCancelled if `stop` was requested, or what the body returns.
+Status for_each_rows(const formats::NewTensor& matrix, const std::stop_token& stop,
+                     const std::function<Status(uint64_t first, std::span<float> rows)>& body);
 
 }  // namespace phial::quantize

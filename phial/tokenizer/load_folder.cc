@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "phial/base/json_file.h"
 #include "phial/base/mapped_file.h"
 #include "phial/tokenizer/load.h"
 #include "phial/tokenizer/vocabulary.h"
@@ -18,15 +19,6 @@ namespace fs = std::filesystem;
 bool is_file(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
-}
-
-Result<Json> read_side_file(const fs::path& path) {
-  if (!is_file(path)) return Json::object();
-  constexpr size_t kMostBytes = size_t{64} << 20;
-  PHIAL_TRY(const std::string text, read_text_file(path, kMostBytes));
-  auto json = parse_json(text);
-  if (!json) return std::move(json).error().in(path.string());
-  return json;
 }
 
 }  // namespace
@@ -43,10 +35,10 @@ fs::path ranks_file(const fs::path& folder) {
 
 Result<SideFiles> read_side_files(const fs::path& folder) {
   SideFiles side;
-  PHIAL_TRY(side.tokenizer_config, read_side_file(folder / "tokenizer_config.json"));
-  PHIAL_TRY(side.special_tokens, read_side_file(folder / "special_tokens_map.json"));
-  PHIAL_TRY(side.added_tokens, read_side_file(folder / "added_tokens.json"));
-  PHIAL_TRY(side.generation_config, read_side_file(folder / "generation_config.json"));
+  PHIAL_TRY(side.tokenizer_config, read_json_if_there(folder / "tokenizer_config.json"));
+  PHIAL_TRY(side.special_tokens, read_json_if_there(folder / "special_tokens_map.json"));
+  PHIAL_TRY(side.added_tokens, read_json_if_there(folder / "added_tokens.json"));
+  PHIAL_TRY(side.generation_config, read_json_if_there(folder / "generation_config.json"));
   return side;
 }
 

@@ -1,0 +1,20 @@
+#include "phial/base/json_file.h"
+
+#include <string>
+#include <system_error>
+
+#include "phial/base/mapped_file.h"
+
+namespace phial {
+
+Result<Json> read_json_if_there(const std::filesystem::path& path) {
+  constexpr size_t kMostBytes = size_t{64} << 20;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return Json();
+  PHIAL_TRY(const std::string text, read_text_file(path, kMostBytes));
+  auto json = parse_json(text);
+  if (!json) return std::move(json).error().in(path.string());
+  return json;
+}
+
+}  // namespace phial
