@@ -29,7 +29,8 @@ MAY_INCLUDE = {
     "sandbox": {"base"},
     "convert": BELOW_THE_TOP - {"generate"},
     "quantize": BELOW_THE_TOP - {"generate", "tokenizer"},
-    "cli": BELOW_THE_TOP | {"rag", "convert", "quantize"},
+    "data": {"tokenizer", "formats", "base"},
+    "cli": BELOW_THE_TOP | {"rag", "convert", "quantize", "data"},
 }
 
 # What only tests may include besides: GGUF vocabularies are the tokenizers' vectors.

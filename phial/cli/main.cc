@@ -83,6 +83,13 @@ constexpr Verb kModelsVerbs[] = {
      "phial models remove Phi-3-mini-4k-instruct-q4", make_models_remove},
 };
 
+constexpr Verb kDataVerbs[] = {
+    {"pack", "documents to token shards, for training",
+     "Every document becomes the ids of its text, with the vocabulary's end-of-text token behind; text that spells a "
+     "special token stays text. FOLDER must not be there yet. The same inputs give the same shards.",
+     "phial data pack books.jsonl --tokenizer SmolLM2-135M-Instruct.Q4_1 --held-out 0.01 -o packed", make_data_pack},
+};
+
 constexpr Verb kLibraryVerbs[] = {
     {"list", "the libraries on this machine", "", "phial library list", make_library_list},
     {"show", "what a library holds", "", "phial library show --library work", make_library_show},
@@ -158,6 +165,7 @@ constexpr Verb kVerbs[] = {
      "phial quantize model-f16.gguf model-q4.gguf --to phial_q4 --calibrate book.txt\n"
      "phial quantize model-f16.gguf model-small.gguf --bits 3.76 --calibrate book.txt",
      make_quantize},
+    {"data", "what models are trained on", "", "phial data pack books.jsonl -o packed", nullptr, kDataVerbs},
     {"models", "the models on this machine", "", "phial models list\nphial models add ~/Downloads/model.gguf", nullptr,
      kModelsVerbs},
     {"completions", "completions for a shell", "",

@@ -13,7 +13,7 @@ namespace {
 enum ExitStatus { kDone = 0, kFailed = 1, kWrongCommandLine = 2, kStopped = 130 };
 
 // Planned, and named in the documents: the answer says that this version has none.
-constexpr std::array<std::string_view, 6> kLater = {"see", "quantize", "serve", "data", "train", "eval"};
+constexpr std::array<std::string_view, 3> kLater = {"serve", "train", "eval"};
 
 int wrong(Console& console, const Error& error) {
   console.error(error);

@@ -22,6 +22,7 @@ std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_quantize();
 std::unique_ptr<Command> make_tokenize();
 std::unique_ptr<Command> make_logits();
+std::unique_ptr<Command> make_data_pack();
 std::unique_ptr<Command> make_models_list();
 std::unique_ptr<Command> make_models_add();
 std::unique_ptr<Command> make_models_show();
