@@ -230,15 +230,31 @@ TEST_F(Quantize, AFolderThatCannotBeWrittenIsNamed) {
 
 class QuantizeSmol : public DefaultModels {};
 
-TEST_F(QuantizeSmol, CtrlCLeavesNothing) {
+TEST_F(QuantizeSmol, AfterCtrlCAndAKillTheSameCommandGoesOn) {
   const Home home;
   const auto out = home.path() / "out.gguf";
-  const Finished finished = home.run({"quantize", smollm2().string(), out.string(), "--to", "Q4_0"},
-                                     {.error_is_terminal = true, .signal_when = "quantizing"});
-  EXPECT_EQ(finished.status, 130) << finished.err;
-  EXPECT_THAT(finished.err, Not(HasSubstr("phial: error")));
+  const auto whole = home.path() / "whole.gguf";
+  ASSERT_EQ(home.run({"quantize", smollm2().string(), whole.string(), "--to", "Q8_0"}).status, 0);
+
+  const std::vector<std::string> words = {"quantize", smollm2().string(), out.string(), "--to", "Q8_0"};
+  const Finished stopped = home.run(words, {.error_is_terminal = true, .signal_when = "quantizing: 3"});
+  EXPECT_EQ(stopped.status, 130) << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("the same command goes on from here"));
+  EXPECT_THAT(stopped.err, Not(HasSubstr("phial: error")));
+  EXPECT_FALSE(fs::exists(out));
+
+  const Finished killed =
+      home.run(words, {.error_is_terminal = true, .signal_when = "quantizing: 6", .signal = SIGKILL});
+  EXPECT_EQ(killed.status, 128 + SIGKILL);
+  EXPECT_THAT(killed.err, Not(HasSubstr("quantizing: 1 %")));
+  EXPECT_FALSE(fs::exists(out));
+
+  const Finished last = home.run(words, {.error_is_terminal = true});
+  EXPECT_EQ(last.status, 0) << last.err;
+  EXPECT_THAT(last.err, Not(HasSubstr("quantizing: 3")));
+  EXPECT_EQ(*read_text_file(out), *read_text_file(whole));
   for (const auto& entry : fs::directory_iterator(home.path())) {
-    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("gguf")));
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("part")));
   }
 }
 

@@ -29,6 +29,22 @@ Result<OutputFile> OutputFile::overwrite(const std::filesystem::path& path, cons
   return OutputFile(named, std::move(file));
 }
 
+Result<OutputFile> OutputFile::append(const std::filesystem::path& path, uint64_t keep) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (file.get() < 0) return system_error(path, "open");
+  const off_t size = ::lseek(file.get(), 0, SEEK_END);
+  if (size < 0) return system_error(path, "write");
+  if (static_cast<uint64_t>(size) < keep) {
+    return Error{
+        Code::kCorrupt,
+        path.string() + ": has " + std::to_string(size) + " of the " + std::to_string(keep) + " bytes that stood there",
+        ""};
+  }
+  const auto end = static_cast<off_t>(keep);
+  if (::ftruncate(file.get(), end) != 0 || ::lseek(file.get(), end, SEEK_SET) < 0) return system_error(path, "write");
+  return OutputFile(path, std::move(file));
+}
+
 Status OutputFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(file_.get(), bytes.data(), bytes.size());
@@ -52,11 +68,16 @@ Status check_is_new(const fs::path& target) {
   return Error{Code::kInvalid, "'" + target.string() + "' is there already", "name an output that is not"};
 }
 
+fs::path partial_path(const fs::path& target) {
+  const fs::path place = place_of(target);
+  return place.parent_path() / ("." + place.filename().string() + ".part");
+}
+
 Status write_beside(const fs::path& target, const std::function<Status(const fs::path& partial)>& write) {
   PHIAL_CHECKED(check_is_new(target));
   const fs::path place = place_of(target);
   std::error_code failed;
-  const fs::path partial = place.parent_path() / ("." + place.filename().string() + ".part");
+  const fs::path partial = partial_path(target);
   fs::remove_all(partial, failed);  // of a run that was killed
   Status done = write(partial);
   if (done) {

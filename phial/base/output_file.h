@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <span>
@@ -18,11 +19,13 @@ class OutputFile {
  public:
   // A new one: a file that is there is an error.
   static Result<OutputFile> create(const std::filesystem::path& path);
+  // What is there, cut to its first `keep` bytes, and written on behind them. kCorrupt if it has fewer.
+  static Result<OutputFile> append(const std::filesystem::path& path, uint64_t keep);
   // What is there is emptied; a pipe or device is written to. Messages call it `named`.
   static Result<OutputFile> overwrite(const std::filesystem::path& path, const std::filesystem::path& named);
 
   Status write(std::span<const std::byte> bytes);
-  // Everything is on the disk when this returns.
+  // Everything so far is on the disk when this returns.
   Status finish();
 
  private:
@@ -35,7 +38,10 @@ class OutputFile {
 // kInvalid if something stands at `target`, or nothing could.
 Status check_is_new(const std::filesystem::path& target);
 
-// Has `write` make a file or folder at a hidden place beside `target`, and puts it there when it is whole: whatever
+// Where the beginning of what will stand at `target` is written: a hidden name beside it.
+std::filesystem::path partial_path(const std::filesystem::path& target);
+
+// Has `write` make a file or folder at partial_path(target), and puts it there when it is whole: whatever
 // goes wrong, nothing but the whole output ever stands at `target`. "folder/" means "folder". kInvalid if `target` is
 // there already; the errors of `write`.
 Status write_beside(const std::filesystem::path& target,

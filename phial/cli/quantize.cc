@@ -7,12 +7,14 @@
 #include <memory>
 
 #include "phial/base/bytes_text.h"
+#include "phial/base/fnv.h"
 #include "phial/base/json.h"
 #include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
 #include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"
+#include "phial/cli/version.h"
 #include "phial/convert/gguf_model.h"
 #include "phial/quantize/bits.h"
 
@@ -135,22 +137,44 @@ struct QuantizeCommand : Command {
         console.progress(doing + with_digits(share, 0) + " %, " + std::string(progress.tensor));
       };
     };
-    PHIAL_CHECKED(check_is_new(out));  // said before the work, not after it
-    std::vector<quantize::Choice> choices;
-    if (bits) {
-      PHIAL_TRY(choices,
-                quantize::choose_within(source, *bits, read_text, pool, console.stopped(), show("measuring: ")));
-    } else {
-      choices = quantize::choose_types(source.tensors, *tensor::dtype_from_name(*to), source.n_layers);
+    const auto choose = [&]() -> Result<std::vector<quantize::Choice>> {
+      if (bits) {
+        return quantize::choose_within(source, *bits, read_text, pool, console.stopped(), show("measuring: "));
+      }
+      return quantize::choose_types(source.tensors, *tensor::dtype_from_name(*to), source.n_layers);
+    };
+    const auto written = quantize::write_quantized(source, {.path = out, .asked = asked(checkpoint, reading)}, choose,
+                                                   read_text, pool, console.stopped(), show("quantizing: "));
+    if (!written) {
+      if (written.error().code == Code::kCancelled) {
+        console.note("the same command goes on from here; what it has is in '" + partial_path(out).string() + "'");
+      }
+      return written.error();
     }
-    PHIAL_TRY(const Report report, quantize::write_quantized(source, choices, read_text, out, pool, console.stopped(),
-                                                             show("quantizing: ")));
+    const Report& report = *written;
     if (json) {
       console.write(dump_json(to_json(path, report, reading)) + "\n");
     } else {
       write_table(console, report);
     }
     return ok();
+  }
+
+  // What decides the file, so that only a run that was asked for the same goes on with what another has left.
+  Json asked(const formats::Checkpoint& checkpoint, const std::optional<Reading>& reading) const {
+    Json files = Json::array();
+    for (const MappedFile& file : checkpoint.files()) {
+      std::error_code unknown;
+      const auto changed = std::filesystem::last_write_time(file.path(), unknown).time_since_epoch();
+      files.push_back({file.path().string(), file.bytes().size(), changed.count()});
+    }
+    Fnv1a text;
+    if (reading) text.add(std::as_bytes(std::span(reading->ids)));
+    return {{"version", version()},
+            {"files", std::move(files)},
+            {"to", to ? Json(*to) : Json()},
+            {"bits", bits ? Json(*bits) : Json()},
+            {"text", reading ? Json(text.value()) : Json()}};
   }
 
   Json to_json(const std::filesystem::path& path, const Report& report, const std::optional<Reading>& reading) const {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "phial/base/fnv.h"
 #include "phial/base/output_file.h"
 #include "phial/formats/documents.h"
 #include "phial/formats/token_shards.h"
@@ -59,11 +60,11 @@ class ShardFolder {
   PackedPart part_;
 };
 
-// A number from 0 to below 1 that only the text decides: FNV-1a, stirred once more so that its high bits are even.
+// A number from 0 to below 1 that only the text decides; stirred, so that its high bits are even too.
 double place_of(std::string_view text) {
-  uint64_t hash = 0xCBF29CE484222325;
-  for (const char byte : text) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001B3;
-  hash = (hash ^ (hash >> 32)) * 0xD6E8FEB86659FD93;
+  Fnv1a of_text;
+  of_text.add(text);
+  uint64_t hash = (of_text.value() ^ (of_text.value() >> 32)) * 0xD6E8FEB86659FD93;
   hash ^= hash >> 32;
   return std::ldexp(static_cast<double>(hash >> 11), -53);
 }

@@ -67,6 +67,9 @@ class Checkpoint {
     for (const MappedFile& file : files_) file.forget(bytes);
   }
 
+  // What its tensors stand in.
+  std::span<const MappedFile> files() const { return files_; }
+
   // The bytes of all files together.
   uint64_t total_bytes() const;
 

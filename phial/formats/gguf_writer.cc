@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "phial/base/check.h"
+#include "phial/base/mapped_file.h"
 #include "phial/formats/gguf_layout.h"
 
 namespace phial::formats {
@@ -86,12 +87,24 @@ class Header {
   std::string bytes_;
 };
 
+// The file at `path`, which begins with `header` and holds `values` bytes of tensors behind it.
+Result<OutputFile> go_on(const std::filesystem::path& path, std::span<const std::byte> header, uint64_t values) {
+  {
+    PHIAL_TRY(const MappedFile there, MappedFile::open(path));
+    if (there.bytes().size() < header.size() || !std::ranges::equal(there.bytes().first(header.size()), header)) {
+      return Error{Code::kCorrupt, path.string() + ": does not begin as the file that it is a part of", ""};
+    }
+  }
+  return OutputFile::append(path, header.size() + values);
+}
+
 uint64_t padded(uint64_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
 
 }  // namespace
 
 Status write_gguf(const std::filesystem::path& path, const Json& metadata, const std::vector<NewTensor>& tensors,
-                  const std::stop_token& stop, const WriteValues& write) {
+                  const std::stop_token& stop, const WriteValues& write, size_t first) {
+  PHIAL_CHECK(first <= tensors.size());
   Header header;
   header.raw(kGgufMagic);
   header.number(kVersion);
@@ -99,7 +112,10 @@ Status write_gguf(const std::filesystem::path& path, const Json& metadata, const
   header.number(uint64_t{metadata.size()});
   for (const auto& [key, value] : metadata.items()) header.entry(key, value);
   uint64_t offset = 0;
-  for (const NewTensor& tensor : tensors) {
+  uint64_t there = 0;  // of the values, up to the end of the last tensor before `first`
+  for (size_t n = 0; n < tensors.size(); ++n) {
+    const NewTensor& tensor = tensors[n];
+    if (n < first) there = offset + tensor.bytes();
     header.text(tensor.name);
     header.number(static_cast<uint32_t>(tensor.shape.size()));
     for (size_t i = tensor.shape.size(); i > 0; --i) header.number(tensor.shape[i - 1]);
@@ -109,12 +125,13 @@ Status write_gguf(const std::filesystem::path& path, const Json& metadata, const
   }
   header.pad();
 
-  PHIAL_TRY(OutputFile file, OutputFile::create(path));
-  PHIAL_CHECKED(file.write(header.bytes()));
+  PHIAL_TRY(OutputFile file, first == 0 ? OutputFile::create(path) : go_on(path, header.bytes(), there));
   constexpr std::byte kZeros[kAlignment] = {};
-  for (const NewTensor& tensor : tensors) {
+  const auto pad = [&](uint64_t bytes) { return file.write({kZeros, static_cast<size_t>(padded(bytes) - bytes)}); };
+  PHIAL_CHECKED(first == 0 ? file.write(header.bytes()) : pad(there));
+  for (const NewTensor& tensor : std::span(tensors).subspan(first)) {
     PHIAL_CHECKED(write(file, tensor, stop));
-    PHIAL_CHECKED(file.write({kZeros, static_cast<size_t>(padded(tensor.bytes()) - tensor.bytes())}));
+    PHIAL_CHECKED(pad(tensor.bytes()));
   }
   return file.finish();
 }

@@ -9,6 +9,7 @@
 #include "phial/base/output_file.h"
 #include "phial/formats/gguf_writer.h"
 #include "phial/quantize/tensor_weights.h"
+#include "phial/quantize/unfinished_file.h"
 #include "phial/tensor/blocks.h"
 
 namespace phial::quantize {
@@ -57,14 +58,13 @@ DType main_type(std::span<const NewTensor> tensors, std::span<const Choice> choi
 
 class Quantizer {
  public:
-  Quantizer(std::span<const Choice> choices, Calibration* calibration, ThreadPool& pool, uint64_t total,
-            const std::function<void(const Progress&)>& on_progress, Report& report)
-      : choices_(choices),
-        calibration_(calibration),
-        pool_(pool),
-        total_(total),
-        on_progress_(on_progress),
-        report_(report) {}
+  // `report`: of the first tensors, which are written already.
+  Quantizer(std::span<const Choice> choices, Calibration* calibration, ThreadPool& pool,
+            const std::function<void(const Progress&)>& on_progress, std::span<const NewTensor> tensors, Report& report)
+      : choices_(choices), calibration_(calibration), pool_(pool), on_progress_(on_progress), report_(report) {
+    for (const NewTensor& tensor : tensors) total_ += count_weights(tensor);
+    done_ = report.weights();
+  }
 
   // The next tensor of the plan.
   Status write(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop) {
@@ -155,57 +155,64 @@ class Quantizer {
   std::span<const Choice> choices_;
   Calibration* calibration_;
   ThreadPool& pool_;
-  uint64_t done_ = 0, total_;
+  uint64_t done_ = 0, total_ = 0;
   const std::function<void(const Progress&)>& on_progress_;
   Report& report_;
 };
 
 }  // namespace
 
-uint64_t Report::weights() const {
-  uint64_t sum = 0;
-  for (const TensorReport& tensor : tensors) sum += tensor.weights;
-  return sum;
-}
+namespace {
 
-double Report::bits_per_weight() const {
-  uint64_t bytes = 0;
-  for (const TensorReport& tensor : tensors) bytes += tensor.bytes;
-  return 8.0 * static_cast<double>(bytes) / static_cast<double>(weights());
-}
-
-Deviation Report::deviation() const {
-  Deviation sum;
-  for (const TensorReport& tensor : tensors) sum.add(tensor.deviation);
-  return sum;
-}
-
-Result<Report> write_quantized(const Source& source, std::span<const Choice> choices, Calibration* calibration,
-                               const std::filesystem::path& out, ThreadPool& pool, const std::stop_token& stop,
-                               const std::function<void(const Progress&)>& on_progress) {
+Status write_tensors(const Source& source, std::span<const Choice> choices, Calibration* calibration,
+                     UnfinishedFile& file, ThreadPool& pool, const std::stop_token& stop,
+                     const std::function<void(const Progress&)>& on_progress, Report& report) {
   std::vector<NewTensor> tensors(source.tensors.begin(), source.tensors.end());
-  uint64_t total = 0;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    tensors[i].dtype = choices[i].type;
-    total += count_weights(tensors[i]);
+  for (size_t i = 0; i < tensors.size(); ++i) tensors[i].dtype = choices[i].type;
+  const size_t first = file.whole().size();
+  if (calibration != nullptr) {
+    calibration->expect(inputs_needed(std::span(tensors).subspan(first), choices.subspan(first)));
   }
-  if (calibration != nullptr) calibration->expect(inputs_needed(tensors, choices));
   Json metadata = source.metadata;
   metadata["general.file_type"] = file_type(main_type(tensors, choices));
   metadata["general.quantization_version"] = 2;
 
-  Report report;
-  Quantizer quantizer(choices, calibration, pool, total, on_progress, report);
-  const formats::WriteValues write = [&](OutputFile& file, const NewTensor& tensor, const std::stop_token& stopped) {
-    return quantizer.write(file, tensor, stopped);
+  report.tensors = file.whole();
+  Quantizer quantizer(choices, calibration, pool, on_progress, tensors, report);
+  const formats::WriteValues write = [&](OutputFile& output, const NewTensor& tensor,
+                                         const std::stop_token& stopped) -> Status {
+    PHIAL_CHECKED(quantizer.write(output, tensor, stopped));
+    // What took no time to make is not worth waiting for the disk.
+    if (!report.tensors.back().is_quantized) return ok();
+    PHIAL_CHECKED(output.finish());
+    return file.add(std::span(report.tensors).subspan(file.whole().size()));
   };
-  PHIAL_CHECKED(write_beside(out, [&](const std::filesystem::path& partial) {
-    Status written = formats::write_gguf(partial, metadata, tensors, stop, write);
+  return formats::write_gguf(file.path(), metadata, tensors, stop, write, first);
+}
+
+}  // namespace
+
+Result<Report> write_quantized(const Source& source, const Target& target, const ChooseTypes& choose,
+                               Calibration* calibration, ThreadPool& pool, const std::stop_token& stop,
+                               const std::function<void(const Progress&)>& on_progress) {
+  PHIAL_TRY(UnfinishedFile file, UnfinishedFile::open(target.path, target.asked, source.tensors));
+  Report report;
+  Status done = ok();
+  if (!file.choices()) {
+    auto choices = choose();
+    done = choices ? file.choose(*std::move(choices)) : Status(choices.error());
+  }
+  if (done) {
+    done = write_tensors(source, *file.choices(), calibration, file, pool, stop, on_progress, report);
+  }
+  if (done) {
     std::error_code unknown;
-    if (written) report.file_bytes = std::filesystem::file_size(partial, unknown);
-    return written;
-  }));
-  return report;
+    report.file_bytes = std::filesystem::file_size(file.path(), unknown);
+    done = file.finish();
+  }
+  if (done) return report;
+  if (done.error().code != Code::kCancelled || !file.choices()) file.discard();
+  return done.error();
 }
 
 }  // namespace phial::quantize

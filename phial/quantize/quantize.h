@@ -18,8 +18,8 @@
 #include "phial/base/thread_pool.h"
 #include "phial/formats/new_tensor.h"
 #include "phial/quantize/calibration.h"
-#include "phial/quantize/matrix.h"
 #include "phial/quantize/plan.h"
+#include "phial/quantize/report.h"
 
 namespace phial::quantize {
 
@@ -35,30 +35,23 @@ struct Progress {
   uint64_t done = 0, total = 0;  // weights
 };
 
-struct TensorReport {
-  std::string name, reason;  // as in Choice
-  std::vector<uint64_t> shape;
-  tensor::DType type = tensor::DType::kF32;
-  uint64_t weights = 0, bytes = 0;
-  bool is_quantized = false;
-  bool is_calibrated = false;  // then the deviation of the outputs is measured
-  Deviation deviation;
+// Where a file goes, and what decides its bytes besides the source's tensors and metadata: `asked` tells whether what a
+// run that was stopped has left is a part of this file.
+struct Target {
+  std::filesystem::path path;
+  Json asked;
 };
 
-struct Report {
-  std::vector<TensorReport> tensors;
-  uint64_t file_bytes = 0;
+using ChooseTypes = std::function<Result<std::vector<Choice>>()>;
 
-  uint64_t weights() const;
-  double bits_per_weight() const;  // of all tensors
-  Deviation deviation() const;     // of the quantized ones
-};
-
-// `calibration` may be null. Nothing but the whole file ever stands at `out`. Errors: kInvalid if `out` is there, kIo,
-// kCorrupt for weights that are not finite (by the tensor's name), kOutOfRange for weights that 16 bits cannot hold,
-// kCancelled, those of Calibration. Promise: one choice a tensor, of choose_types() or choose_within().
-Result<Report> write_quantized(const Source& source, std::span<const Choice> choices, Calibration* calibration,
-                               const std::filesystem::path& out, ThreadPool& pool, const std::stop_token& stop,
+// `choose`: one choice a tensor, as choose_types() or choose_within() give them. `calibration` may be null.
+// Nothing but the whole file ever stands at the target. A run that is stopped or killed leaves what it has beside it
+// (UnfinishedFile), and the next one that is asked for the same goes on from there, without choosing again; any other
+// failure leaves nothing. Errors: those of `choose`; kInvalid if the target is there or being written, kIo, kCorrupt
+// for weights that are not finite (by the tensor's name), kOutOfRange for weights that 16 bits cannot hold, kCancelled,
+// those of Calibration.
+Result<Report> write_quantized(const Source& source, const Target& target, const ChooseTypes& choose,
+                               Calibration* calibration, ThreadPool& pool, const std::stop_token& stop,
                                const std::function<void(const Progress&)>& on_progress);
 
 }  // namespace phial::quantize

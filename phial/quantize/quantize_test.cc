@@ -12,6 +12,7 @@
 #include "phial/formats/gguf_writer.h"
 #include "phial/model/golden_files.h"
 #include "phial/quantize/bits.h"
+#include "phial/quantize/unfinished_file.h"
 #include "phial/tensor/blocks.h"
 
 namespace phial::quantize {
@@ -39,6 +40,10 @@ std::vector<float> decoded(const formats::Checkpoint& checkpoint, const std::str
   return out;
 }
 
+ChooseTypes decided(std::vector<Choice> choices) {
+  return [choices = std::move(choices)]() -> Result<std::vector<Choice>> { return choices; };
+}
+
 class WriteQuantized : public testing::Test {
  protected:
   void SetUp() override {
@@ -53,8 +58,9 @@ class WriteQuantized : public testing::Test {
                        int threads = 2) {
     const auto tensors = stored_tensors(in);
     ThreadPool pool(threads);
-    return write_quantized({.metadata = in.metadata(), .tensors = tensors, .n_layers = 3}, choose_types(tensors, to, 3),
-                           calibration, place_ / out, pool, {}, {});
+    return write_quantized({.metadata = in.metadata(), .tensors = tensors, .n_layers = 3},
+                           {.path = place_ / out, .asked = {}}, decided(choose_types(tensors, to, 3)), calibration,
+                           pool, {}, {});
   }
   std::string bytes(const char* name) const { return *read_text_file(place_ / name); }
   size_t n_left() const { return static_cast<size_t>(std::distance(fs::directory_iterator(place_), {})); }
@@ -80,7 +86,8 @@ class OneMatrix : public WriteQuantized {
     const auto all = tensors();
     ThreadPool pool(2);
     return write_quantized({.metadata = {{"general.architecture", "llama"}}, .tensors = all, .n_layers = 1},
-                           choose_types(all, to, 1), nullptr, place_ / "out.gguf", pool, stop, {});
+                           {.path = place_ / "out.gguf", .asked = {}}, decided(choose_types(all, to, 1)), nullptr, pool,
+                           stop, {});
   }
   std::vector<float> matrix_, norm_;
 };
@@ -123,13 +130,15 @@ TEST_F(OneMatrix, WeightsThatAreNoNumbersAreRefusedByTheTensorsName) {
   }
 }
 
-TEST_F(OneMatrix, WhatIsStoppedLeavesNothing) {
+TEST_F(OneMatrix, WhatIsStoppedLeavesNothingAtItsPlace) {
   std::stop_source stop;
   stop.request_stop();
   const auto report = quantize(DType::kQ4_0, stop.get_token());
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, Code::kCancelled);
-  EXPECT_EQ(n_left(), 0U);
+  EXPECT_FALSE(fs::exists(place_ / "out.gguf"));
+  ASSERT_TRUE(quantize(DType::kQ4_0));
+  EXPECT_EQ(n_left(), 1U);
 }
 
 TEST_F(OneMatrix, AnOutputThatIsThereIsLeftAlone) {
@@ -223,14 +232,128 @@ TEST_F(Calibrated, NeitherThreadsNorMemoryChangeWhatABudgetBuys) {
     std::vector<DType> types;
     for (const Choice& one : *choices) types.push_back(one.type);
     // Calibration begins anew for the writing.
-    EXPECT_TRUE(write_quantized({.metadata = in->metadata(), .tensors = tensors, .n_layers = 3}, *choices, &calibration,
-                                place_ / std::to_string(threads), pool, {}, {}));
+    EXPECT_TRUE(write_quantized({.metadata = in->metadata(), .tensors = tensors, .n_layers = 3},
+                                {.path = place_ / std::to_string(threads), .asked = {}}, decided(*choices),
+                                &calibration, pool, {}, {}));
     return types;
   };
   const auto once = chosen(1, kHessianBytes);
   EXPECT_GT(std::ranges::count(once, DType::kPhialQ4), 0);
   EXPECT_EQ(chosen(3, 20000), once);
   EXPECT_EQ(bytes("1"), bytes("3"));
+}
+
+// A run that is stopped within its n-th tensor, and what the next one makes of what it left.
+class Stopped : public WriteQuantized {
+ protected:
+  Stopped()
+      : in_(model::open_model(model::golden("phi3-mini-like") / "model.gguf")),
+        tensors_(stored_tensors(*in_)),
+        ids_(model::long_text(400, 384)) {}
+
+  // `stop_at`: of the tensors whose weights take time; -1: none.
+  Result<Report> run(const char* out, const Json& asked, int stop_at = -1) {
+    ThreadPool pool(2);
+    const auto decoder =
+        model::load_model(model::golden("phi3-mini-like") / "model.gguf", model::Precision::kExact, pool);
+    Calibration calibration(*decoder, spread_windows(ids_, 100, 4), pool, {});
+    std::stop_source stop;
+    begun_.clear();
+    return write_quantized(
+        {.metadata = in_->metadata(), .tensors = tensors_, .n_layers = 3}, {.path = place_ / out, .asked = asked},
+        [&]() -> Result<std::vector<Choice>> {
+          ++n_chosen_;
+          return choose_types(tensors_, DType::kQ4_0, 3);
+        },
+        &calibration, pool, stop.get_token(),
+        [&](const Progress& progress) {
+          if (!begun_.empty() && begun_.back() == progress.tensor) return;
+          begun_.emplace_back(progress.tensor);
+          if (static_cast<int>(begun_.size()) == stop_at) stop.request_stop();
+        });
+  }
+  fs::path log() const { return place_ / ".out.part.log"; }
+
+  std::shared_ptr<const formats::Checkpoint> in_;
+  std::vector<NewTensor> tensors_;
+  std::vector<int32_t> ids_;
+  std::vector<std::string> begun_;
+  int n_chosen_ = 0;
+};
+
+TEST_F(Stopped, TheNextRunGoesOnWhereItWasAndWritesTheSameFile) {
+  const auto whole = run("whole", {{"to", 1}});
+  ASSERT_TRUE(whole);
+  const auto all = begun_;
+  for (const int stop_at : {1, 4, 9, static_cast<int>(all.size())}) {
+    fs::remove(place_ / "out");
+    ASSERT_FALSE(run("out", {{"to", 1}}, stop_at));
+    EXPECT_FALSE(fs::exists(place_ / "out"));
+    n_chosen_ = 0;
+    const auto report = run("out", {{"to", 1}});
+    ASSERT_TRUE(report) << report.error().text();
+    EXPECT_EQ(n_chosen_, 0);
+    // What was copied without work behind the last quantized tensor is copied again.
+    EXPECT_LE(begun_.size(), all.size() - static_cast<size_t>(stop_at) + 4);
+    EXPECT_EQ(bytes("out"), bytes("whole"));
+    ASSERT_EQ(report->tensors.size(), whole->tensors.size());
+    for (size_t i = 0; i < whole->tensors.size(); ++i) {
+      EXPECT_EQ(report->tensors[i].name, whole->tensors[i].name);
+      EXPECT_EQ(report->tensors[i].bytes, whole->tensors[i].bytes);
+      EXPECT_EQ(report->tensors[i].is_calibrated, whole->tensors[i].is_calibrated);
+      EXPECT_EQ(report->tensors[i].deviation.relative(), whole->tensors[i].deviation.relative());
+      EXPECT_EQ(report->tensors[i].deviation.relative_output(), whole->tensors[i].deviation.relative_output());
+    }
+    EXPECT_EQ(n_left(), 2U);
+  }
+}
+
+TEST_F(Stopped, ARunThatIsAskedForSomethingElseBeginsAnew) {
+  ASSERT_FALSE(run("out", {{"to", 1}}, 9));
+  const auto report = run("out", {{"to", 2}});
+  ASSERT_TRUE(report) << report.error().text();
+  EXPECT_EQ(n_chosen_, 2);
+  EXPECT_EQ(n_left(), 1U);
+}
+
+TEST_F(Stopped, ALogThatWasCutOrOverwrittenCountsUpToThere) {
+  ASSERT_TRUE(run("whole", {{"to", 1}}));
+  for (const char* tail : {"{\"name\": \"tok", "garbage\n", "{\"name\": \"another\"}\n", "[]\n"}) {
+    fs::remove(place_ / "out");
+    ASSERT_FALSE(run("out", {{"to", 1}}, 9));
+    const std::string text = *read_text_file(log());
+    for (const size_t keep : {text.size(), text.rfind('\n', text.size() - 2) + 1, size_t{40}, size_t{0}}) {
+      const std::string changed = text.substr(0, keep) + tail;
+      ASSERT_TRUE(write_file_atomically(log(), std::as_bytes(std::span(changed))));
+      const auto report = run("out", {{"to", 1}}, 10);
+      if (!report) {
+        ASSERT_EQ(report.error().code, Code::kCancelled) << report.error().text();
+        ASSERT_TRUE(run("out", {{"to", 1}}));
+      }
+      EXPECT_EQ(bytes("out"), bytes("whole"));
+      fs::remove(place_ / "out");
+      ASSERT_FALSE(run("out", {{"to", 1}}, 9));
+    }
+    for (const auto& entry : fs::directory_iterator(place_)) {
+      if (entry.path().filename() != "whole") fs::remove(entry.path());
+    }
+  }
+}
+
+TEST_F(Stopped, AFileThatIsNoLongerWhatTheLogSaysIsAnErrorOnce) {
+  ASSERT_FALSE(run("out", {{"to", 1}}, 9));
+  fs::resize_file(place_ / ".out.part", 100);
+  EXPECT_FALSE(run("out", {{"to", 1}}));
+  EXPECT_EQ(n_left(), 0U);
+  EXPECT_TRUE(run("out", {{"to", 1}}));
+}
+
+TEST_F(Stopped, TwoRunsDoNotWriteTheSameFile) {
+  const auto first = UnfinishedFile::open(place_ / "out", {{"to", 1}}, tensors_);
+  ASSERT_TRUE(first);
+  const auto report = run("out", {{"to", 1}});
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, HasSubstr("being written by another process"));
 }
 
 TEST(Plan, NamesTheTypeThatTakesTheOthersPlace) {

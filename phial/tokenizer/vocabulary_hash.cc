@@ -1,18 +1,21 @@
 #include "phial/tokenizer/vocabulary_hash.h"
 
+#include <span>
 #include <string>
+
+#include "phial/base/fnv.h"
 
 namespace phial::tokenizer {
 
 uint64_t vocabulary_hash(const Tokenizer& tokenizer) {
-  uint64_t hash = 0xCBF29CE484222325;
-  const auto add = [&hash](uint8_t byte) { hash = (hash ^ byte) * 0x100000001B3; };
+  Fnv1a hash;
   for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) {
     const std::string bytes = tokenizer.bytes_of(id, true);
-    for (int shift = 0; shift < 64; shift += 8) add(static_cast<uint8_t>(bytes.size() >> shift));
-    for (const char byte : bytes) add(static_cast<uint8_t>(byte));
+    const uint64_t length = bytes.size();
+    hash.add(std::as_bytes(std::span(&length, 1)));
+    hash.add(bytes);
   }
-  return hash == 0 ? 1 : hash;
+  return hash.value() == 0 ? 1 : hash.value();
 }
 
 }  // namespace phial::tokenizer
