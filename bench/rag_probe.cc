@@ -6,7 +6,7 @@
 //   rag_probe EMBEDDER LIBRARY search QUERIES.jsonl [WEIGHT]  {"_id", "documents": [[id, score], ...]}
 //   rag_probe EMBEDDER LIBRARY signs QUERIES.jsonl            what the judgment "is there an answer" sees
 //   rag_probe EMBEDDER LIBRARY support QUERIES.jsonl          is {"text"} supported by {"document"}, by what in it?
-//   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers
+//   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers; with a "draft", what is made of it
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -15,6 +15,7 @@
 
 #include "phial/base/json.h"
 #include "phial/cli/embedder.h"
+#include "phial/generate/fake_model.h"
 #include "phial/rag/answer.h"
 #include "phial/rag/ingest.h"
 #include "phial/rag/lexical.h"
@@ -143,6 +144,7 @@ std::vector<rag::Hit> hits_of(rag::Store& store, const std::string& document) {
   if (!file) return hits;
   for (auto& passage : need(store.passages_of(file->content_id))) {
     rag::Hit hit;
+    hit.parts = {{passage.start, passage.page, passage.heading}};
     hit.passage = std::move(passage);
     hit.path = document;
     hits.push_back(std::move(hit));
@@ -178,8 +180,9 @@ void support(rag::Store& store, rag::Embedder& embedder, const std::string& quer
 }
 
 void ask(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
-  rag::Answerer answerer(store, embedder, nullptr);
   for (const Json& query : read_lines(queries)) {
+    generate::FakeModel model({field(query, "draft")}, 8192);
+    rag::Answerer answerer(store, embedder, query.contains("draft") ? &model : nullptr);
     Json json = rag::to_json(need(answerer.answer(question_of(query), {}, {}, nullptr)));
     json["_id"] = id_of(query);
     std::puts(dump_json(json).c_str());

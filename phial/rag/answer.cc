@@ -74,6 +74,9 @@ class Writer {
     if (evidence) {
       citation.evidence_start = citation.start + evidence->start;
       citation.evidence_end = citation.start + evidence->end;
+      const Hit::Part& part = hits_[hit].part_at(citation.evidence_start);
+      citation.heading = part.heading;
+      citation.page = part.page;
     }
     answer_.citations.push_back(std::move(citation));
     return n;
@@ -88,9 +91,10 @@ class Writer {
 
 // Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
 // until a supported sentence that is to the point follows, so that an answer of which nothing holds, or that answers
-// something else, is never shown; what was copied from a passage on the way there is left out. A sentence that has lost
-// a number is shown only if it is to the point. A sentence that says nothing beyond the question and the headings, that
-// repeats the instructions, or that was said before, is left out.
+// something else, is never shown; what was copied from a passage on the way there is left out, and later what was
+// copied and has nothing to do with the question. A sentence that has lost a number is shown only if it is to the
+// point. A sentence that says nothing beyond the question and the headings, that repeats the instructions, or that was
+// said before, is left out.
 class SentenceGate {
  public:
   SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits)
@@ -137,13 +141,16 @@ class SentenceGate {
     pending_ = std::move(rest);
     const Span whole = trim(sentence, {0, sentence.size()});
     if (whole.size() == 0 || failure_ || !says_something_new(take_marks(sentence).text)) return;
-    auto checked = check_.check(std::string_view(sentence).substr(whole.start, whole.size()));
+    auto checked = check_unnumbered(std::string_view(sentence).substr(whole.start, whole.size()));
     if (!checked) {
       failure_ = checked.error();
       return;
     }
-    if (checked->has_gap && !checked->is_to_the_point) return;
-    if (checked->hits.empty() || (!any_supported_ && !checked->is_to_the_point)) {
+    const bool is_talk = speaks_of_passages(checked->text);
+    const bool is_to_the_point = checked->relevance >= (is_talk ? kTalkToThePoint : kToThePoint);
+    if ((checked->has_gap || is_talk) && !is_to_the_point) return;
+    if (checked->is_copied && checked->relevance < kAside) return;
+    if (checked->hits.empty() || (!any_supported_ && !is_to_the_point)) {
       waiting_.push_back(*std::move(checked));
       return;
     }
@@ -153,6 +160,20 @@ class SentenceGate {
     }
     waiting_.clear();
     writer_.write(*checked);
+  }
+
+  // The number of an item in the model's own list is no claim; one that is copied from a passage stays.
+  Result<CheckedSentence> check_unnumbered(std::string_view sentence) {
+    PHIAL_TRY(CheckedSentence checked, check_.check(sentence));
+    const size_t marker = numbering(sentence);
+    if (marker == 0 || (!checked.hits.empty() && !checked.corrected)) return checked;
+    return check_.check(sentence.substr(marker));
+  }
+
+  // "Passage 2 is about the lease": seldom an answer, unless what it says there is.
+  bool speaks_of_passages(std::string_view sentence) const {
+    const auto words = content_words(sentence);
+    return std::ranges::find(words, passage_) != words.end();
   }
 
   bool says_something_new(std::string_view sentence) {
@@ -172,10 +193,15 @@ class SentenceGate {
   }
 
   static constexpr int kMaxRepeats = 2;
+  // A small model likes to say what is true and was not asked. Shares of the best relevance; set by hand.
+  static constexpr double kToThePoint = 0.6;
+  static constexpr double kTalkToThePoint = 0.85;
+  static constexpr double kAside = 0.3;
   static constexpr size_t kFewestEchoedWords = 4;  // fewer may be an answer: "the user's documents"
 
   CitationCheck& check_;
   Writer& writer_;
+  const std::string passage_ = rough_stem("passage");
   std::string pending_;
   std::unordered_set<std::string> known_;       // content words of the question and the headings
   std::unordered_set<std::string> instructed_;  // content words of the instructions

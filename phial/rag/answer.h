@@ -37,8 +37,9 @@ struct AnswerOptions {
 
 struct Citation {
   int n = 0;  // the mark [n] in the answer
-  std::string path, title, heading;
-  int page = 0;
+  std::string path, title;
+  std::string heading;          // above the evidence; of a search, above the passage's beginning
+  int page = 0;                 // likewise; 0: the format has none
   uint64_t start = 0, end = 0;  // bytes of the extracted text
   std::string text;
   double score = 0;

@@ -112,6 +112,58 @@ TEST_F(Answers, WhatWasCopiedOnTheWayToThePointIsLeftOut) {
   EXPECT_THAT(answer.text, HasSubstr("4 minutes"));
 }
 
+TEST_F(Answers, WhatIsCopiedAfterThePointAndAnswersNothingIsLeftOut) {
+  FakeModel model({"The kettle boils two litres of water in 4 minutes. Preheat the oven for 15 minutes."});
+  const Answer answer = ask(&model, "How long does the kettle take to boil two litres of water?");
+  ASSERT_EQ(answer.sentences.size(), 1U) << answer.text;
+  EXPECT_THAT(answer.text, HasSubstr("boils two litres"));
+}
+
+TEST_F(Answers, NumbersOfTheModelsOwnListAreNoClaims) {
+  FakeModel model(
+      {"1. The kettle boils two litres of water in 4 minutes.\n2. Vinegar descales the kettle every month."});
+  const Answer answer = ask(&model, "How is the kettle used to boil water, and descaled with vinegar?");
+  ASSERT_EQ(answer.sentences.size(), 2U) << answer.text;
+  for (const AnswerSentence& sentence : answer.sentences) {
+    EXPECT_TRUE(sentence.supported) << sentence.text;
+    EXPECT_FALSE(sentence.corrected) << sentence.text;
+  }
+}
+
+TEST_F(Answers, AHeadingOrAQuestionInADocumentSupportsNothing) {
+  write_file(docs() / "faq.md",
+             "# Questions about the dishwasher\n\n# (27) What is the export number of the dishwasher?\n\nCustoms "
+             "lists it as EAR99.\n\n# (28) May children use the dishwasher?\n\nOnly under the eyes of a grown-up.");
+  add();
+  FakeModel model({"The export number of the dishwasher is 27."});
+  const Answer answer = ask(&model, "What is the export number of the dishwasher?");
+  EXPECT_EQ(answer.mode, AnswerMode::kQuoted) << answer.text;
+  EXPECT_THAT(answer.text, HasSubstr("EAR99"));
+}
+
+TEST_F(Answers, ACitationStandsUnderTheHeadingOfItsEvidence) {
+  write_file(docs() / "lease.md",
+             "# Rent\n\nThe monthly rent of the flat is 1,240 euros.\n\n# Pets\n\nOne hamster may live in the "
+             "flat.\n\n# Keys\n\nThree keys open the flat.");
+  add();
+  const Answer answer = ask(nullptr, "Which pet, a hamster, may live in the flat?");
+  ASSERT_FALSE(answer.citations.empty()) << answer.text;
+  EXPECT_THAT(answer.citations[0].text, HasSubstr("monthly rent"));  // the sections were joined
+  EXPECT_EQ(answer.citations[0].heading, "# Pets");
+}
+
+TEST_F(Answers, AQuotationSaysNothingTwice) {
+  write_file(
+      docs() / "copy.txt",
+      "# Notes\n\nSomebody wrote this about kettles and other things last year.\n\nDescale the kettle with vinegar "
+      "every month.");
+  add();
+  const Answer answer = ask(nullptr, "How often should I descale the kettle with vinegar?");
+  const size_t first = answer.text.find("Descale the kettle");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(answer.text.find("Descale the kettle", first + 1), std::string::npos) << answer.text;
+}
+
 TEST_F(Answers, SentenceThatLostItsNumberIsShownOnlyIfItIsToThePoint) {
   const std::string descale = "Descale the kettle with vinegar every 9 months.";
   FakeModel aside({"The kettle boils two litres of water in 4 minutes. " + descale});

@@ -174,5 +174,19 @@ TEST(Sentences, EndAtStopsInAnyScriptButNotAfterAbbreviations) {
               testing::ElementsAre("It came (in the 2.X line) first.", "Then -5 fell\n-3 rose, in 1999.", "It ended."));
 }
 
+TEST(Numbering, IsWhatOnlyCountsOrMarksAnItem) {
+  const auto rest = [](std::string_view line) { return std::string(line.substr(numbering(line))); };
+  EXPECT_EQ(rest("(27) What is the number?"), "What is the number?");
+  EXPECT_EQ(rest("9.2.3. Averages"), "Averages");
+  EXPECT_EQ(rest("3. The open day"), "The open day");
+  EXPECT_EQ(rest("12) Done"), "Done");
+  EXPECT_EQ(rest("- a line"), "a line");
+  EXPECT_EQ(rest("\u2022 a line"), "a line");
+  for (const char* line : {"12 May 2026", "3.5 litres", "2026. A year", "-5 degrees", "(see below) more", "()", "1.",
+                           "- ", "", "A. Smith", "1.2 GB"}) {
+    EXPECT_EQ(numbering(line), 0U) << line;
+  }
+}
+
 }  // namespace
 }  // namespace phial::rag

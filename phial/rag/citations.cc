@@ -22,7 +22,6 @@ constexpr double kNearCosine = 0.6;
 constexpr double kFewestOwnWords = 0.4;
 constexpr size_t kMaxStatement = 2;  // sentences
 constexpr double kPairGain = 0.05;   // by which two sentences must be better than one
-constexpr double kToThePoint = 0.6;  // of the best relevance; set by hand
 constexpr size_t kMaxCited = 2;      // hits in one sentence
 constexpr size_t kMaxMarkBytes = 40;
 
@@ -85,21 +84,6 @@ std::vector<int> numbers_of_mark(std::string_view inner) {
   return numbers;
 }
 
-// With one space wherever there is white space.
-std::string squeezed(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool is_space = c == ' ' || c == '\n' || c == '\t' || c == '\r';
-    if (!is_space) {
-      out += c;
-    } else if (!out.empty() && out.back() != ' ') {
-      out += ' ';
-    }
-  }
-  if (out.ends_with(' ')) out.pop_back();
-  return out;
-}
-
 // What a sentence says, to be held against statements.
 struct Claim {
   std::vector<std::string> words;
@@ -111,7 +95,7 @@ struct Claim {
 Support weigh(const Claim& claim, std::span<const float> vector, const Evidence& evidence, size_t first, size_t last) {
   const auto statement = evidence.sentences().subspan(first, last - first + 1);
   Support support{.hit = statement.front().hit, .first = first, .last = last};
-  const auto& headings = evidence.heading_stems_of(support.hit);
+  const auto& headings = evidence.heading_stems_of(statement.front());
   const auto anywhere = [&](auto member, const std::string& word) {
     return std::any_of(statement.begin(), statement.end(), [&](const auto& s) { return (s.*member).contains(word); });
   };
@@ -211,7 +195,7 @@ Result<std::vector<Support>> CitationCheck::judge(std::string_view sentence) con
   std::vector<std::optional<Support>> best(evidence_.hits());
   for (size_t first = 0; first < all.size(); ++first) {
     for (size_t last = first; last < std::min(first + kMaxStatement, all.size()); ++last) {
-      if (all[last].hit != all[first].hit) break;
+      if (all[last].hit != all[first].hit || !all[last].is_statement) break;
       const Support support = weigh(claim, vector, evidence_, first, last);
       auto& known = best[support.hit];
       // Two sentences only where one is not enough.
@@ -244,24 +228,25 @@ Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
     return std::find(unmarked.numbers.begin(), unmarked.numbers.end(), static_cast<int>(support.hit) + 1) !=
            unmarked.numbers.end();
   });
-  if (!supporting.empty()) {
-    checked.is_copied = squeezed(text_of(supporting.front())).find(squeezed(checked.text)) != std::string::npos;
-  }
+  if (!supporting.empty()) checked.is_copied = supporting.front().own_words >= 1;
   const size_t wanted = std::clamp<size_t>(unmarked.numbers.size(), 1, kMaxCited);
   for (size_t i = 0; i < std::min(supporting.size(), wanted); ++i) {
     checked.hits.push_back(supporting[i].hit);
     checked.evidence.push_back(span_of(supporting[i]));
-    checked.is_to_the_point = checked.is_to_the_point || is_to_the_point(supporting[i]);
+    checked.relevance = std::max(checked.relevance, relative_relevance(supporting[i]));
   }
   return checked;
 }
 
-// A small model likes to say what is true and was not asked.
-bool CitationCheck::is_to_the_point(const Support& support) const {
+double CitationCheck::relative_relevance(const Support& support) const {
   const auto all = evidence_.sentences();
-  const auto less = [](const EvidenceSentence& a, const EvidenceSentence& b) { return a.relevance() < b.relevance(); };
-  const auto best_of = [&](auto sentences) { return std::ranges::max_element(sentences, less)->relevance(); };
-  return best_of(all.subspan(support.first, support.last - support.first + 1)) >= kToThePoint * best_of(all);
+  const auto best_of = [](auto sentences) {
+    double best = 0;
+    for (const EvidenceSentence& one : sentences) best = std::max(best, one.is_statement ? one.relevance() : 0);
+    return best;
+  };
+  const double best = best_of(all);
+  return best > 0 ? best_of(all.subspan(support.first, support.last - support.first + 1)) / best : 1;
 }
 
 Span CitationCheck::span_of(const Support& support) const {

@@ -3,7 +3,8 @@
 // Citation marks in an answer are ours: those that the model wrote are read as hints and taken out, and a mark is put
 // only where a passage supports the sentence. So no mark can point to anything but a passage, whatever a document or a
 // model says.
-// A sentence is supported by one statement: a sentence of a passage, or two neighbours. The statement holds its
+// A sentence is supported by one statement: a sentence of a passage, or two neighbours; headings and questions state
+// nothing. The statement holds its
 // numbers, denies what it denies and nothing else, and has either most of its content words, or many of them and nearly
 // its meaning. Words gathered from all over a passage support nothing. Threads: any.
 #pragma once
@@ -50,14 +51,14 @@ struct Support {
 bool supports(const Support& support);
 
 struct CheckedSentence {
-  std::string text;              // without marks; a wrong number replaced
-  std::vector<size_t> hits;      // that support it, best first; empty: unsupported
-  std::vector<Span> evidence;    // for each, the bytes of its text that do
-  bool corrected = false;        // a number was replaced by the passage's, or taken out
-  double support = 0;            // of the best hit
-  bool has_gap = false;          // a number was taken out
-  bool is_copied = false;        // the best hit says it word for word
-  bool is_to_the_point = false;  // what supports it is not far less relevant to the question than the best there is
+  std::string text;            // without marks; a wrong number replaced
+  std::vector<size_t> hits;    // that support it, best first; empty: unsupported
+  std::vector<Span> evidence;  // for each, the bytes of its text that do
+  bool corrected = false;      // a number was replaced by the passage's, or taken out
+  double support = 0;          // of the best hit
+  bool has_gap = false;        // a number was taken out
+  bool is_copied = false;      // what supports it has all its words
+  double relevance = 0;        // of what supports it, as a share of the most relevant statement's
 };
 
 class CitationCheck {
@@ -72,7 +73,7 @@ class CitationCheck {
 
  private:
   std::string text_of(const Support& support) const;
-  bool is_to_the_point(const Support& support) const;
+  double relative_relevance(const Support& support) const;
   Span span_of(const Support& support) const;
   bool correct_number(CheckedSentence& sentence, std::span<const Support> judged) const;
   bool is_held(const std::string& number, std::span<const Support> judged) const;

@@ -8,7 +8,7 @@
 namespace phial::rag {
 namespace {
 
-// Sentences looked at in one hit; a table of a thousand rows must not cost a thousand embeddings.
+// Sentences looked at in one passage of a hit; a table of a thousand rows must not cost a thousand embeddings.
 constexpr size_t kMaxSentences = 24;
 
 std::unordered_set<std::string> stems_in(std::string_view text) {
@@ -25,6 +25,21 @@ bool is_name(std::string_view written, bool is_first) {
   return std::any_of(written.begin() + (is_first ? 1 : 0), written.end(), is_capital) ||
          std::any_of(written.begin(), written.end(), is_digit);
 }
+
+// A document's title and the headings of a part, "9. Index > 9.2 Format", without what only numbers them.
+std::string headings_text(const std::string& title, std::string_view headings) {
+  constexpr std::string_view kJoint = " > ";
+  std::string text = title;
+  while (!headings.empty()) {
+    const size_t end = std::min(headings.find(kJoint), headings.size());
+    const std::string_view one = headings.substr(0, end);
+    text.append("\n").append(one.substr(numbering(one)));
+    headings.remove_prefix(std::min(end + kJoint.size(), headings.size()));
+  }
+  return text;
+}
+
+bool is_question(std::string_view text) { return text.ends_with('?') || text.ends_with("\uFF1F"); }
 
 // Lines of code and tables are sentences too: split_sentences sees single line ends as spaces.
 std::vector<Span> statements(std::string_view text) {
@@ -84,14 +99,19 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     const std::string around = passage.title + "\n" + passage.heading + "\n" + passage.text;
     evidence.hit_stems_.push_back(stems_in(around));
     evidence.hit_numbers_.push_back(numbers_in(around));
-    evidence.heading_stems_.push_back(stems_in(passage.title + "\n" + passage.heading));
+    const auto& parts = hits[i].parts;
+    auto& headings = evidence.heading_stems_.emplace_back();
+    for (const Hit::Part& part : parts) headings.push_back(stems_in(headings_text(passage.title, part.heading)));
     auto spans = statements(passage.text);
-    if (spans.size() > kMaxSentences) spans.resize(kMaxSentences);
+    if (spans.size() > kMaxSentences * parts.size()) spans.resize(kMaxSentences * parts.size());
     for (const Span& span : spans) {
       EvidenceSentence sentence;
       sentence.hit = i;
       sentence.span = span;
       sentence.text = passage.text.substr(span.start, span.size());
+      const Hit::Part& part = hits[i].part_at(passage.start + span.start);
+      sentence.part = static_cast<size_t>(&part - parts.data());
+      sentence.is_statement = !part.heading.ends_with(sentence.text) && !is_question(sentence.text);
       sentence.stems = stems_in(sentence.text);
       sentence.numbers = numbers_in(sentence.text);
       sentence.polarity = polarity_of(sentence.text);

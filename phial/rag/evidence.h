@@ -20,9 +20,11 @@
 namespace phial::rag {
 
 struct EvidenceSentence {
-  size_t hit = 0;  // place in the hits
-  Span span;       // bytes of the hit's text
+  size_t hit = 0;   // place in the hits
+  size_t part = 0;  // of the hit: whose headings stand above it
+  Span span;        // bytes of the hit's text
   std::string text;
+  bool is_statement = true;                 // a heading or a question says nothing: what follows it does
   std::unordered_set<std::string> stems;    // content words
   std::unordered_set<std::string> numbers;  // "3.5", "1024"
   Polarity polarity;
@@ -52,8 +54,10 @@ class Evidence {
   // The content words and numbers of a whole hit, its headings included.
   const std::unordered_set<std::string>& stems_of(size_t hit) const { return hit_stems_[hit]; }
   const std::unordered_set<std::string>& numbers_of(size_t hit) const { return hit_numbers_[hit]; }
-  // The content words and numbers of its title and heading alone.
-  const std::unordered_set<std::string>& heading_stems_of(size_t hit) const { return heading_stems_[hit]; }
+  // The content words and numbers of the title and headings above a sentence, without the headings' own numbering.
+  const std::unordered_set<std::string>& heading_stems_of(const EvidenceSentence& sentence) const {
+    return heading_stems_[sentence.hit][sentence.part];
+  }
   size_t hits() const { return hit_stems_.size(); }
   int64_t library_passages() const { return library_passages_; }
 
@@ -63,7 +67,8 @@ class Evidence {
  private:
   std::vector<EvidenceSentence> sentences_;
   std::vector<QuestionWord> question_words_;
-  std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_, heading_stems_;
+  std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_;
+  std::vector<std::vector<std::unordered_set<std::string>>> heading_stems_;  // by hit and part
   int64_t library_passages_ = 0;
 };
 

@@ -8,6 +8,7 @@ namespace {
 constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
 constexpr size_t kMaxQuoted = 2;
 constexpr double kNearlyAsGood = 0.85;
+constexpr double kUnderHeading = 0.9;
 // Fewer content words than this are a heading or a label, not a statement.
 constexpr size_t kMinWords = 3;
 
@@ -25,16 +26,22 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
   };
   std::vector<Ranked> ranked;
   for (size_t i = 0; i < all.size(); ++i) {
-    // A heading repeats the question's words and answers nothing; what follows it does.
-    const bool states = all[i].stems.size() >= kMinWords && !hits[all[i].hit].passage.heading.ends_with(all[i].text) &&
-                        !all[i].text.ends_with('?');
-    ranked.push_back({i, quote_score(all[i], hits[all[i].hit]) - (states ? 0.0 : 1.0)});
+    const bool states = all[i].is_statement && all[i].stems.size() >= kMinWords;
+    double score = quote_score(all[i], hits[all[i].hit]);
+    // What stands under a heading or a question that is like the one asked answers it, whatever its own words.
+    if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement) {
+      score = std::max(score, kUnderHeading * quote_score(all[i - 1], hits[all[i].hit]));
+    }
+    ranked.push_back({i, score - (states ? 0.0 : 1.0)});
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
   std::vector<size_t> chosen;
   for (const Ranked& one : ranked) {
     if (chosen.size() == kMaxQuoted || (!chosen.empty() && one.score < kNearlyAsGood * ranked.front().score)) break;
-    chosen.push_back(one.place);
+    // Documents repeat themselves; an answer does not.
+    const bool is_said =
+        std::ranges::any_of(chosen, [&](size_t place) { return all[place].stems == all[one.place].stems; });
+    if (!is_said) chosen.push_back(one.place);
   }
   // In the order of the text, as far as they share a passage.
   if (chosen.size() == 2 && all[chosen[0]].hit == all[chosen[1]].hit) std::sort(chosen.begin(), chosen.end());

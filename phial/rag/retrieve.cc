@@ -23,6 +23,8 @@ constexpr int kMaxJoined = 3;     // passages in one hit
 constexpr size_t kShingleWords = 4;
 constexpr double kDuplicateShare = 0.85;
 
+Hit::Part part_of(const StoredPassage& passage) { return {passage.start, passage.page, passage.heading}; }
+
 std::unordered_set<std::string> shingles(std::string_view text) {
   const std::vector<Word> words = words_of(text);
   std::unordered_set<std::string> found;
@@ -182,8 +184,9 @@ Status Retriever::choose(const std::vector<Scored>& scored, const SearchOptions&
       seen.push_back(std::move(own));
     }
     const int ordinal = passage.ordinal;
-    retrieval.hits.push_back(
-        {std::move(passage), ordinal, file->path, file->mtime_ns, one.score, one.word_score, one.cosine});
+    std::vector<Hit::Part> parts = {part_of(passage)};
+    retrieval.hits.push_back({std::move(passage), ordinal, file->path, file->mtime_ns, one.score, one.word_score,
+                              one.cosine, std::move(parts)});
     candidate.fate = "kept as " + std::to_string(retrieval.hits.size());
   }
   return ok();
@@ -199,12 +202,14 @@ bool Retriever::join(const StoredPassage& passage, std::vector<Hit>& hits, Candi
       run.gap = passage.gap;
       run.end = passage.end;
       hit.last_ordinal = passage.ordinal;
+      hit.parts.push_back(part_of(passage));
     } else if (passage.ordinal + 1 == run.ordinal) {
       run.text = passage.text + passage.gap + run.text;
       run.start = passage.start;
       run.ordinal = passage.ordinal;
       run.page = passage.page;
       run.heading = passage.heading;
+      hit.parts.insert(hit.parts.begin(), part_of(passage));
     } else {
       continue;
     }
@@ -212,6 +217,11 @@ bool Retriever::join(const StoredPassage& passage, std::vector<Hit>& hits, Candi
     return true;
   }
   return false;
+}
+
+const Hit::Part& Hit::part_at(uint64_t at) const {
+  const auto after = std::ranges::upper_bound(parts, at, {}, &Part::start);
+  return *(after == parts.begin() ? after : after - 1);
 }
 
 Json explain(const Retrieval& retrieval) {

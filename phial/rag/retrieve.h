@@ -37,13 +37,24 @@ struct SearchOptions {
 
 // A run of one or more neighbouring passages of one document.
 struct Hit {
-  StoredPassage passage;  // `text`, `start` and `end` of the whole run; `ordinal` of its first
+  // Where one of its passages begins, and what stands above it.
+  struct Part {
+    uint64_t start = 0;  // byte of the document's text
+    int page = 0;
+    std::string heading;
+  };
+
+  StoredPassage passage;  // `text`, `start` and `end` of the whole run; `ordinal`, `page` and `heading` of its first
   int last_ordinal = 0;
   std::string path;
   int64_t mtime_ns = 0;
   double score = 0;       // fused, 0 to 1; of its best passage
   double word_score = 0;  // BM25
   double cosine = 0;
+  std::vector<Part> parts;  // at least one, in the order of the text
+
+  // The part that holds the document's byte `at`. Promise: it lies inside the run.
+  const Part& part_at(uint64_t at) const;
 };
 
 // How one passage fared, for --explain.

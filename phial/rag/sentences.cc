@@ -46,8 +46,9 @@ size_t item_number(std::string_view text) {
   return length > 0 && length <= kMostDigits && is_closed ? length + 1 : 0;
 }
 
+constexpr auto kBullets = std::to_array<std::string_view>({"-", "*", "+", "\u2022", "\u25E6", "\u25AA", "\u2013"});
+
 bool begins_item(std::string_view line) {
-  constexpr auto kBullets = std::to_array<std::string_view>({"-", "*", "+", "\u2022", "\u25E6", "\u25AA", "\u2013"});
   while (!line.empty() && is_space(line.front()) && line.front() != '\n') line.remove_prefix(1);
   // An initial ("A. Smith") is no item.
   const bool is_initial = line.size() > 1 && line[0] >= 'A' && line[0] <= 'Z' && line[1] == '.';
@@ -71,6 +72,32 @@ std::vector<Span> whole(std::string_view text) {
 }
 
 }  // namespace
+
+size_t numbering(std::string_view line) {
+  size_t end = 0;
+  for (const std::string_view bullet : kBullets) {
+    if (line.starts_with(bullet)) end = bullet.size();
+  }
+  if (end == 0) {
+    const bool is_open = line.starts_with('(');
+    constexpr size_t kMostDigits = 3;  // more are a year
+    size_t digits = 0;
+    bool is_dotted = false;
+    for (end = is_open ? 1 : 0; end < line.size() && (is_digit(line[end]) || (line[end] == '.' && digits > 0)); ++end) {
+      digits = is_digit(line[end]) ? digits + 1 : 0;
+      is_dotted = is_dotted || line[end] == '.';
+      if (digits > kMostDigits) return 0;
+    }
+    if (end == 0 || (is_open && end == 1)) return 0;
+    const bool is_closed = end < line.size() && line[end] == ')';
+    if (is_closed) ++end;
+    // "12 May" counts; "3.5 litres" too.
+    if (!is_closed && (is_open || !is_dotted || line[end - 1] != '.')) return 0;
+  }
+  const size_t mark = end;
+  while (end < line.size() && (line[end] == ' ' || line[end] == '\t')) ++end;
+  return end > mark && end < line.size() ? end : 0;
+}
 
 Span trim(std::string_view text, Span span) {
   while (span.start < span.end && is_space(text[span.start])) ++span.start;

@@ -20,6 +20,10 @@ struct Span {
 // Sentences in order. White space around each is left out, so that spans need not touch; empty ones do not occur.
 std::vector<Span> split_sentences(std::string_view text);
 
+// The bytes of what only numbers a line or marks it as an item, "(27) ", "9.2.3. ", "- ", and of the space after it; 0:
+// nothing does, or nothing follows.
+size_t numbering(std::string_view line);
+
 // `span` of `text` without white space at either end.
 Span trim(std::string_view text, Span span);
 
