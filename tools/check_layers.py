@@ -29,6 +29,7 @@ MAY_INCLUDE = {
     "sandbox": {"base"},
     "convert": BELOW_THE_TOP - {"generate"},
     "quantize": BELOW_THE_TOP - {"generate", "tokenizer"},
+    "capi": {"rag", "generate", "model", "formats", "kernels", "base"},
     "cli": BELOW_THE_TOP | {"rag", "convert", "quantize"},
 }
 
