@@ -235,7 +235,7 @@ typedef struct phial_library phial_library;
 typedef struct phial_library_options {
   size_t size;
   const char* reader; /* path of the program phial-reader, which reads documents in a process of its own; null: beside
-                         the running program, else ../bin/phial-reader from where this library lies */
+                         the running program, else in bin, ../bin or ../../bin of the folder of this library */
 } phial_library_options;
 
 /* Opens the library in the file `path`, or makes it. One that was made with another embedder is PHIAL_INVALID. */

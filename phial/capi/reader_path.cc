@@ -16,10 +16,11 @@ std::string find_reader() {
   if (!error && fs::exists(beside, error)) return beside.string();
   Dl_info here{};
   if (::dladdr(reinterpret_cast<const void*>(&phial_version), &here) == 0 || here.dli_fname == nullptr) return {};
-  const fs::path library = fs::canonical(here.dli_fname, error);
-  for (fs::path folder = library.parent_path(); !error && folder.has_relative_path(); folder = folder.parent_path()) {
-    if (fs::exists(folder / "bin/phial-reader", error)) return (folder / "bin/phial-reader").string();
-    error.clear();
+  const fs::path folder = fs::canonical(here.dli_fname, error).parent_path();
+  if (error) return {};
+  for (const char* bin : {"bin", "../bin", "../../bin"}) {
+    const fs::path reader = (folder / bin / "phial-reader").lexically_normal();
+    if (fs::exists(reader, error)) return reader.string();
   }
   return {};
 }

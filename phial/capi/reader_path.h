@@ -5,8 +5,8 @@
 
 namespace phial::capi {
 
-// Beside the running program, else where `make install` puts it: ../bin from the folder of this library. Empty if it is
-// in neither.
+// Beside the running program, else in bin/ (a wheel), ../bin/ or ../../bin/ (lib/ or lib/TRIPLET/ of a prefix) of the
+// folder where this library lies. Empty if it is in none.
 std::string find_reader();
 
 }  // namespace phial::capi

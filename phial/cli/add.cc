@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
 #include "phial/cli/verbs.h"

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "phial/base/utf8.h"
+#include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
 #include "phial/cli/verbs.h"

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "phial/base/bytes_text.h"
+#include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
 #include "phial/cli/verbs.h"
