@@ -72,10 +72,7 @@ Status check_options(const void* given, size_t given_bytes, size_t least, size_t
                "leave it zero, or use a newer libphial"};
 }
 
-Status check_given(const void* pointer, const char* name) {
-  if (pointer != nullptr) return ok();
-  return Error{Code::kInvalid, std::string(name) + " is null", "give one"};
-}
+Error not_given(const char* name) { return {Code::kInvalid, std::string(name) + " is null", "give one"}; }
 
 Result<std::string> read_text(const char* text, const char* name) {
   PHIAL_CHECKED(check_given(text, name));

@@ -68,8 +68,12 @@ Status write_info(Info info, size_t least, Info* to) {
   return ok();
 }
 
+Error not_given(const char* name);
 // `name`: what the argument is, for the error.
-Status check_given(const void* pointer, const char* name);
+template <class T>
+Status check_given(const T* pointer, const char* name) {
+  return pointer != nullptr ? ok() : Status(not_given(name));
+}
 Result<std::string> read_text(const char* text, const char* name);
 // Nothing for null.
 Result<std::string> read_optional_text(const char* text, const char* name);
