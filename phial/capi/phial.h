@@ -83,7 +83,8 @@ typedef enum phial_kv { PHIAL_KV_F16 = 0, PHIAL_KV_Q8 = 1, PHIAL_KV_Q4 = 2 } phi
 
 typedef enum phial_severity { PHIAL_DETAIL = 0, PHIAL_NOTE = 1, PHIAL_WARNING = 2 } phial_severity;
 
-/* What may interest a person: the memory plan, a slow path. From any thread that uses the model, until it is gone. */
+/* What may interest a person: the memory plan, a slow path. From any thread that uses the model, until it is gone; it
+ * must not use the model itself. */
 typedef void (*phial_on_log)(void* user_data, phial_severity severity, const char* message);
 
 typedef struct phial_model_options {
