@@ -36,6 +36,9 @@ def main():
         requires = subprocess.run([python, "-m", "pip", "download", "-q", "--no-deps", "-d", tmp / "sought",
                                    "scikit-build-core==1.1.2", "nanobind==3.1.0"], capture_output=True, text=True)
         if requires.returncode != 0:
+            # An index that answers lists other versions: then what is pinned is wrong, and that is no reason to skip.
+            if "from versions: none" not in requires.stderr:
+                raise SystemExit(f"what python/pyproject.toml pins is not there:\n{requires.stderr[-2000:]}")
             print(f"skipped: PyPI gives no scikit-build-core and nanobind:\n{requires.stderr[-1000:]}")
             return SKIPPED
         environment = {**os.environ, "CMAKE_PREFIX_PATH": str(tmp / "prefix")}
