@@ -49,7 +49,7 @@ lint:
 
 install: PREFIX ?= /usr/local
 install:
-	@scripts/build release phial phial-reader
+	@scripts/build release phial phial-reader phial_shared phial_static
 	@cmake --install build/release --prefix $(PREFIX)
 
 clean:

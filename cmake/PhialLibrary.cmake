@@ -5,6 +5,13 @@
 # cannot be forgotten. USES are other rooms, PRIVATE third-party targets that only this room's sources see. NATIVE are
 # sources, or tests alone, that a cross build leaves out (sources with their tests), because Debian does not unpack the
 # libraries that they need for a second architecture by default.
+#
+# Rooms are compiled once, for the programs and for libphial: so position-independent, and with their symbols hidden,
+# which lets the compiler inline and call within a source as it does without (docs/decisions/0010-the-library.md).
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 
 option(PHIAL_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 

@@ -30,6 +30,7 @@ MAY_INCLUDE = {
     "convert": BELOW_THE_TOP - {"generate"},
     "quantize": BELOW_THE_TOP - {"generate", "tokenizer"},
     "data": {"tokenizer", "formats", "base"},
+    "capi": {"rag", "generate", "model", "formats", "kernels", "base"},
     "cli": BELOW_THE_TOP | {"rag", "convert", "quantize", "data"},
 }
 

@@ -17,7 +17,8 @@ enum class Code {
   kCorrupt,      // bytes that do not keep their format's promises
   kUnsupported,  // well-formed, but something Phial does not do
   kInvalid,      // an argument, option or request that makes no sense
-  kOutOfRange,   // larger than a limit: a context, a memory budget, a size
+  kOutOfRange,   // larger than a limit: a context, a size
+  kOutOfMemory,  // more than this machine has or gives
   kIo,           // the operating system refused
   kCancelled,    // the person or the caller stopped it
 };

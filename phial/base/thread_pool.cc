@@ -10,6 +10,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -101,9 +102,13 @@ struct ThreadPool::State {
 };
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
-  state_->threads = std::max(1, threads);
-  for (int i = 1; i < state_->threads; ++i) {
-    state_->workers.emplace_back([state = state_.get(), i] { state->work(i); });
+  const int wanted = std::max(1, threads);
+  state_->workers.reserve(static_cast<size_t>(wanted));
+  try {
+    for (; state_->threads < wanted; ++state_->threads) {
+      state_->workers.emplace_back([state = state_.get(), i = state_->threads] { state->work(i); });
+    }
+  } catch (const std::exception&) {  // a limit on threads or on memory; those that run do the work of all
   }
 }
 

@@ -30,7 +30,7 @@ class Team {
 
 class ThreadPool {
  public:
-  // `threads` in all, the caller included; at least 1.
+  // `threads` in all, the caller included; at least 1. Fewer where the system gives no more.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

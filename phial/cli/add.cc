@@ -1,9 +1,10 @@
 #include <algorithm>
 
-#include "phial/cli/embedder.h"
+#include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
 #include "phial/cli/verbs.h"
+#include "phial/rag/open_embedder.h"
 #include "phial/rag/watch.h"
 
 namespace phial::cli {
@@ -35,7 +36,7 @@ struct Add : Command {
   Status run(Console& console) override {
     PHIAL_TRY(const auto model, find_model(embedder_name, ModelUse::kSearch));
     ThreadPool pool(compute.threads);
-    PHIAL_TRY(const auto embedder, load_embedder(model, compute, pool));
+    PHIAL_TRY(const auto embedder, rag::open_embedder(model, compute.chosen_precision(), compute.load_mode(), pool));
     PHIAL_TRY(const auto store, make_library(library, *embedder));
     const rag::IngestOptions options = scan.options(console.stopped());
     PHIAL_TRY(const auto report, ingest_with_progress(*store, *embedder, paths, options, console));

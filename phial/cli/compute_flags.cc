@@ -55,7 +55,7 @@ Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::fi
   const uint64_t logits_bytes =
       static_cast<uint64_t>(request.logits_rows) * static_cast<uint64_t>(spec.vocab_size) * sizeof(float);
   if (plan.total_bytes() + logits_bytes > plan.available_bytes) {
-    return Error{Code::kOutOfRange,
+    return Error{Code::kOutOfMemory,
                  path.string() + " does not fit into memory: " + plan.text() +
                      (logits_bytes > 0 ? "; the logits take " + bytes_text(logits_bytes) : ""),
                  request.logits_rows > 1 ? "give fewer tokens"

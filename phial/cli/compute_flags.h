@@ -33,7 +33,7 @@ struct ComputeFlags {
   model::KvType chosen_kv() const;
   LoadMode load_mode() const;
 
-  // Opens, plans (told with --verbose; kOutOfRange if it cannot fit) and loads a decoder, with a warning of what makes
+  // Opens, plans (told with --verbose; kOutOfMemory if it cannot fit) and loads a decoder, with a warning of what makes
   // it slow.
   Result<std::unique_ptr<model::Decoder>> load_decoder(const std::filesystem::path& path, const LoadRequest& request,
                                                        ThreadPool& pool, const Log& log) const;

@@ -4,9 +4,9 @@
 
 #include "phial/base/json.h"
 #include "phial/cli/home.h"
-#include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"
 #include "phial/data/pack.h"
+#include "phial/generate/open_tokenizer.h"
 
 namespace phial::cli {
 namespace {
@@ -40,7 +40,7 @@ struct DataPack : Command {
 
   Status run(Console& console) override {
     PHIAL_TRY(const auto path, find_model(tokenizer, ModelUse::kAnswers));
-    PHIAL_TRY(const auto vocabulary, open_tokenizer(path));
+    PHIAL_TRY(const auto vocabulary, generate::open_tokenizer(path));
     ThreadPool pool(threads);
     const std::vector<std::filesystem::path> paths(inputs.begin(), inputs.end());
     PHIAL_TRY(

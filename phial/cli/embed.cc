@@ -1,11 +1,12 @@
 #include <algorithm>
 
 #include "phial/base/utf8.h"
-#include "phial/cli/embedder.h"
+#include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
 #include "phial/cli/verbs.h"
 #include "phial/formats/npy.h"
+#include "phial/rag/open_embedder.h"
 
 namespace phial::cli {
 namespace {
@@ -36,7 +37,7 @@ struct Embed : Command {
   Status run(Console& console) override {
     PHIAL_TRY(const auto path, find_model(model, ModelUse::kSearch));
     ThreadPool pool(compute.threads);
-    PHIAL_TRY(const auto embedder, load_embedder(path, compute, pool));
+    PHIAL_TRY(const auto embedder, rag::open_embedder(path, compute.chosen_precision(), compute.load_mode(), pool));
     PHIAL_TRY(const std::string text, input.read());
     const std::vector<std::string> lines = split_lines(text);
 

@@ -2,6 +2,7 @@
 
 #include "phial/base/utf8.h"
 #include "phial/cli/home.h"
+#include "phial/rag/open_embedder.h"
 
 namespace phial::cli {
 
@@ -55,7 +56,7 @@ Result<Grounding> Grounding::open(const GroundingFlags& flags, const ComputeFlag
   }
   PHIAL_TRY(const auto model, find_model(flags.embedder, ModelUse::kSearch));
   Grounding grounding;
-  PHIAL_TRY(grounding.embedder, load_embedder(model, compute, pool));
+  PHIAL_TRY(grounding.embedder, rag::open_embedder(model, compute.chosen_precision(), compute.load_mode(), pool));
   PHIAL_TRY(grounding.store, make_library(name, *grounding.embedder));
   if (!flags.docs.empty()) {
     PHIAL_TRY(const auto report, ingest_with_progress(*grounding.store, *grounding.embedder, flags.docs,

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "phial/cli/console.h"
-#include "phial/cli/embedder.h"
 #include "phial/cli/libraries.h"
 #include "phial/cli/model_flags.h"
 #include "phial/rag/answer.h"

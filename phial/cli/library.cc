@@ -2,10 +2,11 @@
 #include <cstdio>
 
 #include "phial/base/bytes_text.h"
-#include "phial/cli/embedder.h"
+#include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
 #include "phial/cli/verbs.h"
+#include "phial/rag/open_embedder.h"
 
 namespace phial::cli {
 namespace {
@@ -184,7 +185,7 @@ struct LibrarySearch : Command {
     PHIAL_TRY(const auto looked_up, open_library(library));  // before a model is loaded for one that is not there
     PHIAL_TRY(const auto model, find_model(embedder_name, ModelUse::kSearch));
     ThreadPool pool(compute.threads);
-    PHIAL_TRY(const auto embedder, load_embedder(model, compute, pool));
+    PHIAL_TRY(const auto embedder, rag::open_embedder(model, compute.chosen_precision(), compute.load_mode(), pool));
     PHIAL_TRY(const auto store, make_library(library, *embedder));
     rag::SearchOptions options;
     options.k = static_cast<size_t>(k);

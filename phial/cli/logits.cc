@@ -5,10 +5,10 @@
 #include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
-#include "phial/cli/model_files.h"
 #include "phial/cli/pictures.h"
 #include "phial/cli/verbs.h"
 #include "phial/formats/npy.h"
+#include "phial/generate/open_tokenizer.h"
 #include "phial/generate/pictures.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/rope.h"
@@ -50,7 +50,7 @@ struct Logits : Command {
 
   Result<std::vector<int32_t>> tokens(const std::filesystem::path& path) const {
     if (ids_list) return read_ids(*ids_list, images.files.size());
-    PHIAL_TRY(const auto tokenizer, open_tokenizer(path));
+    PHIAL_TRY(const auto tokenizer, generate::open_tokenizer(path));
     auto ids = tokenizer->encode(*text, {.parse_special = true, .add_bos = tokenizer->adds_bos()});
     if (ids.empty()) return Error{Code::kInvalid, "the text has no tokens (--prompt)", "give a longer one"};
     return ids;

@@ -1,21 +1,12 @@
 #include "phial/cli/model_flags.h"
 
 #include <cstdio>
-#include <ctime>
 
+#include "phial/base/today.h"
 #include "phial/cli/home.h"
 
 namespace phial::cli {
 namespace {
-
-// What a chat template is told when it asks.
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  char text[16] = "1970-01-01";
-  if (::localtime_r(&now, &local) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%d", &local);
-  return text;
-}
 
 std::string one_decimal(float value) {
   char text[16];

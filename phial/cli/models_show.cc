@@ -10,10 +10,10 @@
 #include "phial/base/bytes_text.h"
 #include "phial/base/thread_pool.h"
 #include "phial/cli/home.h"
-#include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/generate/chat.h"
+#include "phial/generate/open_tokenizer.h"
 #include "phial/generate/pictures.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/spec.h"
@@ -47,7 +47,7 @@ std::optional<std::string> licence_of(const formats::Checkpoint& checkpoint) {
 
 // Whose words a conversation is put into; nullopt where there is no tokenizer to say it with.
 std::optional<std::string> template_of(const formats::Checkpoint& checkpoint) {
-  const auto tokenizer = open_tokenizer(checkpoint.path());
+  const auto tokenizer = generate::open_tokenizer(checkpoint.path());
   if (!tokenizer) return std::nullopt;
   const auto facts = generate::read_chat_facts(checkpoint);
   if (facts && !facts->template_text.empty()) return "the model's own";

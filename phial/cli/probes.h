@@ -18,7 +18,7 @@ namespace phial::cli {
 class ReadProbe {
  public:
   // Takes `bytes`, at least a page a thread, and touches them, each part by the thread that will read it.
-  // kOutOfRange if the machine has no room. `pool` outlives the probe.
+  // kOutOfMemory if the machine has no room. `pool` outlives the probe.
   static Result<ReadProbe> make(size_t bytes, ThreadPool& pool);
   ReadProbe(ReadProbe&& other) noexcept;
   ReadProbe& operator=(ReadProbe&&) = delete;

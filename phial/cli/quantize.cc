@@ -12,10 +12,10 @@
 #include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
-#include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"
 #include "phial/cli/version.h"
 #include "phial/convert/gguf_model.h"
+#include "phial/generate/open_tokenizer.h"
 #include "phial/quantize/bits.h"
 
 namespace phial::cli {
@@ -99,7 +99,7 @@ struct QuantizeCommand : Command {
   Result<Reading> read(const std::filesystem::path& path, int context, ThreadPool& pool, Console& console) const {
     Reading reading;
     PHIAL_TRY(const std::string text, read_input_file(*calibrate));
-    PHIAL_TRY(const auto tokenizer, open_tokenizer(path));
+    PHIAL_TRY(const auto tokenizer, generate::open_tokenizer(path));
     reading.ids = tokenizer->encode(text);
     if (reading.ids.empty())
       return Error{Code::kInvalid, "the text has no tokens (" + *calibrate + ")", "give another"};

@@ -1,8 +1,8 @@
 #include "phial/base/utf8.h"
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
-#include "phial/cli/model_files.h"
 #include "phial/cli/verbs.h"
+#include "phial/generate/open_tokenizer.h"
 
 namespace phial::cli {
 namespace {
@@ -28,7 +28,7 @@ struct Tokenize : Command {
 
   Status run(Console& console) override {
     PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
-    PHIAL_TRY(const auto tokenizer, open_tokenizer(path));
+    PHIAL_TRY(const auto tokenizer, generate::open_tokenizer(path));
     PHIAL_TRY(const std::string text, input.read());
     if (decode) return write_text(console, *tokenizer, text);
 

@@ -10,11 +10,12 @@
 namespace phial::documents {
 namespace {
 
-constexpr std::array<std::pair<Code, std::string_view>, 7> kCodes = {{{Code::kNotFound, "not_found"},
+constexpr std::array<std::pair<Code, std::string_view>, 8> kCodes = {{{Code::kNotFound, "not_found"},
                                                                       {Code::kCorrupt, "corrupt"},
                                                                       {Code::kUnsupported, "unsupported"},
                                                                       {Code::kInvalid, "invalid"},
                                                                       {Code::kOutOfRange, "out_of_range"},
+                                                                      {Code::kOutOfMemory, "out_of_memory"},
                                                                       {Code::kIo, "io"},
                                                                       {Code::kCancelled, "cancelled"}}};
 

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "phial/generate/model_drafter.h"
+#include "phial/generate/open_tokenizer.h"
 #include "phial/generate/sampler.h"
 #include "phial/generate/sessions.h"
-#include "phial/tokenizer/load.h"
 
 namespace phial::generate {
 namespace {
@@ -23,12 +23,7 @@ Status check_plan(const model::MemoryPlan& plan, const std::filesystem::path& pa
         (remedy.empty() ? "" : ", or ") + ("--context " + std::to_string(plan.largest_context_that_fits)) + " fits";
   }
   if (remedy.empty()) remedy = "take a smaller model or one with fewer bits a weight";
-  return Error{Code::kOutOfRange, path.string() + " does not fit into memory: " + plan.text(), std::move(remedy)};
-}
-
-Result<std::unique_ptr<tokenizer::Tokenizer>> open_tokenizer(const formats::Checkpoint& checkpoint) {
-  if (checkpoint.kind() == formats::CheckpointKind::kGguf) return tokenizer::from_gguf(checkpoint.metadata());
-  return tokenizer::from_folder(checkpoint.folder());
+  return Error{Code::kOutOfMemory, path.string() + " does not fit into memory: " + plan.text(), std::move(remedy)};
 }
 
 std::vector<Picture> pictures_of(std::span<const Message> messages) {
@@ -230,6 +225,11 @@ std::vector<EndedSession> Engine::step() {
 }
 
 bool Engine::idle() const { return ended_.empty() && sessions_->idle(); }
+
+void Engine::abandon() {
+  ended_.clear();
+  sessions_->abandon();
+}
 
 Result<Generation> Engine::generate(const GenerateRequest& request, const OnText& on_text) {
   PHIAL_TRY(const SessionId own, join(request, on_text));

@@ -60,7 +60,8 @@ class Engine final : public LanguageModel {
   ~Engine() override;
 
   // `path`: what Checkpoint::open takes. A folder without tokenizer files works for ids alone.
-  // kOutOfRange if memory or the model's context is too small for context_tokens, with the numbers and what would fit.
+  // kOutOfMemory, or kOutOfRange if the model's context is too small for context_tokens, with the numbers and what
+  // would fit.
   static Result<std::unique_ptr<Engine>> open(const std::filesystem::path& path, const EngineOptions& options,
                                               ThreadPool& pool);
 
@@ -72,6 +73,9 @@ class Engine final : public LanguageModel {
   Result<SessionId> join(GenerateRequest request, OnText on_text);
   std::vector<EndedSession> step();
   bool idle() const;  // no answer is being written or waits
+  // Ends every answer without a word and forgets every kept cache. For whoever catches an exception that left step(),
+  // std::bad_alloc: the engine is as it was opened.
+  void abandon();
 
   Result<ContinuationScore> score(std::string_view prompt, std::string_view continuation) override;
   std::string_view name() const override { return name_; }
@@ -90,6 +94,7 @@ class Engine final : public LanguageModel {
 
   const spec::DecoderSpec& spec() const { return decoder_->spec(); }
   const model::MemoryPlan& plan() const { return plan_; }
+  bool sees() const { return pictures_ != nullptr; }
   // kInvalid if the model has none: only ids work then.
   Result<const tokenizer::Tokenizer*> tokenizer() const;
 

@@ -30,6 +30,13 @@ SessionId Sessions::join(Task task) {
   return last_id_;
 }
 
+void Sessions::abandon() {
+  waiting_.clear();
+  running_.clear();
+  kept_.shrink(0);
+  logits_ = {};
+}
+
 CachedSequence Sessions::borrow(std::span<const int32_t> ids, size_t most, size_t positions) {
   const auto table = table_of(ids.size());
   const auto wanted = ids.first(most);
@@ -187,12 +194,16 @@ void Sessions::collect(std::vector<EndedSession>& ended) {
       ++it;
       continue;
     }
+    if (it->failed && it->failed->code == Code::kOutOfMemory) {
+      kept_.shrink(0);  // its pages serve those that go on
+    } else {
+      kept_.keep(it->session->leave());
+    }
     if (it->failed) {
       ended.push_back({it->id, *std::move(it->failed)});
     } else {
       ended.push_back({it->id, it->session->finish()});
     }
-    kept_.keep(it->session->leave());
     it = running_.erase(it);
   }
 }

@@ -42,6 +42,7 @@ class Sessions {
   // One pass for all that run, after the pictures of those that begin were looked at. Tells those that have ended.
   std::vector<EndedSession> step();
   bool idle() const { return waiting_.empty() && running_.empty(); }
+  void abandon();  // Engine::abandon
 
   // A sequence to compute on: what is known of `ids` before `most`, with the rotary factors of all of them. Makes room
   // for `positions` that it will hold.

@@ -13,7 +13,7 @@ Result<AlignedBytes> AlignedBytes::make(size_t size, const char* purpose, Pages 
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
     return Error{
-        Code::kOutOfRange,
+        Code::kOutOfMemory,
         std::string(purpose) + " needs " + std::to_string((size >> 20) + 1) + " MiB, which this machine refuses",
         "close other programs, ask for a shorter --context, or use a smaller model"};
   }

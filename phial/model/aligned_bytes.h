@@ -14,7 +14,7 @@ class AlignedBytes {
   enum class Pages { kSmall, kHuge };
 
   AlignedBytes() = default;
-  // kOutOfRange that names `purpose` and the size if the machine has no room.
+  // kOutOfMemory that names `purpose` and the size if the machine has no room.
   static Result<AlignedBytes> make(size_t size, const char* purpose, Pages pages = Pages::kSmall);
 
   AlignedBytes(AlignedBytes&& other) noexcept;

@@ -29,6 +29,7 @@ struct ClipRun {
   const kernels::KernelSet& kernels;
   Workspace& work;
   Crew::Shared& shared;
+  std::span<const float> per_slope;  // 1 / kQuickGeluSlope, as often as an MLP is wide; for tiles
 };
 
 // One thread's way through phases over rows.
@@ -71,7 +72,7 @@ class TilePass : RowPass {
       : RowPass(run, team, 1 + size(run.spec.patches()) * size(run.spec.patches())),
         hidden_(size(run.spec.hidden_dim)),
         ffn_(size(run.spec.ffn_dim)),
-        per_slope_(ffn_, 1.0F / kQuickGeluSlope) {}
+        per_slope_(run.per_slope) {}
 
   // `pixels`: [3, S, S]; `out`: [G * G, C].
   void run(const float* pixels, float* out) {
@@ -160,7 +161,7 @@ class TilePass : RowPass {
   }
 
   size_t hidden_, ffn_;
-  std::vector<float> per_slope_;
+  std::span<const float> per_slope_;
 };
 
 // Some rows of a picture's tokens through the projector.
@@ -267,7 +268,7 @@ class PackedImageEncoder final : public ImageEncoder {
     for (size_t tile = 0; tile < pixels.size() / in; ++tile) {
       if (cancel.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
       Crew::Shared shared;
-      const ClipRun run = {spec_, weights_, kernels_, tile_work_, shared};
+      const ClipRun run = {spec_, weights_, kernels_, tile_work_, shared, per_slope_};
       pool_.run_team([&](Team& team) { TilePass(run, team).run(pixels.data() + tile * in, all.data() + tile * out); });
     }
     return all;
@@ -283,7 +284,7 @@ class PackedImageEncoder final : public ImageEncoder {
                                              weights_.project_out.scratch_floats(kProjectedRows)));
     for (size_t first = 0; first < tokens; first += kProjectedRows) {
       Crew::Shared shared;
-      const ClipRun run = {spec_, weights_, kernels_, projector_work_, shared};
+      const ClipRun run = {spec_, weights_, kernels_, projector_work_, shared, {}};
       const size_t rows = std::min(kProjectedRows, tokens - first);
       pool_.run_team(
           [&](Team& team) { ProjectorPass(run, team, grid, seen, first, rows).run(out.data() + first * width); });
@@ -310,6 +311,7 @@ class PackedImageEncoder final : public ImageEncoder {
   mutable Workspace tile_work_, projector_work_;  // one caller at a time, as the pool has
   ThreadPool& pool_;
   const kernels::KernelSet& kernels_ = kernels::active();
+  std::vector<float> per_slope_ = std::vector<float>(size(spec_.ffn_dim), 1.0F / kQuickGeluSlope);
 };
 
 }  // namespace

@@ -98,7 +98,7 @@ class Decoder {
   // Runs the segments together and appends their keys and values. What is computed for a segment does not depend on
   // the others, to the bit. `logits` becomes [rows, vocab_size]: segment after segment 0, 1 or ids.size() rows.
   // Errors: kOutOfRange if a cache is too small, kInvalid for an id outside the vocabulary; no cache is changed then.
-  // kOutOfRange as well if the machine has no room for keys and values, kCorrupt if logits are not finite; a cache's
+  // kOutOfMemory if the machine has no room for keys and values, kCorrupt if logits are not finite; a cache's
   // length() says then what was appended.
   // Promise: no two segments have the same cache.
   virtual Status forward(std::span<const Segment> segments, std::vector<float>& logits) const = 0;

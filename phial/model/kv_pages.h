@@ -25,7 +25,7 @@ class KvPages : public std::enable_shared_from_this<KvPages> {
   // Memory comes in slabs of `pages_a_slab`.
   KvPages(size_t page_bytes, size_t pages_a_slab) : page_bytes_(page_bytes), pages_a_slab_(pages_a_slab) {}
 
-  // A free page; what is in it is left over from others. kOutOfRange if the machine has no room.
+  // A free page; what is in it is left over from others. kOutOfMemory if the machine has no room.
   Result<KvPage> take();
 
   size_t page_bytes() const { return page_bytes_; }

@@ -18,7 +18,7 @@ inline constexpr size_t kPanel = 16;  // columns
 // The upper triangle of a D x D matrix in panels. Promise: columns is a multiple of kPanel.
 class Panels {
  public:
-  // kOutOfRange if the machine has no room for it.
+  // kOutOfMemory if the machine has no room for it.
   static Result<Panels> make(size_t columns);
   static size_t bytes(size_t columns);
 

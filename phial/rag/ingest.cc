@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -83,9 +84,11 @@ class Readers {
   size_t jobs() const { return jobs_.size(); }
 
   // The next outcome, or nothing when all jobs are done. `wait`: false gives nothing also when none is ready.
+  // What was thrown while reading (std::bad_alloc) is thrown here.
   std::unique_ptr<Outcome> take(bool wait) {
     std::unique_lock lock(mutex_);
-    if (wait) filled_.wait(lock, [this] { return !queue_.empty() || taken_ == jobs_.size(); });
+    if (wait) filled_.wait(lock, [this] { return !queue_.empty() || taken_ == jobs_.size() || thrown_; });
+    if (thrown_) std::rethrow_exception(thrown_);
     if (queue_.empty()) return nullptr;
     auto outcome = std::move(queue_.front());
     queue_.pop_front();
@@ -96,6 +99,16 @@ class Readers {
 
  private:
   void work() {
+    try {
+      read_all();
+    } catch (...) {
+      const std::scoped_lock lock(mutex_);
+      thrown_ = std::current_exception();
+      filled_.notify_one();
+    }
+  }
+
+  void read_all() {
     for (;;) {
       const size_t index = next_.fetch_add(1);
       if (index >= jobs_.size() || stop_.stop_requested()) return;
@@ -181,6 +194,7 @@ class Readers {
   std::condition_variable filled_, room_;
   std::deque<std::unique_ptr<Outcome>> queue_;
   size_t capacity_ = 1, taken_ = 0;
+  std::exception_ptr thrown_;
   std::stop_source stop_;
   std::vector<std::jthread> threads_;  // last: they end before what they use
 };

@@ -1,13 +1,16 @@
-#include "phial/cli/embedder.h"
+#include "phial/rag/open_embedder.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <system_error>
 
 #include "phial/base/json_file.h"
-#include "phial/cli/model_files.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/generate/open_tokenizer.h"
+#include "phial/model/text_encoder.h"
+#include "phial/spec/spec.h"
 
-namespace phial::cli {
+namespace phial::rag {
 namespace fs = std::filesystem;
 namespace {
 
@@ -28,9 +31,9 @@ std::string identity_of(const formats::Checkpoint& checkpoint) {
 
 }  // namespace
 
-Result<std::unique_ptr<rag::Embedder>> load_embedder(const fs::path& model, const ComputeFlags& compute,
-                                                     ThreadPool& pool) {
-  PHIAL_TRY(auto opened, formats::Checkpoint::open(model, compute.load_mode()));
+Result<std::unique_ptr<Embedder>> open_embedder(const fs::path& model, model::Precision precision, LoadMode load,
+                                                ThreadPool& pool) {
+  PHIAL_TRY(auto opened, formats::Checkpoint::open(model, load));
   const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
   if (checkpoint->kind() != formats::CheckpointKind::kHuggingFace) {
     return Error{Code::kUnsupported, "an embedder is wanted, this is a GGUF file (" + model.string() + ")",
@@ -43,11 +46,10 @@ Result<std::unique_ptr<rag::Embedder>> load_embedder(const fs::path& model, cons
   PHIAL_TRY(beside.pooling, read_json_if_there(folder / "1_Pooling/config.json"));
   auto spec = spec::encoder_from_configs(checkpoint->metadata(), beside);
   if (!spec) return std::move(spec).error().in(model.string());
-  PHIAL_TRY(auto encoder, model::TextEncoder::load(checkpoint, *spec, compute.chosen_precision(), pool));
-  PHIAL_TRY(auto tokenizer, open_tokenizer(folder));
-  PHIAL_TRY(auto embedder,
-            rag::EncoderEmbedder::make(std::move(encoder), std::move(tokenizer), identity_of(*checkpoint)));
-  return std::unique_ptr<rag::Embedder>(std::move(embedder));
+  PHIAL_TRY(auto encoder, model::TextEncoder::load(checkpoint, *spec, precision, pool));
+  PHIAL_TRY(auto tokenizer, generate::open_tokenizer(folder));
+  PHIAL_TRY(auto embedder, EncoderEmbedder::make(std::move(encoder), std::move(tokenizer), identity_of(*checkpoint)));
+  return std::unique_ptr<Embedder>(std::move(embedder));
 }
 
-}  // namespace phial::cli
+}  // namespace phial::rag

@@ -1,0 +1,12 @@
+# The libraries that libphial.a needs: of this build, and of projects that link it.
+find_dependency(nlohmann_json)
+find_dependency(Threads)
+find_dependency(SQLite3)
+find_dependency(ICU COMPONENTS uc)
+find_dependency(PNG)
+find_dependency(JPEG)
+find_dependency(GIF)
+find_dependency(PkgConfig)
+if(NOT TARGET PkgConfig::phial_packages)
+  pkg_check_modules(phial_packages REQUIRED IMPORTED_TARGET libxxhash libpcre2-8 libutf8proc libwebp libwebpdemux)
+endif()
