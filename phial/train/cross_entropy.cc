@@ -19,7 +19,8 @@ struct Sums {
 };
 
 void add_chunk(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
-               const CrossEntropyOptions& options, const at::Tensor& masked, at::Tensor into_hidden, Sums& sums) {
+               const CrossEntropyOptions& options, const at::Tensor& masked, const at::Tensor& into_hidden,
+               Sums& sums) {
   at::Tensor logits = at::mm(hidden, head.t()).to(at::kFloat).div_(options.logit_divisor);
   if (masked.defined()) logits.index_fill_(1, masked, -std::numeric_limits<float>::infinity());
   const at::Tensor counts = targets.ne(kIgnored);
