@@ -95,6 +95,7 @@ Status write_model_folder(const fs::path& folder, const spec::DecoderSpec& spec,
     fs::create_directories(partial, failed);
     if (failed) return Error{Code::kIo, partial.string() + " cannot be made: " + failed.message(), ""};
     std::vector<formats::NewTensor> tensors;
+    tensors.reserve(out.parameters.size());
     for (const Parameter& parameter : out.parameters) {
       tensors.push_back(stored_tensor(parameter.name, parameter.value, dtype));
     }
