@@ -40,6 +40,16 @@ TEST(CommandLine, HelpListsEveryVerbAndEachVerbHasHelpWithAnExample) {
   }
 }
 
+TEST(CommandLine, TrainingWithoutItsProgramSaysWhereToGetIt) {
+  if (std::filesystem::exists(std::filesystem::path(PHIAL_PROGRAM).parent_path() / "phial-train")) GTEST_SKIP();
+  const Home home;
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"train"}, {"train", "pretrain", "--help"}}) {
+    const Finished finished = home.run(words);
+    expect_one_line_error(finished, 1);
+    EXPECT_THAT(finished.err, HasSubstr("scripts/setup-train"));
+  }
+}
+
 TEST(CommandLine, VersionNamesTheInstructionSets) {
   const Home home;
   const Finished version = home.run({"--version"});

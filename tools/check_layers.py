@@ -30,12 +30,14 @@ MAY_INCLUDE = {
     "convert": BELOW_THE_TOP - {"generate"},
     "quantize": BELOW_THE_TOP - {"generate", "tokenizer"},
     "data": {"tokenizer", "formats", "base"},
+    "train": {"spec", "formats", "tokenizer", "tensor", "base"},
     "capi": {"rag", "generate", "model", "formats", "kernels", "base"},
-    "cli": BELOW_THE_TOP | {"rag", "convert", "quantize", "data"},
+    "cli": BELOW_THE_TOP | {"rag", "convert", "quantize", "data", "train"},
 }
 
-# What only tests may include besides: GGUF vocabularies are the tokenizers' vectors.
-TESTS_MAY_INCLUDE = {("kernels", "base"), ("tokenizer", "formats")}
+# What only tests may include besides: GGUF vocabularies are the tokenizers' vectors, the network that runs is the oracle
+# of the one that is trained.
+TESTS_MAY_INCLUDE = {("kernels", "base"), ("tokenizer", "formats"), ("train", "model")}
 
 # (rooms, header) -> the only headers of that room which they may include; a reason each.
 ONLY_THESE_HEADERS = [
@@ -45,6 +47,8 @@ ONLY_THESE_HEADERS = [
     ("spec", "tensor", {"phial/tensor/dtype.h"}),
     # phial-reader writes the record that rag reads; it must not parse model files.
     ("documents", "formats", {"phial/formats/extracted_document.h"}),
+    # What the program phial-train runs; the headers beside them bring libtorch, which takes half a minute a source.
+    ("cli", "train", {"phial/train/config.h", "phial/train/coordinate_check.h", "phial/train/pretrain.h"}),
 ]
 
 # Third-party or system headers -> rooms that may include them.
@@ -54,6 +58,7 @@ HEADERS_OF_ROOMS = [
     (r"CLI/.*", {"cli"}),
     (r"histedit\.h|editline/.*", {"cli"}),
     (r"pcre2\.h", {"tokenizer"}),
+    (r"torch/.*|ATen/.*|c10/.*|toml\+\+/.*", {"train"}),
     (r"seccomp\.h|linux/seccomp\.h|linux/landlock\.h", {"sandbox", "documents"}),
     (r"png\.h|jpeglib\.h|gif_lib\.h|webp/.*", {"formats"}),
     (r"gumbo\.h|cmark-gfm.*|zip\.h|pugixml\.hpp|poppler/.*|uchardet.*|tesseract/.*|leptonica/.*", {"documents"}),
@@ -141,6 +146,9 @@ PLANTED = [
     ("phial/rag/side.cc", '#include "phial/documents/reader.h"\n', "rag may not include documents"),
     ("phial/documents/parse.cc", '#include "phial/formats/checkpoint.h"\n', "only phial/formats/extracted_document.h"),
     ("phial/model/store.cc", "#include <sqlite3.h>\n", "sqlite3.h belongs to rag"),
+    ("phial/model/learn.cc", "#include <torch/torch.h>\n", "torch/torch.h belongs to train"),
+    ("phial/cli/learn.cc", '#include "phial/train/network.h"\n', "phial/train/pretrain.h, not phial/train/network.h"),
+    ("phial/train/infer.cc", '#include "phial/model/decoder.h"\n', "train may not include model"),
     ("phial/rag/net.cc", "#include <sys/socket.h>\n", "belongs to no room yet"),
     ("phial/model/talk.cc", 'void f() { std::printf("x"); }\n', "prints"),
     ("phial/model/stream.cc", "void f() { std::cerr << 1; }\n", "prints"),

@@ -166,6 +166,7 @@ constexpr Verb kVerbs[] = {
      "phial quantize model-f16.gguf model-small.gguf --bits 3.76 --calibrate book.txt",
      make_quantize},
     {"data", "what models are trained on", "", "phial data pack books.jsonl -o packed", nullptr, kDataVerbs},
+    {"train", "makes such models", "", "phial train --help", nullptr, {}, start_training_program},
     {"models", "the models on this machine", "", "phial models list\nphial models add ~/Downloads/model.gguf", nullptr,
      kModelsVerbs},
     {"completions", "completions for a shell", "",

@@ -13,7 +13,7 @@ namespace {
 enum ExitStatus { kDone = 0, kFailed = 1, kWrongCommandLine = 2, kStopped = 130 };
 
 // Planned, and named in the documents: the answer says that this version has none.
-constexpr std::array<std::string_view, 3> kLater = {"serve", "train", "eval"};
+constexpr std::array<std::string_view, 2> kLater = {"serve", "eval"};
 
 int wrong(Console& console, const Error& error) {
   console.error(error);
@@ -64,6 +64,13 @@ int run_verb(const std::string& path, const Verb& verb, std::span<const std::str
   if (Interrupt::happened() && (done || done.error().code == Code::kCancelled)) return kStopped;
   if (done) return kDone;
   console.error(done.error());
+  return kFailed;
+}
+
+int hand_over(const Verb& verb, std::span<const std::string> words, Console& console) {
+  const auto status = verb.hand_over(words);
+  if (status) return *status;
+  console.error(status.error());
   return kFailed;
 }
 
@@ -125,6 +132,7 @@ int run_program(std::span<const Verb> table, std::span<const std::string> words,
     path += (path.empty() ? "" : " ") + word;
     words = words.subspan(1);
     if (found->make != nullptr) return run_verb(path, *found, words, console);
+    if (found->hand_over != nullptr) return hand_over(*found, words, console);
     group = &*found;
     verbs = found->verbs;
   }

@@ -38,8 +38,10 @@ struct Verb {
   const char* summary;                           // one line
   const char* text;                              // what else a person should know; may be empty
   const char* example;                           // one or more command lines, each on a line of its own
-  std::unique_ptr<Command> (*make)() = nullptr;  // null: it has verbs of its own
+  std::unique_ptr<Command> (*make)() = nullptr;  // null: it has verbs of its own, or another program runs it
   std::span<const Verb> verbs = {};
+  // Gives the words behind the verb, unread, to the program that has it. Returns the exit status.
+  Result<int> (*hand_over)(std::span<const std::string> words) = nullptr;
 };
 
 // All verbs as "ask", "library list", ... with their makers; the order of the table.

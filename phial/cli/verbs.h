@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <string>
 
 #include "phial/cli/verb.h"
 
@@ -21,6 +23,7 @@ std::unique_ptr<Command> make_perplexity();
 std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_quantize();
 std::unique_ptr<Command> make_tokenize();
+Result<int> start_training_program(std::span<const std::string> words);
 std::unique_ptr<Command> make_logits();
 std::unique_ptr<Command> make_data_pack();
 std::unique_ptr<Command> make_models_list();

@@ -25,10 +25,12 @@ class FakeModel final : public LanguageModel {
   Result<ContinuationScore> score(std::string_view prompt, std::string_view continuation) override;
   std::string_view name() const override { return "fake"; }
   int context_tokens() const override { return context_tokens_; }
+  uint64_t parameters() const override { return n_parameters; }
   int count_tokens(std::string_view text) const override;
   Result<int> count_prompt_tokens(std::span<const Message> messages) const override;
 
   std::function<double(std::string_view prompt, std::string_view continuation)> scorer;
+  uint64_t n_parameters = 0;
 
   const std::vector<GenerateRequest>& requests() const { return requests_; }
 

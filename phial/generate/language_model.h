@@ -104,6 +104,8 @@ class LanguageModel {
 
   virtual std::string_view name() const = 0;
   virtual int context_tokens() const = 0;
+  // How many weights it has; 0: not known.
+  virtual uint64_t parameters() const = 0;
   // How many tokens `text` takes as part of a message.
   virtual int count_tokens(std::string_view text) const = 0;
   // How many tokens the messages take, rendered with the model's template.

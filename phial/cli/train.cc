@@ -1,0 +1,26 @@
+// `phial train` is a program of its own, phial-train, because it brings libtorch along: this one takes its place.
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "phial/cli/home.h"
+#include "phial/cli/verbs.h"
+
+namespace phial::cli {
+
+Result<int> start_training_program(std::span<const std::string> words) {
+  const std::string program = program_beside("phial-train").string();
+  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());  // returns only if it failed
+  if (errno == ENOENT) {
+    return Error{Code::kNotFound, "phial-train does not stand beside phial",
+                 "build both with scripts/setup-train and scripts/build train: they are then in build/train/bin"};
+  }
+  return Error{Code::kIo, program + " cannot be started: " + std::generic_category().message(errno), ""};
+}
+
+}  // namespace phial::cli

@@ -1,0 +1,90 @@
+#include <array>
+#include <cstdio>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/cli/train_verbs.h"
+#include "phial/train/pretrain.h"
+
+namespace phial::cli {
+namespace {
+
+std::string printed(const char* format, double value) {
+  std::array<char, 48> text;
+  const int length = std::snprintf(text.data(), text.size(), format, value);
+  return {text.data(), static_cast<size_t>(length)};
+}
+
+// "1:02:03"
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<long long>(seconds);
+  std::array<char, 48> text;
+  const int length =
+      std::snprintf(text.data(), text.size(), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
+  return {text.data(), static_cast<size_t>(length)};
+}
+
+struct Pretrain : Command {
+  std::optional<std::string> file;
+  std::vector<std::string> overrides;
+  bool wants_fields = false, json = false;
+
+  void describe(Flags& flags) override {
+    flags.add("-c,--config", &file, "FILE", "the configuration, TOML").offers(Completes::kPath);
+    flags.add("--set", &overrides, "FIELD=VALUE", "overrides a field: optimizer.lr=2e-3. May be repeated").one_each();
+    flags.add("--fields", wants_fields,
+              "prints a configuration of every field with its default, and does nothing else");
+    flags.add("--json", json, "one JSON object at the end: model, steps, tokens, parameters, loss");
+  }
+
+  Status check() override {
+    if (wants_fields || file || !overrides.empty()) return ok();
+    return Error{Code::kInvalid, "no configuration was given", "give --config FILE; --fields prints one to begin with"};
+  }
+
+  Status run(Console& console) override {
+    train::PretrainConfig config;
+    train::ConfigFields fields;
+    config.describe(fields);
+    if (file) {
+      PHIAL_TRY(const std::string text, read_text_file(*file));
+      PHIAL_CHECKED(fields.read_toml(text, *file));
+    }
+    for (const std::string& assignment : overrides) PHIAL_CHECKED(fields.set(assignment));
+    if (wants_fields) {
+      console.write(fields.toml());
+      return ok();
+    }
+    const train::RunHooks hooks = {.log = console.log(),
+                                   .report = [&](const train::StepReport& report) { tell(report, console); },
+                                   .stop = console.stopped()};
+    PHIAL_TRY(const train::RunSummary summary, train::pretrain(config, hooks));
+    console.clear_progress();
+    if (json) {
+      console.write(dump_json({{"model", summary.model.string()},
+                               {"steps", summary.steps},
+                               {"tokens", summary.tokens},
+                               {"parameters", summary.parameters},
+                               {"loss", summary.loss}}) +
+                    "\n");
+    } else {
+      console.write(shown_path(summary.model.string()) + ": " + std::to_string(summary.parameters) +
+                    " parameters after " + std::to_string(summary.tokens) + " tokens, loss " +
+                    printed("%.4f", summary.loss) + "\n");
+    }
+    return ok();
+  }
+
+  static void tell(const train::StepReport& report, Console& console) {
+    if (!console.shows_progress()) return;
+    console.progress("train: step " + std::to_string(report.step) + " of " + std::to_string(report.steps) + ", loss " +
+                     printed("%.4f", report.loss) + ", " + printed("%.0f", report.tokens_per_second) + " tokens/s, " +
+                     clock_text(report.seconds_left) + " left");
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_pretrain() { return std::make_unique<Pretrain>(); }
+
+}  // namespace phial::cli

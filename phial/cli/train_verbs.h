@@ -1,0 +1,13 @@
+// Every verb's command of the program phial-train, for the table in train_main.cc.
+#pragma once
+
+#include <memory>
+
+#include "phial/cli/verb.h"
+
+namespace phial::cli {
+
+std::unique_ptr<Command> make_pretrain();
+std::unique_ptr<Command> make_coordinate_check();
+
+}  // namespace phial::cli

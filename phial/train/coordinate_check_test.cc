@@ -1,0 +1,39 @@
+#include "phial/train/coordinate_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace phial::train {
+namespace {
+
+CoordinateCheckOptions quick() { return {.steps = 3, .seeds = 1}; }
+
+TEST(CoordinateCheck, WithMupActivationsKeepTheirSize) {
+  for (const bool small : {false, true}) {
+    CoordinateCheckOptions options = quick();
+    options.small = small;
+    const auto check = check_coordinates(options);
+    ASSERT_TRUE(check);
+    EXPECT_LE(check->largest_slope, kFlatSlope) << small;
+    EXPECT_GE(check->smallest_slope, -kFlatSlope) << small;
+  }
+}
+
+TEST(CoordinateCheck, WithoutMupItSeesThemGrow) {
+  for (const bool small : {false, true}) {
+    CoordinateCheckOptions options = quick();
+    options.small = small;
+    options.mup = false;
+    const auto check = check_coordinates(options);
+    ASSERT_TRUE(check);
+    EXPECT_GE(check->largest_slope, 0.25) << small;
+  }
+}
+
+TEST(CoordinateCheck, WidthsThatHaveNoSlopeAreRefused) {
+  EXPECT_FALSE(check_coordinates({.widths = {32}}));
+  EXPECT_THAT(check_coordinates({.widths = {32, 40}}).error().text(), testing::HasSubstr("no multiple"));
+}
+
+}  // namespace
+}  // namespace phial::train

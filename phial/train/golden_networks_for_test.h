@@ -1,0 +1,34 @@
+// Networks of the models under testdata/golden, and rows of tokens for them. For tests.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <span>
+#include <string>
+
+#include "phial/model/golden_files.h"
+#include "phial/train/network.h"
+
+namespace phial::train {
+
+// One document from position 0, without targets.
+inline Batch one_row(std::span<const int32_t> ids, spec::RopeTable table = spec::RopeTable::kShort) {
+  const at::Tensor row = at::tensor(at::ArrayRef<int32_t>(ids.data(), ids.size())).to(at::kLong).unsqueeze(0);
+  return {.ids = row,
+          .targets = at::full_like(row, kIgnored),
+          .positions = at::arange(row.size(1), at::kLong).unsqueeze(0),
+          .documents = at::zeros_like(row),
+          .one_document_a_row = true,
+          .table = table};
+}
+
+inline Network load_network(const std::filesystem::path& folder, NetworkOptions options = {}) {
+  const auto checkpoint = model::open_model(folder);
+  const auto spec = spec::decoder_from_config(checkpoint->metadata());
+  EXPECT_TRUE(spec) << (spec ? "" : spec.error().text());
+  auto parameters = load_parameters(*checkpoint, *spec);
+  EXPECT_TRUE(parameters) << (parameters ? "" : parameters.error().text());
+  return {*spec, *std::move(parameters), options};
+}
+
+}  // namespace phial::train

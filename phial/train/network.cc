@@ -1,0 +1,215 @@
+#include "phial/train/network.h"
+
+#include <ATen/Functions.h>
+
+#include <cmath>
+
+#include "phial/base/check.h"
+#include "phial/train/recompute.h"
+
+namespace phial::train {
+namespace {
+
+using at::indexing::Ellipsis;
+using at::indexing::None;
+using at::indexing::Slice;
+
+// cos and sin of every position of the batch, [B, 1, T, rope_dims / 2] each, as spec/rope has them.
+std::pair<at::Tensor, at::Tensor> rotary_tensors(const spec::DecoderSpec& spec, const Batch& batch) {
+  const spec::RotaryTable table = spec::rotary_table(spec, batch.table);
+  const int64_t n = batch.positions.max().item<int64_t>() + 1;
+  const int64_t half = spec.rope_dims / 2;
+  at::Tensor cos = at::empty({n, half}, at::kFloat), sin = at::empty({n, half}, at::kFloat);
+  const auto width = static_cast<size_t>(half);
+  for (int64_t p = 0; p < n; ++p) {
+    spec::rotary_angles(table, static_cast<int>(p), {cos.data_ptr<float>() + p * half, width},
+                        {sin.data_ptr<float>() + p * half, width});
+  }
+  const at::Tensor places = batch.positions.flatten();
+  const auto of_batch = [&](const at::Tensor& angles) {
+    return angles.index_select(0, places).view({batch.positions.size(0), 1, batch.positions.size(1), half});
+  };
+  return {of_batch(cos), of_batch(sin)};
+}
+
+}  // namespace
+
+Network::Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options)
+    : spec_(std::move(spec)),
+      parameters_(std::move(parameters)),
+      options_(options),
+      compute_(options.compute == Compute::kBf16 ? at::kBFloat16 : at::kFloat) {
+  const bool is_small = spec_.architecture == "phi3small";
+  embedding_ = take("model.embed_tokens").weight;
+  head_ = spec_.tied_output ? embedding_ : take("lm_head").weight;
+  final_norm_ = take(is_small ? "model.final_layernorm" : "model.norm");
+  for (int i = 0; i < spec_.n_layers; ++i) {
+    const std::string prefix = "model.layers." + std::to_string(i) + ".";
+    Layer layer;
+    layer.attention_norm = take(prefix + "input_layernorm");
+    layer.ffn_norm = take(prefix + "post_attention_layernorm");
+    layer.output = take(prefix + (is_small ? "self_attn.dense" : "self_attn.o_proj"));
+    layer.down = take(prefix + "mlp.down_proj");
+    if (is_small || spec_.architecture == "phi3") {
+      layer.qkv = take(prefix + (is_small ? "self_attn.query_key_value" : "self_attn.qkv_proj"));
+      layer.gate_up = take(prefix + (is_small ? "mlp.up_proj" : "mlp.gate_up_proj"));
+    } else {
+      layer.query = take(prefix + "self_attn.q_proj");
+      layer.key = take(prefix + "self_attn.k_proj");
+      layer.value = take(prefix + "self_attn.v_proj");
+      layer.gate = take(prefix + "mlp.gate_proj");
+      layer.up = take(prefix + "mlp.up_proj");
+    }
+    layers_.push_back(std::move(layer));
+  }
+}
+
+Network::Linear Network::take(const std::string& name) const {
+  Linear linear;
+  for (const Parameter& parameter : parameters_) {
+    if (parameter.name == name + ".weight") linear.weight = parameter.value;
+    if (parameter.name == name + ".bias") linear.bias = parameter.value;
+  }
+  PHIAL_CHECK(linear.weight.defined());
+  return linear;
+}
+
+Network::Pass Network::pass_of(const Batch& batch) const {
+  Pass pass;
+  std::tie(pass.cos, pass.sin) = rotary_tensors(spec_, batch);
+  pass.masks = attention_masks(spec_, batch);
+  pass.rows = batch.ids.size(0);
+  pass.tokens = batch.ids.size(1);
+  return pass;
+}
+
+at::Tensor Network::multiply(const at::Tensor& x, const Linear& linear) const {
+  const std::optional<at::Tensor> bias = linear.bias.defined() ? std::optional(linear.bias.to(compute_)) : std::nullopt;
+  return at::linear(x.to(compute_), linear.weight.to(compute_), bias);
+}
+
+at::Tensor Network::normalise(const at::Tensor& x, const Linear& norm) const {
+  if (spec_.norm == spec::NormKind::kLayer) {
+    return at::layer_norm(x, {spec_.hidden_dim}, norm.weight, norm.bias, static_cast<double>(spec_.norm_eps));
+  }
+  return at::rms_norm(x, {spec_.hidden_dim}, norm.weight, static_cast<double>(spec_.norm_eps));
+}
+
+// heads: [B, H, T, E]; the first rope_dims of each are turned, element d with element d + rope_dims / 2.
+at::Tensor Network::rotate(const at::Tensor& heads, const Pass& pass) const {
+  const int64_t half = spec_.rope_dims / 2;
+  const at::Tensor wide = heads.to(at::kFloat);
+  const at::Tensor first = wide.slice(3, 0, half), second = wide.slice(3, half, 2 * half);
+  std::vector<at::Tensor> parts = {first * pass.cos - second * pass.sin, second * pass.cos + first * pass.sin};
+  if (spec_.rope_dims < spec_.head_dim) parts.push_back(wide.slice(3, 2 * half));
+  return at::cat(parts, 3).to(compute_);
+}
+
+// [B, H, T, E], and twice [B, K, T, E].
+std::vector<at::Tensor> Network::queries_keys_values(const at::Tensor& x, const Layer& layer, const Pass& pass) const {
+  const int64_t heads = spec_.n_heads, kv_heads = spec_.n_kv_heads, width = spec_.head_dim;
+  const auto as_heads = [&](const at::Tensor& rows, int64_t n) {
+    return rows.reshape({pass.rows, pass.tokens, n, width}).transpose(1, 2);
+  };
+  if (!layer.qkv.weight.defined()) {
+    return {as_heads(multiply(x, layer.query), heads), as_heads(multiply(x, layer.key), kv_heads),
+            as_heads(multiply(x, layer.value), kv_heads)};
+  }
+  const at::Tensor all = multiply(x, layer.qkv);
+  if (spec_.architecture == "phi3small") {  // a group a key-value head: its queries, its key, its value
+    const int64_t group = heads / kv_heads;
+    const at::Tensor groups = all.view({pass.rows, pass.tokens, kv_heads, group + 2, width});
+    return {as_heads(groups.slice(3, 0, group), heads), as_heads(groups.slice(3, group, group + 1), kv_heads),
+            as_heads(groups.slice(3, group + 1), kv_heads)};
+  }
+  const auto parts = all.split_with_sizes({heads * width, kv_heads * width, kv_heads * width}, 2);
+  return {as_heads(parts[0], heads), as_heads(parts[1], kv_heads), as_heads(parts[2], kv_heads)};
+}
+
+at::Tensor Network::attend(const at::Tensor& x, const Layer& layer, const Pass& pass, bool is_sparse) const {
+  auto parts = queries_keys_values(x, layer, pass);
+  const int64_t group = spec_.n_heads / spec_.n_kv_heads;
+  const auto for_every_head = [&](const at::Tensor& kv) {  // [B, K, T, E] -> [B, H, T, E]
+    return group == 1 ? kv : kv.repeat_interleave(group, 1);
+  };
+  const at::Tensor queries = rotate(parts[0], pass), keys = for_every_head(rotate(parts[1], pass));
+  const at::Tensor values = for_every_head(parts[2]);
+  const at::Tensor& mask = is_sparse && pass.masks.sparse.defined() ? pass.masks.sparse : pass.masks.dense;
+  const at::Tensor mixed =
+      at::scaled_dot_product_attention(queries, keys, values, mask.defined() ? std::optional(mask) : std::nullopt, 0.0,
+                                       !mask.defined(), static_cast<double>(spec::attention_scale(spec_)));
+  return multiply(mixed.transpose(1, 2).reshape({pass.rows, pass.tokens, spec_.n_heads * spec_.head_dim}),
+                  layer.output);
+}
+
+at::Tensor Network::feed_forward(const at::Tensor& x, const Layer& layer) const {
+  at::Tensor gate, up;
+  if (!layer.gate_up.weight.defined()) {
+    gate = multiply(x, layer.gate);
+    up = multiply(x, layer.up);
+  } else {
+    const at::Tensor both = multiply(x, layer.gate_up);
+    if (spec_.architecture == "phi3small") {  // their columns alternate
+      gate = both.index({Ellipsis, Slice(0, None, 2)});
+      up = both.index({Ellipsis, Slice(1, None, 2)});
+    } else {
+      gate = both.slice(2, 0, spec_.ffn_dim);
+      up = both.slice(2, spec_.ffn_dim);
+    }
+  }
+  switch (spec_.activation) {
+    case spec::Activation::kSwiGlu:
+      return multiply(at::silu(gate) * up, layer.down);
+    case spec::Activation::kGeGlu:
+      return multiply(at::gelu(gate) * up, layer.down);
+    case spec::Activation::kGeGelu:
+      break;
+  }
+  if (spec_.gegelu_limit > 0) {
+    gate = gate.clamp_max(spec_.gegelu_limit);
+    up = up.clamp(-spec_.gegelu_limit, spec_.gegelu_limit);
+  }
+  return multiply(gate * at::sigmoid(gate * 1.702) * (up + 1), layer.down);
+}
+
+at::Tensor Network::layer(const at::Tensor& x, size_t index, const Pass& pass) const {
+  const Layer& layer = layers_[index];
+  const bool is_sparse = spec_.block_sparse.is_sparse(static_cast<int>(index));
+  const at::Tensor between = x + attend(normalise(x, layer.attention_norm), layer, pass, is_sparse);
+  return between + feed_forward(normalise(between, layer.ffn_norm), layer);
+}
+
+at::Tensor Network::hidden(const Batch& batch, std::vector<at::Tensor>* outputs) const {
+  const Pass pass = pass_of(batch);
+  at::Tensor x = at::embedding(embedding_, batch.ids);
+  if (spec_.embedding_multiplier != 1) x = x * static_cast<double>(spec_.embedding_multiplier);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    x = options_.recompute_layers && x.requires_grad()
+            ? recomputed([this, i, pass](const at::Tensor& in) { return layer(in, i, pass); }, x)
+            : layer(x, i, pass);
+    if (outputs != nullptr) outputs->push_back(x);
+  }
+  x = normalise(x, final_norm_);
+  if (outputs != nullptr) outputs->push_back(x);
+  return x;
+}
+
+at::Tensor Network::logits(const Batch& batch) const {
+  const at::Tensor rows = hidden(batch);
+  at::Tensor logits = at::linear(rows.to(compute_), head_.to(compute_)).to(at::kFloat);
+  logits = logits / static_cast<double>(spec_.logit_divisor);
+  if (spec_.masked_ids.empty()) return logits;
+  const at::Tensor masked = at::tensor(at::ArrayRef<int32_t>(spec_.masked_ids)).to(at::kLong);
+  return logits.index_fill(2, masked, std::numeric_limits<float>::lowest());
+}
+
+CrossEntropy Network::loss(const Batch& batch, double z_loss) const {
+  CrossEntropyOptions options;
+  options.logit_divisor = static_cast<double>(spec_.logit_divisor);
+  options.z_loss = z_loss;
+  options.masked_ids.assign(spec_.masked_ids.begin(), spec_.masked_ids.end());
+  options.compute = compute_;
+  return cross_entropy(hidden(batch).flatten(0, 1), head_, batch.targets.flatten(), options);
+}
+
+}  // namespace phial::train

@@ -1,0 +1,82 @@
+// The decoder of a spec as torch computes it, for training: the same arithmetic as model/decoder, with gradients.
+//
+// Shapes: B rows of T tokens, packed documents (train/batch.h); D width, V vocabulary. With kBf16 the matrix products
+// and attention are computed in bfloat16; weights, the residual stream, norms, rotary angles and the loss stay f32.
+// Source: Phi-3 technical report (arXiv 2404.14219), section 2; docs/sources.md. Threads: one caller.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "phial/spec/rope.h"
+#include "phial/spec/spec.h"
+#include "phial/train/attention_mask.h"
+#include "phial/train/batch.h"
+#include "phial/train/cross_entropy.h"
+#include "phial/train/parameters.h"
+#include "phial/train/torch.h"
+
+namespace phial::train {
+
+enum class Compute { kF32, kBf16 };
+
+struct NetworkOptions {
+  Compute compute = Compute::kF32;
+  bool recompute_layers = false;  // activation checkpointing: a layer's inside is computed again for its gradients
+};
+
+class Network {
+ public:
+  // Promise: `parameters` are those of spec::decoder_tensors(spec).
+  Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options = {});
+
+  const spec::DecoderSpec& spec() const { return spec_; }
+  std::vector<Parameter>& parameters() { return parameters_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  // What the output is multiplied with: the head, or the embedding. [V, D].
+  const at::Tensor& head() const { return head_; }
+
+  // [B, T, D] behind the last norm. If `outputs` is given it gets every layer's output and what is returned.
+  at::Tensor hidden(const Batch& batch, std::vector<at::Tensor>* outputs = nullptr) const;
+  // [B, T, V] in f32, all at once: for tests and small models.
+  at::Tensor logits(const Batch& batch) const;
+  CrossEntropy loss(const Batch& batch, double z_loss = 0) const;
+
+ private:
+  struct Linear {
+    at::Tensor weight, bias;  // bias undefined: none
+  };
+  struct Layer {
+    Linear attention_norm, ffn_norm;
+    Linear qkv, query, key, value, output;  // qkv, or the three
+    Linear gate_up, gate, up, down;         // gate_up, or the two
+  };
+  // What all layers of a pass share.
+  struct Pass {
+    at::Tensor cos, sin;  // [B, 1, T, rope_dims / 2]
+    AttentionMasks masks;
+    int64_t rows = 0, tokens = 0;
+  };
+
+  Linear take(const std::string& name) const;
+  Pass pass_of(const Batch& batch) const;
+  at::Tensor multiply(const at::Tensor& x, const Linear& linear) const;
+  at::Tensor normalise(const at::Tensor& x, const Linear& norm) const;
+  at::Tensor rotate(const at::Tensor& heads, const Pass& pass) const;
+  std::vector<at::Tensor> queries_keys_values(const at::Tensor& x, const Layer& layer, const Pass& pass) const;
+  at::Tensor attend(const at::Tensor& x, const Layer& layer, const Pass& pass, bool is_sparse) const;
+  at::Tensor feed_forward(const at::Tensor& x, const Layer& layer) const;
+  at::Tensor layer(const at::Tensor& x, size_t index, const Pass& pass) const;
+
+  spec::DecoderSpec spec_;
+  std::vector<Parameter> parameters_;
+  NetworkOptions options_;
+  at::ScalarType compute_;
+  at::Tensor embedding_, head_;
+  Linear final_norm_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace phial::train

@@ -1,0 +1,77 @@
+#include "phial/train/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <span>
+#include <string_view>
+
+#include "phial/base/random.h"
+#include "phial/tensor/blocks.h"
+
+namespace phial::train {
+namespace {
+
+// FNV-1a, 64 bits.
+uint64_t hash_of(std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+// Box and Muller (1958): two normal numbers of two uniform ones.
+void fill_normal(std::span<float> values, double std, Random random) {
+  for (size_t i = 0; i < values.size(); i += 2) {
+    const double radius = std * std::sqrt(-2 * std::log(1 - random.uniform()));
+    const double angle = 2 * std::numbers::pi * random.uniform();
+    values[i] = static_cast<float>(radius * std::cos(angle));
+    if (i + 1 < values.size()) values[i + 1] = static_cast<float>(radius * std::sin(angle));
+  }
+}
+
+std::span<float> values_of(at::Tensor& tensor) {
+  return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+}
+
+}  // namespace
+
+std::vector<Parameter> new_parameters(const spec::DecoderSpec& spec, const std::optional<spec::MupBase>& base,
+                                      const spec::InitRule& init, uint64_t seed) {
+  std::vector<Parameter> parameters;
+  for (const spec::DecoderTensor& tensor : spec::decoder_tensors(spec)) {
+    at::Tensor value = at::zeros(tensor.shape, at::kFloat);
+    if (tensor.role == spec::TensorRole::kNormGain) {
+      value.fill_(1);
+    } else if (const double std = tensor_rule(spec, base, init, tensor.role).init_std; std > 0) {
+      fill_normal(values_of(value), std, Random(seed ^ hash_of(tensor.name)));
+    }
+    parameters.push_back({tensor.name, tensor.role, value.requires_grad_()});
+  }
+  return parameters;
+}
+
+Result<std::vector<Parameter>> load_parameters(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec) {
+  std::vector<Parameter> parameters;
+  for (const spec::DecoderTensor& wanted : spec::decoder_tensors(spec)) {
+    PHIAL_TRY(const formats::Tensor* stored, checkpoint.need(wanted.name));
+    const std::vector<uint64_t> shape(wanted.shape.begin(), wanted.shape.end());
+    if (stored->shape != shape) {
+      return Error{Code::kCorrupt,
+                   checkpoint.path().string() + ": tensor '" + wanted.name + "' is " +
+                       formats::shape_text(stored->shape) + ", wanted " + formats::shape_text(shape),
+                   "the file does not belong to its config.json: get it again"};
+    }
+    if (!tensor::is_weight_type(stored->dtype) || stored->int4) {
+      return Error{Code::kUnsupported,
+                   checkpoint.path().string() + ": tensor '" + wanted.name + "' is stored as " +
+                       std::string(tensor::info(stored->dtype).name) + ", which training does not start from",
+                   "use a model in F32, F16 or BF16"};
+    }
+    at::Tensor value = at::empty(wanted.shape, at::kFloat);
+    tensor::decode_row(stored->dtype, stored->bytes.data(), 0, values_of(value));
+    parameters.push_back({wanted.name, wanted.role, value.requires_grad_()});
+  }
+  return parameters;
+}
+
+}  // namespace phial::train

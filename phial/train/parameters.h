@@ -1,0 +1,33 @@
+// The trained tensors of a decoder, by the names and in the shapes of a Hugging Face folder.
+//
+// Values are f32 leaves of autograd ("master weights"); with bf16 the network casts them as it goes. Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "phial/base/result.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/spec/mup.h"
+#include "phial/spec/spec.h"
+#include "phial/spec/tensors.h"
+#include "phial/train/torch.h"
+
+namespace phial::train {
+
+struct Parameter {
+  std::string name;
+  spec::TensorRole role = spec::TensorRole::kBias;
+  at::Tensor value;
+};
+
+// Drawn from normal distributions. Every tensor has a stream of its own, made of the seed and its name: what one is
+// does not depend on which others there are.
+std::vector<Parameter> new_parameters(const spec::DecoderSpec& spec, const std::optional<spec::MupBase>& base,
+                                      const spec::InitRule& init, uint64_t seed);
+
+// From a Hugging Face folder; F32, F16, BF16. kCorrupt names a tensor that is missing or has another shape.
+Result<std::vector<Parameter>> load_parameters(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec);
+
+}  // namespace phial::train

@@ -1,0 +1,25 @@
+// A trained decoder as a Hugging Face folder: config.json and model.safetensors, as Phi-3's and Llama's are.
+//
+// A configuration of Phi-3-small has fields for muP's multipliers. For the others they are folded into the weights: the
+// embedding's multiplier into the embedding, the divisor of logits into the head, the scale of attention into the
+// queries. A tied output matrix that cannot hold both is written as two.
+// Errors: kIo; kInvalid if something stands at `folder`.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "phial/base/json.h"
+#include "phial/base/result.h"
+#include "phial/spec/spec.h"
+#include "phial/tensor/dtype.h"
+#include "phial/train/parameters.h"
+
+namespace phial::train {
+
+// `config`: that which the spec was read of. `files_of`: a folder whose tokenizer files come along; empty: none.
+Status write_model_folder(const std::filesystem::path& folder, const spec::DecoderSpec& spec, const Json& config,
+                          const std::vector<Parameter>& parameters, tensor::DType dtype,
+                          const std::filesystem::path& files_of = {});
+
+}  // namespace phial::train

@@ -1,0 +1,44 @@
+// Where a run stands, on disk: whole or not there, and as many of the last ones as are kept.
+//
+// A snapshot is a folder step-N of model.safetensors (the names of a Hugging Face folder, f32), optimizer.safetensors
+// (first and second moments) and state.json, which has the hash of both and of itself. It is written beside, synced
+// and renamed; training that goes on from one gives the same bits as training that was never stopped. There is no other
+// state: the order of the data and the first weights are functions of the seed.
+// Errors: kIo, kCorrupt, kInvalid for a snapshot of another run. Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "phial/base/json.h"
+#include "phial/base/log.h"
+#include "phial/base/result.h"
+#include "phial/train/optimizer.h"
+#include "phial/train/parameters.h"
+
+namespace phial::train {
+
+struct RunState {
+  int64_t step = 0;  // steps done, skipped ones included
+  int64_t optimizer_steps = 0;
+  int64_t skipped_in_a_row = 0;
+  double loss = 0;             // of the last step that was not skipped
+  uint64_t samples = 0;        // of the loader, used
+  uint64_t tokens = 0;         // targets that counted
+  uint64_t metrics_bytes = 0;  // of metrics.jsonl, written by then
+  Json config = Json::object();
+};
+
+// Replaces a folder of the same step. Keeps the last `keep`, at least 1.
+Status write_snapshot(const std::filesystem::path& snapshots, const RunState& state,
+                      const std::vector<Parameter>& parameters, AdamW& optimizer, int64_t keep);
+
+// Takes up the newest snapshot that is whole; `log` is warned of others. Nothing: there is none. kCorrupt if there are
+// some and none is whole.
+Result<std::optional<RunState>> read_newest_snapshot(const std::filesystem::path& snapshots,
+                                                     std::vector<Parameter>& parameters, AdamW& optimizer,
+                                                     const Log& log);
+
+}  // namespace phial::train
