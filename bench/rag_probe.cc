@@ -6,7 +6,8 @@
 //   rag_probe EMBEDDER LIBRARY search QUERIES.jsonl [WEIGHT]  {"_id", "documents": [[id, score], ...]}
 //   rag_probe EMBEDDER LIBRARY signs QUERIES.jsonl            what the judgment "is there an answer" sees
 //   rag_probe EMBEDDER LIBRARY support QUERIES.jsonl          is {"text"} supported by {"document"}, by what in it?
-//   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers; with a "draft", what is made of it
+//   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers; with a "draft" of a model of so many
+//                                                             "parameters", what is made of it
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -14,11 +15,11 @@
 #include <string>
 
 #include "phial/base/json.h"
-#include "phial/cli/embedder.h"
 #include "phial/generate/fake_model.h"
 #include "phial/rag/answer.h"
 #include "phial/rag/ingest.h"
 #include "phial/rag/lexical.h"
+#include "phial/rag/open_embedder.h"
 #include "phial/rag/quote.h"
 
 namespace {
@@ -182,6 +183,7 @@ void support(rag::Store& store, rag::Embedder& embedder, const std::string& quer
 void ask(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
   for (const Json& query : read_lines(queries)) {
     generate::FakeModel model({field(query, "draft")}, 8192);
+    model.n_parameters = static_cast<uint64_t>(find_int(query, "parameters").value_or(0));
     rag::Answerer answerer(store, embedder, query.contains("draft") ? &model : nullptr);
     Json json = rag::to_json(need(answerer.answer(question_of(query), {}, {}, nullptr)));
     json["_id"] = id_of(query);
@@ -198,7 +200,7 @@ int main(int argc, char** argv) {
   }
   const std::string command = argv[3];
   ThreadPool pool(usable_cores());
-  const auto embedder = need(cli::load_embedder(argv[1], {}, pool));
+  const auto embedder = need(rag::open_embedder(argv[1], model::Precision::kFast, LoadMode::kMap, pool));
   const auto store = need(rag::Store::open(argv[2], embedder->identity()));
   if (command == "index") index_corpus(*store, *embedder, argv[4], argc > 5);
   if (command == "add" && argc > 5) add_folder(*store, *embedder, argv[4], argv[5]);

@@ -7,6 +7,7 @@
 #include "phial/generate/open_tokenizer.h"
 #include "phial/generate/sampler.h"
 #include "phial/generate/sessions.h"
+#include "phial/spec/variants.h"
 
 namespace phial::generate {
 namespace {
@@ -96,6 +97,8 @@ Result<const tokenizer::Tokenizer*> Engine::tokenizer() const {
   if (tokenizer_) return tokenizer_.get();
   return Error{Code::kInvalid, "the model '" + name_ + "' has no tokenizer", "give token ids (--ids)"};
 }
+
+uint64_t Engine::parameters() const { return spec::parameters(spec()); }
 
 int Engine::count_tokens(std::string_view text) const {
   return tokenizer_ ? static_cast<int>(tokenizer_->encode(text).size()) : 0;

@@ -80,6 +80,7 @@ class Engine final : public LanguageModel {
   Result<ContinuationScore> score(std::string_view prompt, std::string_view continuation) override;
   std::string_view name() const override { return name_; }
   int context_tokens() const override { return context_tokens_; }
+  uint64_t parameters() const override;
   int count_tokens(std::string_view text) const override;
   Result<int> count_prompt_tokens(std::span<const Message> messages) const override;
 

@@ -3,6 +3,7 @@
 // A token is a word with the white space before it, so that budgets can be tested without a vocabulary.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>

@@ -24,6 +24,7 @@ constexpr std::string_view kPromptWords = "passage document question answer numb
 constexpr std::string_view kNoAnswer = "This is not in your documents.";
 // From here on a model's "not in the documents" is not believed, and the best sentence is quoted.
 constexpr double kSurelyAnswerable = 0.9;
+constexpr uint64_t kSmallModel = 1'000'000'000;  // weights
 
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -90,15 +91,18 @@ class Writer {
 };
 
 // Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
-// until a supported sentence that is to the point follows, so that an answer of which nothing holds, or that answers
-// something else, is never shown; what was copied from a passage on the way there is left out, and later what was
-// copied and has nothing to do with the question. A sentence that has lost a number is shown only if it is to the
-// point. A sentence that says nothing beyond the question and the headings, that repeats the instructions, or that was
-// said before, is left out.
+// until a supported sentence follows, so that an answer of which nothing holds is never shown. A sentence that has lost
+// a number is shown only if it is to the point. One that says nothing beyond the question and the headings, that
+// repeats the instructions, or that was said before, is left out.
+//
+// A small model likes to say what is true and was not asked: its answer begins with a sentence whose evidence is nearly
+// the most relevant that there is, what it copied on the way there is left out, and so is what has next to nothing to
+// do with the question. A larger one finds what words and vectors do not, and lists steps that do not repeat the
+// question.
 class SentenceGate {
  public:
-  SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits)
-      : check_(check), writer_(writer) {
+  SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits, bool is_small)
+      : check_(check), writer_(writer), is_small_(is_small) {
     for (const QuestionWord& word : evidence.question_words()) known_.insert(word.stem);
     for (std::string& stem : content_words(kPromptWords)) known_.insert(std::move(stem));
     for (std::string& stem : content_words(instructions())) instructed_.insert(std::move(stem));
@@ -146,11 +150,8 @@ class SentenceGate {
       failure_ = checked.error();
       return;
     }
-    const bool is_talk = speaks_of_passages(checked->text);
-    const bool is_to_the_point = checked->relevance >= (is_talk ? kTalkToThePoint : kToThePoint);
-    if ((checked->has_gap || is_talk) && !is_to_the_point) return;
-    if (checked->is_copied && checked->relevance < kAside) return;
-    if (checked->hits.empty() || (!any_supported_ && !is_to_the_point)) {
+    if (is_beside_the_point(*checked)) return;
+    if (checked->hits.empty() || (!any_supported_ && !is_to_the_point(*checked))) {
       waiting_.push_back(*std::move(checked));
       return;
     }
@@ -168,6 +169,16 @@ class SentenceGate {
     const size_t marker = numbering(sentence);
     if (marker == 0 || (!checked.hits.empty() && !checked.corrected)) return checked;
     return check_.check(sentence.substr(marker));
+  }
+
+  bool is_to_the_point(const CheckedSentence& checked) const {
+    return checked.relevance >= (is_small_ ? kSmallToThePoint : checked.has_gap ? kToThePoint : 0);
+  }
+
+  // What is not shown at all, even beside an answer.
+  bool is_beside_the_point(const CheckedSentence& checked) const {
+    if (checked.has_gap || (is_small_ && speaks_of_passages(checked.text))) return !is_to_the_point(checked);
+    return is_small_ && !checked.hits.empty() && checked.relevance < kAside;
   }
 
   // "Passage 2 is about the lease": seldom an answer, unless what it says there is.
@@ -193,14 +204,15 @@ class SentenceGate {
   }
 
   static constexpr int kMaxRepeats = 2;
-  // A small model likes to say what is true and was not asked. Shares of the best relevance; set by hand.
+  // Shares of the best relevance; set by hand.
   static constexpr double kToThePoint = 0.6;
-  static constexpr double kTalkToThePoint = 0.85;
+  static constexpr double kSmallToThePoint = 0.85;
   static constexpr double kAside = 0.3;
   static constexpr size_t kFewestEchoedWords = 4;  // fewer may be an answer: "the user's documents"
 
   CitationCheck& check_;
   Writer& writer_;
+  bool is_small_;
   const std::string passage_ = rough_stem("passage");
   std::string pending_;
   std::unordered_set<std::string> known_;       // content words of the question and the headings
@@ -257,7 +269,8 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
     const std::stop_callback stops_too(options.cancel, [&enough] { enough.request_stop(); });
     request.cancel = enough.get_token();
     CitationCheck check(evidence, embedder_);
-    SentenceGate gate(check, writer, evidence, offered);
+    const uint64_t parameters = writer_model->parameters();
+    SentenceGate gate(check, writer, evidence, offered, parameters > 0 && parameters < kSmallModel);
     PHIAL_TRY(const auto generation, writer_model->generate(request, [&](std::string_view text) {
       gate.take(text);
       if (gate.is_repeating()) enough.request_stop();

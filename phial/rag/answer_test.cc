@@ -15,6 +15,13 @@ using generate::Message;
 using testing::HasSubstr;
 using testing::Not;
 
+// One of the size of SmolLM2, which is held to its passages more tightly.
+FakeModel small_model(const std::string& text) {
+  FakeModel model({text});
+  model.n_parameters = 135'000'000;
+  return model;
+}
+
 class Answers : public LibraryTest {
  protected:
   void SetUp() override {
@@ -105,7 +112,8 @@ TEST_F(Answers, WrongNumberBecomesThePassagesOwn) {
 }
 
 TEST_F(Answers, WhatWasCopiedOnTheWayToThePointIsLeftOut) {
-  FakeModel model({"The lid locks while the kettle is hot. The kettle boils two litres of water in 4 minutes. [1]"});
+  FakeModel model =
+      small_model("The lid locks while the kettle is hot. The kettle boils two litres of water in 4 minutes. [1]");
   const Answer answer = ask(&model, "How many minutes until two litres of water boil?");
   EXPECT_EQ(answer.mode, AnswerMode::kGenerated);
   ASSERT_EQ(answer.sentences.size(), 1U) << answer.text;
@@ -113,10 +121,31 @@ TEST_F(Answers, WhatWasCopiedOnTheWayToThePointIsLeftOut) {
 }
 
 TEST_F(Answers, WhatIsCopiedAfterThePointAndAnswersNothingIsLeftOut) {
-  FakeModel model({"The kettle boils two litres of water in 4 minutes. Preheat the oven for 15 minutes."});
+  FakeModel model = small_model("The kettle boils two litres of water in 4 minutes. Preheat the oven for 15 minutes.");
   const Answer answer = ask(&model, "How long does the kettle take to boil two litres of water?");
   ASSERT_EQ(answer.sentences.size(), 1U) << answer.text;
   EXPECT_THAT(answer.text, HasSubstr("boils two litres"));
+}
+
+TEST_F(Answers, StepsOfALargerModelStayThoughTheyDoNotRepeatTheQuestion) {
+  write_file(
+      docs() / "restore.txt",
+      "# Restoring\n\nTo restore the backup of heron, log in with the key from the safe. Then list the archives with "
+      "borg. At last mount the newest one.");
+  add();
+  const std::string steps =
+      "Log in with the key from the safe. Then list the archives with borg. At last mount the newest one.";
+  const std::string question = "How do I restore the backup of heron?";
+  FakeModel larger({steps});
+  EXPECT_EQ(ask(&larger, question).sentences.size(), 3U);
+}
+
+TEST_F(Answers, ASmallModelThatSpeaksOfItsPassagesHasSaidNothing) {
+  const std::string talk = "The passage is about vinegar and the kettle.";
+  FakeModel small = small_model(talk);
+  const Answer answer = ask(&small, "How long does the kettle take to boil two litres of water?");
+  EXPECT_EQ(answer.mode, AnswerMode::kQuoted) << answer.text;
+  EXPECT_THAT(answer.text, HasSubstr("4 minutes"));
 }
 
 TEST_F(Answers, NumbersOfTheModelsOwnListAreNoClaims) {

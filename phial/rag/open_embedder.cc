@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "phial/base/fnv.h"
 #include "phial/base/json_file.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/generate/open_tokenizer.h"
@@ -16,16 +17,13 @@ namespace {
 
 // Two models with equal names are told apart by a look at their weights (FNV-1a over the start of each tensor).
 std::string identity_of(const formats::Checkpoint& checkpoint) {
-  uint64_t hash = 14695981039346656037ULL;
-  const auto mix = [&hash](std::span<const std::byte> bytes) {
-    for (const std::byte byte : bytes) hash = (hash ^ static_cast<uint64_t>(byte)) * 1099511628211ULL;
-  };
+  Fnv1a hash;
   for (const formats::Tensor& tensor : checkpoint.tensors()) {
-    mix(std::as_bytes(std::span(tensor.name)));
-    mix(tensor.bytes.first(std::min<size_t>(tensor.bytes.size(), 256)));
+    hash.add(tensor.name);
+    hash.add(tensor.bytes.first(std::min<size_t>(tensor.bytes.size(), 256)));
   }
   char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash.value()));
   return checkpoint.folder().filename().string() + "-" + text;
 }
 
