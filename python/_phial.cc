@@ -342,9 +342,8 @@ nb::dict add(const Library& library, const Texts& paths, const Texts& include, c
   options.cancel = cancel != nullptr ? cancel->get() : nullptr;
   auto report = sized<phial_add_report>();
   phial_library* handle = library.get();
-  listener.run([&](phial_error* error) {
-    return phial_library_add(handle, all.data(), all.size(), &options, &report, error);
-  });
+  listener.run(
+      [&](phial_error* error) { return phial_library_add(handle, all.data(), all.size(), &options, &report, error); });
   nb::list problems;
   for (size_t i = 0; i < report.problem_count; ++i) {
     auto problem = sized<phial_problem>();
@@ -405,9 +404,9 @@ std::string ask(const Library& library, const std::shared_ptr<Model>& model, con
   return phial_answer_json(answer);
 }
 
-#define PHIAL_FIELD(Options, name)                                                   \
-  def_prop_rw(                                                                       \
-      #name, [](const Options& self) { return self.given.name; },                    \
+#define PHIAL_FIELD(Options, name)                                \
+  def_prop_rw(                                                    \
+      #name, [](const Options& self) { return self.given.name; }, \
       [](Options& self, decltype(Options::given.name) value) { self.given.name = value; })
 
 }  // namespace
