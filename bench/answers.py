@@ -16,6 +16,7 @@ Libraries are kept in `--work`; delete it when chunks or embeddings have changed
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from retrieval import ROOT, Probe, lines
 
 SIGNS = ("joint", "contrast", "missing_names", "missing", "size")  # of AnswerSigns, those that are weighed
 GOAL_RECOGNISED, GOAL_REFUSED = 0.9, 0.1
+MOST_WORDS = 0.7
 FEWEST_OWN_WORDS = 0.4  # kFewestOwnWords of phial/rag/citations.cc
 
 
@@ -273,8 +275,13 @@ def tune(bench):
     return report
 
 
+def words_of(text):
+    return set(re.findall(r"\w+", text.lower()))
+
+
 def modes(bench):
-    """The answerable sample questions through `phial ask`: do the citations hold the gold passage?"""
+    """The answerable sample questions through `phial ask`: do the citations hold the gold passage, and does the answer say most
+    of the words of the gold sentence?"""
     options, squeezed = bench.options, lambda text: " ".join(text.split())
     answerable = [one for one in bench.questions if one["answerable"]][:: options.every]
     report = {"questions": len(answerable)}
@@ -292,8 +299,11 @@ def modes(bench):
                 answer = json.loads(phial("ask", "--json", *flags, one["question"]))
                 gold = squeezed(one["text"])
                 answer["hit"] = any(gold in squeezed(citation["text"]) for citation in answer["citations"])
+                words = words_of(one["text"])
+                answer["says"] = answer["answerable"] and len(words & words_of(answer["answer"])) >= MOST_WORDS * len(words)
                 rows.append(answer)
-            report[name] = {"answered": round(sum(row["answerable"] for row in rows) / len(rows), 4)}
+            report[name] = {"answered": round(sum(row["answerable"] for row in rows) / len(rows), 4),
+                            "says_the_gold_sentence": round(sum(row["says"] for row in rows) / len(rows), 4)}
             for mode in ("generated", "quoted"):
                 of_mode = [row for row in rows if row["answerable"] and row["mode"] == mode]
                 if not of_mode:
@@ -301,6 +311,7 @@ def modes(bench):
                 mean = lambda value: round(sum(value(row) for row in of_mode) / len(of_mode), 4)
                 report[name][mode] = {
                     "answers": len(of_mode), "citations_hit_gold_passage": mean(lambda row: row["hit"]),
+                    "says_the_gold_sentence": mean(lambda row: row["says"]), "sentences": mean(lambda row: len(row["sentences"])),
                     "citations": mean(lambda row: len(row["citations"])),
                     "seconds": mean(lambda row: row["timings"]["total_ms"] / 1000)}
     return report
