@@ -104,11 +104,14 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   const int wanted = std::max(1, threads);
   state_->workers.reserve(static_cast<size_t>(wanted));
-  try {
-    for (; state_->threads < wanted; ++state_->threads) {
+  bool is_limited = false;  // by the system, in threads or memory: those that run do the work of all
+  while (state_->threads < wanted && !is_limited) {
+    try {
       state_->workers.emplace_back([state = state_.get(), i = state_->threads] { state->work(i); });
+      ++state_->threads;
+    } catch (const std::exception&) {
+      is_limited = true;
     }
-  } catch (const std::exception&) {  // a limit on threads or on memory; those that run do the work of all
   }
 }
 
