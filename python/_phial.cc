@@ -86,7 +86,7 @@ std::vector<const char*> pointers_to(const Texts& texts) {
   return all;
 }
 
-// Hands text to a Python function, or nobody. What that raises stops the call, and is raised by rethrow().
+// Hands text to a Python function, or nobody. What that raises stops the call, and is raised again by run().
 struct Listener {
   nb::object function;
   std::optional<nb::python_error> raised = std::nullopt;

@@ -10,13 +10,6 @@
 
 namespace phial {
 namespace fs = std::filesystem;
-namespace {
-
-// "folder/" means "folder".
-fs::path place_of(const fs::path& target) { return target.has_filename() ? target : target.parent_path(); }
-
-}  // namespace
-
 Result<OutputFile> OutputFile::create(const std::filesystem::path& path) {
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (file.get() < 0) return system_error(path, "create");
@@ -67,6 +60,8 @@ Status check_is_new(const fs::path& target) {
   if (!place.empty() && fs::symlink_status(place, failed).type() == fs::file_type::not_found) return ok();
   return Error{Code::kInvalid, "'" + target.string() + "' is there already", "name an output that is not"};
 }
+
+fs::path place_of(const fs::path& target) { return target.has_filename() ? target : target.parent_path(); }
 
 fs::path partial_path(const fs::path& target) {
   const fs::path place = place_of(target);

@@ -38,6 +38,9 @@ class OutputFile {
 // kInvalid if something stands at `target`, or nothing could.
 Status check_is_new(const std::filesystem::path& target);
 
+// "folder/" means "folder".
+std::filesystem::path place_of(const std::filesystem::path& target);
+
 // Where the beginning of what will stand at `target` is written: a hidden name beside it.
 std::filesystem::path partial_path(const std::filesystem::path& target);
 

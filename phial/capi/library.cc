@@ -3,6 +3,8 @@
 #include <span>
 #include <utility>
 
+#include "phial/base/json.h"
+#include "phial/base/utf8.h"
 #include "phial/capi/boundary.h"
 #include "phial/capi/generation.h"
 #include "phial/capi/handles.h"
@@ -28,6 +30,7 @@ Result<rag::IngestOptions> ingest_options(const phial_add_options& given, const 
 }
 
 int tell(const phial_add_options& given, const rag::IngestProgress& progress) {
+  const std::string path = repair_utf8(progress.path);
   const phial_progress told = {.size = sizeof told,
                                .files_total = progress.files_total,
                                .files_done = progress.files_done,
@@ -36,7 +39,7 @@ int tell(const phial_add_options& given, const rag::IngestProgress& progress) {
                                .passages = progress.passages,
                                .seconds = progress.seconds,
                                .seconds_left = progress.seconds_left,
-                               .path = progress.path.c_str()};
+                               .path = path.c_str()};
   return given.on_progress(given.progress_data, &told);
 }
 
@@ -131,7 +134,11 @@ Status ask(phial_library& library, const phial_model* model, const Question& que
   std::vector<generate::Message> history;
   if (question.given.history_json != nullptr) {
     PHIAL_TRY(const std::string json, read_text(question.given.history_json, "history_json"));
-    PHIAL_TRY(history, read_messages(json, {}));
+    const auto turns = parse_json(json);
+    const bool is_first_turn = turns && turns->is_array() && turns->empty();
+    if (!is_first_turn) {
+      PHIAL_TRY(history, read_messages(json, {}));
+    }
   }
   TextSink sink(on_text, user_data, options.cancel);
   options.cancel = sink.cancel();

@@ -98,7 +98,8 @@ void phial_model_free(phial_model* model) { delete model; }
 phial_code phial_model_get_info(const phial_model* model, phial_model_info* info, phial_error* error) {
   return guarded(error, [&]() -> phial::Status {
     PHIAL_CHECKED(check_given(model, "the model"));
-    return write_info(info_of(*model->loaded->engine), sizeof(phial_model_info), info);
+    const auto loaded = model->loaded;  // which another thread may free meanwhile
+    return write_info(info_of(*loaded->engine), sizeof(phial_model_info), info);
   });
 }
 
@@ -113,7 +114,8 @@ phial_code phial_model_tokenize(const phial_model* model, const char* text, int 
       return phial::Error{phial::Code::kUnsupported, "flags are " + std::to_string(flags),
                           "give PHIAL_SPECIAL, PHIAL_BOS"};
     }
-    PHIAL_TRY(const auto* tokenizer, model->loaded->engine->engine().tokenizer());
+    const auto loaded = model->loaded;
+    PHIAL_TRY(const auto* tokenizer, loaded->engine->engine().tokenizer());
     const auto found =
         tokenizer->encode(read, {.parse_special = (flags & PHIAL_SPECIAL) != 0, .add_bos = (flags & PHIAL_BOS) != 0});
     std::copy_n(found.begin(), std::min(found.size(), capacity), ids);
@@ -129,7 +131,8 @@ phial_code phial_model_detokenize(const phial_model* model, const int32_t* ids, 
     PHIAL_CHECKED(check_given(bytes, "the place for the length"));
     if (count > 0) PHIAL_CHECKED(check_given(ids, "the ids"));
     if (capacity > 0) PHIAL_CHECKED(check_given(text, "the place for the text"));
-    PHIAL_TRY(const auto* tokenizer, model->loaded->engine->engine().tokenizer());
+    const auto loaded = model->loaded;
+    PHIAL_TRY(const auto* tokenizer, loaded->engine->engine().tokenizer());
     const std::string found = phial::repair_utf8(tokenizer->decode({ids, count}));
     *bytes = found.size();
     if (capacity == 0) return phial::ok();

@@ -146,7 +146,7 @@ struct QuantizeCommand : Command {
     const auto written = quantize::write_quantized(source, {.path = out, .asked = asked(checkpoint, reading)}, choose,
                                                    read_text, pool, console.stopped(), show("quantizing: "));
     if (!written) {
-      if (written.error().code == Code::kCancelled) {
+      if (written.error().code == Code::kCancelled && std::filesystem::exists(partial_path(out))) {
         console.note("the same command goes on from here; what it has is in '" + partial_path(out).string() + "'");
       }
       return written.error();

@@ -8,7 +8,9 @@ namespace phial::generate {
 class SharedEngine::Turn {
  public:
   Turn(SharedEngine& shared, Lock& lock) : shared_(shared), lock_(lock) {
+    ++shared_.waiting_;
     shared_.changed_.wait(lock_, [&] { return !shared_.in_use_; });
+    --shared_.waiting_;
     shared_.in_use_ = true;
     lock_.unlock();
   }
@@ -69,7 +71,7 @@ Result<Generation> SharedEngine::wait(Lock& lock, Call& call, const OnText& on_t
       return *std::move(call.result);
     } else if (call.thrown) {
       std::rethrow_exception(call.thrown);
-    } else if (!in_use_) {
+    } else if (!in_use_ && waiting_ == 0) {  // whoever wants to join goes first
       step(lock);
     } else {
       changed_.wait(lock);

@@ -55,6 +55,7 @@ class SharedEngine final : public LanguageModel {
   std::mutex mutex_;                 // of what follows; nobody computes under it
   std::condition_variable changed_;  // a turn or a step is over
   bool in_use_ = false;              // by the thread whose turn it is
+  int waiting_ = 0;                  // threads that want a turn
   std::map<SessionId, std::shared_ptr<Call>> calls_;
 };
 

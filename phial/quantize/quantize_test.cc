@@ -348,6 +348,24 @@ TEST_F(Stopped, AFileThatIsNoLongerWhatTheLogSaysIsAnErrorOnce) {
   EXPECT_TRUE(run("out", {{"to", 1}}));
 }
 
+TEST_F(Stopped, AFolderLikeNameIsTheNameWithoutItsSlash) {
+  const auto report = run("out/", {{"to", 1}});
+  ASSERT_TRUE(report) << report.error().text();
+  EXPECT_TRUE(fs::is_regular_file(place_ / "out"));
+  EXPECT_EQ(n_left(), 1U);
+}
+
+TEST_F(Stopped, ChoicesThatCannotBeAreNotTakenOver) {
+  ASSERT_FALSE(run("out", {{"to", 1}}, 9));
+  std::string text = *read_text_file(log());
+  for (size_t at = 0; (at = text.find("\"type\":\"Q4_0\"", at)) != std::string::npos;)
+    text.replace(at, 13, "\"type\":\"F32\"");
+  ASSERT_TRUE(write_file_atomically(log(), std::as_bytes(std::span(text))));
+  const auto report = run("out", {{"to", 1}});
+  ASSERT_TRUE(report) << report.error().text();
+  EXPECT_EQ(n_chosen_, 2);
+}
+
 TEST_F(Stopped, TwoRunsDoNotWriteTheSameFile) {
   const auto first = UnfinishedFile::open(place_ / "out", {{"to", 1}}, tensors_);
   ASSERT_TRUE(first);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@ namespace phial::quantize {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr int64_t kMostLayers = 1 << 20;
+
 Json to_json(const Choice& choice) {
   Json inputs = nullptr;
   if (choice.inputs) {
@@ -27,12 +30,14 @@ Json to_json(const Choice& choice) {
           {"inputs", std::move(inputs)}};
 }
 
-std::optional<Choice> choice_from(const Json& json) {
+// Of a tensor with rows of `columns`.
+std::optional<Choice> choice_from(const Json& json, uint64_t columns) {
   const std::string* type = find_string(json, "type");
   const auto dtype = type == nullptr ? std::nullopt : tensor::dtype_from_name(*type);
   const auto is_quantized = find_bool(json, "quantized");
   const std::string* reason = find_string(json, "reason");
-  if (!dtype || !is_quantized || reason == nullptr) return std::nullopt;
+  if (!dtype || !is_quantized || reason == nullptr || !tensor::bytes_of(*dtype, columns)) return std::nullopt;
+  if (*is_quantized && std::ranges::find(quantizable_types(), *dtype) == quantizable_types().end()) return std::nullopt;
   Choice choice;
   choice.type = *dtype;
   choice.is_quantized = *is_quantized;
@@ -40,7 +45,10 @@ std::optional<Choice> choice_from(const Json& json) {
   if (const Json* inputs = find_member(json, "inputs"); inputs != nullptr && inputs->is_object()) {
     const auto layer = find_int(*inputs, "layer");
     const auto which = find_int(*inputs, "which");
-    if (!layer || !which) return std::nullopt;
+    if (!layer || !which || *layer < 0 || *layer > kMostLayers || *which < 0 ||
+        *which > static_cast<int64_t>(model::InputsOf::kHead)) {
+      return std::nullopt;
+    }
     choice.inputs = Inputs{.layer = static_cast<int>(*layer), .which = static_cast<model::InputsOf>(*which)};
   }
   return choice;
@@ -78,7 +86,7 @@ std::optional<TensorReport> report_from(const Json& json, const formats::NewTens
 }  // namespace
 
 UnfinishedFile::UnfinishedFile(fs::path target, Json asked, Descriptor lock)
-    : target_(std::move(target)),
+    : target_(place_of(target)),
       part_(partial_path(target_)),
       log_path_(part_.string() + ".log"),
       asked_(std::move(asked)),
@@ -123,7 +131,7 @@ void UnfinishedFile::read_log(std::span<const formats::NewTensor> tensors) {
   if (asked == nullptr || *asked != asked_ || listed == nullptr || listed->size() != tensors.size()) return;
   std::vector<Choice> choices;
   for (const Json& one : *listed) {
-    auto choice = choice_from(one);
+    auto choice = choice_from(one, tensors[choices.size()].shape.back());
     if (!choice) return;
     choices.push_back(*std::move(choice));
   }

@@ -191,7 +191,7 @@ class SentenceGate {
     std::string said;
     bool is_new = false;
     bool is_instructed = true;
-    const std::vector<std::string> words = content_words(sentence);
+    const std::vector<std::string> words = content_words(sentence.substr(numbering(sentence)));
     for (const std::string& stem : words) {
       said.append(stem).append(" ");
       is_new = is_new || !known_.contains(stem);
@@ -283,7 +283,7 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
     answer.accepted_tokens = generation.accepted_tokens;
     if (options.explain) answer.draft = generation.text;
     if (options.cancel.stop_requested()) return Error{Code::kCancelled, "the answer was stopped", ""};
-    gate.finish(generation.stop == generate::StopReason::kMaxTokens);
+    gate.finish(generation.stop == generate::StopReason::kMaxTokens || gate.is_repeating());
     if (gate.failure()) return *gate.failure();
     is_written = gate.any_supported();
     if (is_written) answer.mode = AnswerMode::kGenerated;

@@ -26,7 +26,7 @@ bool is_name(std::string_view written, bool is_first) {
          std::any_of(written.begin(), written.end(), is_digit);
 }
 
-// A document's title and the headings of a part, "9. Index > 9.2 Format", without what only numbers them.
+// A document's title and the headings of a part, "9. Index > 9.2. Format", without what only numbers them.
 std::string headings_text(const std::string& title, std::string_view headings) {
   constexpr std::string_view kJoint = " > ";
   std::string text = title;
@@ -37,6 +37,12 @@ std::string headings_text(const std::string& title, std::string_view headings) {
     headings.remove_prefix(std::min(end + kJoint.size(), headings.size()));
   }
   return text;
+}
+
+// Is it one of "Install > Debian"?
+bool is_heading(std::string_view text, std::string_view headings) {
+  const std::string joint = " > ";
+  return (joint + std::string(headings) + joint).find(joint + std::string(text) + joint) != std::string::npos;
 }
 
 bool is_question(std::string_view text) { return text.ends_with('?') || text.ends_with("\uFF1F"); }
@@ -111,7 +117,7 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       sentence.text = passage.text.substr(span.start, span.size());
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
-      sentence.is_statement = !part.heading.ends_with(sentence.text) && !is_question(sentence.text);
+      sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
       sentence.stems = stems_in(sentence.text);
       sentence.numbers = numbers_in(sentence.text);
       sentence.polarity = polarity_of(sentence.text);

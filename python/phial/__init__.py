@@ -11,6 +11,7 @@ import json
 import os
 import queue
 import threading
+import weakref
 from typing import Any, Callable, Iterator, Optional, Sequence
 
 from . import _phial
@@ -50,9 +51,14 @@ class _Closing:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
         self._one_at_a_time = threading.Lock()
+        self._streams: "weakref.WeakSet[Stream]" = weakref.WeakSet()
 
     def close(self) -> None:
-        self._handle.close()
+        """Stops what is still being computed, and waits for it."""
+        for stream in list(self._streams):
+            stream.close()
+        with self._one_at_a_time:
+            self._handle.close()
 
     def __enter__(self):
         return self
@@ -75,6 +81,9 @@ class Stream:
         self._thread = threading.Thread(target=_work, daemon=True,
                                         args=(user._one_at_a_time, work, self._pieces, cancel, self._outcome))
         self._thread.start()
+        user._streams.add(self)
+        # When nobody has it any more, and before the interpreter ends.
+        weakref.finalize(self, _stop, cancel, self._thread)
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -101,8 +110,7 @@ class Stream:
 
     def close(self) -> None:
         self._ended = True
-        self._cancel.request()
-        self._thread.join()
+        _stop(self._cancel, self._thread)
 
     def _raise(self) -> None:
         if not self._outcome:
@@ -116,8 +124,11 @@ class Stream:
     def __exit__(self, *exception) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        self._cancel.request()
+
+def _stop(cancel, thread) -> None:
+    cancel.request()
+    if thread is not threading.current_thread():
+        thread.join()
 
 
 def _work(one_at_a_time, work, pieces, cancel, outcome) -> None:
