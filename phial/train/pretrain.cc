@@ -205,6 +205,7 @@ class Run {
               read_newest_snapshot(out() / "snapshots", network_.parameters(), optimizer_, hooks_.log));
     if (found) {
       state_ = *found;
+      saved_step_ = state_.step;
       PHIAL_CHECKED(check_same_run(state_.config, values_, hooks_.log));
       hooks_.log(Severity::kNote, "goes on after step " + std::to_string(state_.step));
     }
@@ -265,9 +266,12 @@ class Run {
   }
 
   Status snapshot() {
+    if (saved_step_ == state_.step) return ok();
     state_.optimizer_steps = optimizer_.steps();
     state_.metrics_bytes = metrics_->bytes();
-    return write_snapshot(out() / "snapshots", state_, network_.parameters(), optimizer_, config_.keep);
+    PHIAL_CHECKED(write_snapshot(out() / "snapshots", state_, network_.parameters(), optimizer_, config_.keep));
+    saved_step_ = state_.step;
+    return ok();
   }
 
   Result<RunSummary> finish() {
@@ -290,6 +294,7 @@ class Run {
   Schedule schedule_;
   spec::RopeTable table_;
   RunState state_;
+  std::optional<int64_t> saved_step_;  // of the snapshot that was last written or taken up
   std::optional<MetricsFile> metrics_;
 };
 

@@ -54,6 +54,18 @@ TEST_F(Pretrain, AStoppedRunGoesOnToTheSameBits) {
   EXPECT_EQ(nothing_left->loss, losses_of("whole").back());
 }
 
+// Stopped again before its first step, a run leaves the snapshot alone that it took up.
+TEST_F(Pretrain, ASnapshotThatIsThereIsNotWrittenAgain) {
+  std::stop_source source;
+  ASSERT_FALSE(pretrain(tiny_run("a"), stopping_after(5, source)));
+  const fs::path state = snapshots("a").back() / "state.json";
+  const auto written = fs::last_write_time(state);
+  const auto again = pretrain(tiny_run("a"), {.stop = source.get_token()});
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::kCancelled);
+  EXPECT_EQ(fs::last_write_time(state), written);
+}
+
 TEST_F(Pretrain, ADamagedSnapshotIsPassedOverWithAWarning) {
   ASSERT_TRUE(pretrain(tiny_run("whole"), {}));
   std::stop_source source;

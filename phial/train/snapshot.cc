@@ -179,11 +179,15 @@ Status write_snapshot(const fs::path& snapshots, const RunState& state, const st
   char number[24];
   std::snprintf(number, sizeof number, "%09lld", static_cast<long long>(state.step));
   const fs::path folder = snapshots / (std::string(kPrefix) + number);
+  const fs::path partial = partial_path(folder);
+  fs::remove_all(partial, failed);  // of a run that was killed
+  if (Status written = write_files(partial, state, std::move(model), std::move(moments)); !written) {
+    fs::remove_all(partial, failed);
+    return written;
+  }
   fs::remove_all(folder, failed);  // a damaged one, from before this run took up an older
-  const auto write = [&](const fs::path& partial) {
-    return write_files(partial, state, std::move(model), std::move(moments));
-  };
-  PHIAL_CHECKED(write_beside(folder, write));
+  fs::rename(partial, folder, failed);
+  if (failed) return Error{Code::kIo, folder.string() + ": cannot be put in place: " + failed.message(), ""};
   PHIAL_CHECKED(sync_folder(snapshots));
   const std::vector<Found> all = snapshots_in(snapshots);
   for (size_t i = static_cast<size_t>(std::max<int64_t>(1, keep)); i < all.size(); ++i) {
