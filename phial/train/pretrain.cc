@@ -209,6 +209,7 @@ class Run {
       PHIAL_CHECKED(check_same_run(state_.config, values_, hooks_.log));
       hooks_.log(Severity::kNote, "goes on after step " + std::to_string(state_.step));
     }
+    remove_partial_snapshots(out() / "snapshots");
     state_.config = values_;
     PHIAL_TRY(metrics_, MetricsFile::open(out() / "metrics.jsonl", state_.metrics_bytes));
     return ok();

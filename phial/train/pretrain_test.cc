@@ -87,6 +87,21 @@ TEST_F(Pretrain, ADamagedSnapshotIsPassedOverWithAWarning) {
   EXPECT_EQ(model_bytes("parts"), model_bytes("whole"));
 }
 
+TEST_F(Pretrain, WhatIsNotWholeTakesNoPlaceAmongTheSnapshotsThatAreKept) {
+  PretrainConfig config = tiny_run("a");
+  config.keep = 2;
+  std::stop_source source, again;
+  ASSERT_FALSE(pretrain(config, stopping_after(9, source)));  // 8 and 9 are kept
+  cut_in_half(snapshots("a").back() / "state.json");
+  fs::create_directories(path("a") / "snapshots" / "step-000000010");
+  fs::create_directories(path("a") / "snapshots" / ".step-000000007.part");
+  config.snapshot_every = 100;
+  ASSERT_FALSE(pretrain(config, stopping_after(9, again)));
+  ASSERT_EQ(snapshots("a").size(), 2);
+  EXPECT_EQ(snapshots("a").front().filename(), "step-000000008");
+  EXPECT_EQ(snapshots("a").back().filename(), "step-000000009");
+}
+
 TEST_F(Pretrain, WithNoWholeSnapshotItSaysSo) {
   std::stop_source source;
   PretrainConfig config = tiny_run("a");
