@@ -174,7 +174,8 @@ class Run {
       if (hooks_.stop.stop_requested()) {
         PHIAL_CHECKED(snapshot());
         return Error{Code::kCancelled, "stopped after step " + std::to_string(state_.step),
-                     "the same command goes on from there"};
+                     saved_step_ == state_.step ? "the same command goes on from there"
+                                                : "the same command goes on from the last snapshot"};
       }
       const auto step_began = Clock::now();
       StepReport report;
@@ -266,8 +267,15 @@ class Run {
                              {"tokens_per_second", report.tokens_per_second}});
   }
 
+  bool weights_are_finite() {
+    return std::ranges::all_of(network_.parameters(), [](const Parameter& parameter) {
+      return at::isfinite(parameter.value.detach()).all().item<bool>();
+    });
+  }
+
   Status snapshot() {
-    if (saved_step_ == state_.step) return ok();
+    // What may be beyond repair takes no good snapshot's place.
+    if (saved_step_ == state_.step || state_.skipped_in_a_row > 0 || !weights_are_finite()) return ok();
     state_.optimizer_steps = optimizer_.steps();
     state_.metrics_bytes = metrics_->bytes();
     PHIAL_CHECKED(write_snapshot(out() / "snapshots", state_, network_.parameters(), optimizer_, config_.keep));
@@ -276,6 +284,11 @@ class Run {
   }
 
   Result<RunSummary> finish() {
+    if (state_.skipped_in_a_row > 0 || !weights_are_finite()) {
+      return Error{Code::kOutOfRange,
+                   "after step " + std::to_string(state_.step) + " the loss or a weight is not finite: no model is written",
+                   "take a smaller optimizer.lr, or more train.steps"};
+    }
     const fs::path folder = out() / "model";
     std::error_code failed;
     fs::remove_all(folder, failed);  // of this run with fewer steps: made anew from what the snapshot has

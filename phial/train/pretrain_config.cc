@@ -34,9 +34,9 @@ void PretrainConfig::describe(ConfigFields& fields) {
   fields.add("batch.accumulate", &accumulate, "so many times before each step").at_least(1);
 
   fields.add("optimizer.lr", &lr, "the learning rate at its peak").at_least(0);
-  fields.add("optimizer.beta1", &beta1, "decay of the mean of gradients").between(0, 1);
-  fields.add("optimizer.beta2", &beta2, "decay of the mean of their squares").between(0, 1);
-  fields.add("optimizer.epsilon", &epsilon, "added to the root of that mean").at_least(0);
+  fields.add("optimizer.beta1", &beta1, "decay of the mean of gradients").between(0, 0.999999);
+  fields.add("optimizer.beta2", &beta2, "decay of the mean of their squares").between(0, 0.999999);
+  fields.add("optimizer.epsilon", &epsilon, "added to the root of that mean").at_least(1e-30);
   fields.add("optimizer.weight_decay", &weight_decay, "of matrices and embedding, decoupled").at_least(0);
   fields.add("optimizer.clip", &clip, "largest norm of all gradients together; 0: any").at_least(0);
   fields.add("optimizer.z_loss", &z_loss, "weight of the squared log of the softmax's sum; 1e-4 is usual").at_least(0);

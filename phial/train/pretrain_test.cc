@@ -162,6 +162,20 @@ TEST_F(Pretrain, LossesThatAreNotFiniteAreSkippedAndThenEndTheRun) {
   EXPECT_EQ(warnings, 3);
 }
 
+TEST_F(Pretrain, WeightsThatAreNotFiniteAreNeitherKeptNorWritten) {
+  PretrainConfig config = tiny_run("a");
+  config.lr = 1e38;
+  config.warmup_steps = 0;
+  config.clip = 0;
+  config.max_skipped = 100;
+  config.snapshot_every = 1;
+  const auto summary = pretrain(config, {});
+  ASSERT_FALSE(summary);
+  EXPECT_THAT(summary.error().text(), HasSubstr("no model is written"));
+  EXPECT_FALSE(fs::exists(path("a") / "model"));
+  EXPECT_FALSE(fs::exists(path("a") / "snapshots" / "step-000000012"));
+}
+
 TEST_F(Pretrain, AConfigurationThatMakesNoSenseIsAnErrorWithTheRemedy) {
   const auto error = [](const PretrainConfig& config) { return pretrain(config, {}).error().text(); };
   PretrainConfig config = tiny_run("a");
