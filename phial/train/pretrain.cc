@@ -210,10 +210,25 @@ class Run {
       PHIAL_CHECKED(check_same_run(state_.config, values_, hooks_.log));
       hooks_.log(Severity::kNote, "goes on after step " + std::to_string(state_.step));
     }
+    PHIAL_CHECKED(check_model_folder(found.has_value()));
     remove_partial_snapshots(out() / "snapshots");
     state_.config = values_;
     PHIAL_TRY(metrics_, MetricsFile::open(out() / "metrics.jsonl", state_.metrics_bytes));
     return ok();
+  }
+
+  // The model of this run with fewer steps is replaced at the end; nothing else is.
+  Status check_model_folder(bool has_snapshot) const {
+    const fs::path folder = out() / "model";
+    std::error_code failed;
+    if (fs::symlink_status(folder, failed).type() == fs::file_type::not_found) return ok();
+    const bool is_read = fs::equivalent(folder, model_.folder, failed) ||
+                         (!config_.model_start.empty() && fs::equivalent(folder, config_.model_start, failed));
+    if (has_snapshot && !is_read) return ok();
+    return Error{Code::kInvalid,
+                 folder.string() + (is_read ? " is what this run begins with: it would be replaced"
+                                            : " is there already, and no snapshot of the run that made it"),
+                 "name another run.out"};
   }
 
   // Forwards and backwards over all rows of a step; the loss is the mean over all their targets together.

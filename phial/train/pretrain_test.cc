@@ -102,6 +102,17 @@ TEST_F(Pretrain, WhatIsNotWholeTakesNoPlaceAmongTheSnapshotsThatAreKept) {
   EXPECT_EQ(snapshots("a").back().filename(), "step-000000009");
 }
 
+TEST_F(Pretrain, AModelFolderThatTheRunDidNotMakeIsLeftAlone) {
+  ASSERT_TRUE(pretrain(tiny_run("a"), {}));
+  PretrainConfig config = tiny_run("a");
+  config.model_config = "";
+  config.model_start = (path("a") / "model").string();
+  fs::remove_all(path("a") / "snapshots");
+  EXPECT_THAT(pretrain(config, {}).error().text(), HasSubstr("is what this run begins with"));
+  EXPECT_THAT(pretrain(tiny_run("a"), {}).error().text(), HasSubstr("is there already"));
+  EXPECT_NE(model_bytes("a"), "");
+}
+
 TEST_F(Pretrain, WithNoWholeSnapshotItSaysSo) {
   std::stop_source source;
   PretrainConfig config = tiny_run("a");
