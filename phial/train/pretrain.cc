@@ -1,6 +1,7 @@
 #include "phial/train/pretrain.h"
 
 #include <ATen/Parallel.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <chrono>
@@ -134,7 +135,9 @@ Status check_same_run(const Json& began, const Json& now, const Log& log) {
   for (const auto& [name, value] : now.items()) {
     const Json* before = find_member(began, name);
     if (before != nullptr && *before == value) continue;
-    const bool is_fixed = std::ranges::any_of(kFixed, [&](std::string_view f) { return name.starts_with(f); });
+    // What an older version did not write cannot be compared.
+    const bool is_fixed = before != nullptr &&
+                          std::ranges::any_of(kFixed, [&](std::string_view f) { return name.starts_with(f); });
     const std::string was = before == nullptr ? "nothing" : dump_json(*before);
     if (is_fixed) {
       std::string message = "the run in this folder began with " + name;
@@ -356,7 +359,13 @@ Result<RunSummary> run(PretrainConfig& config, const RunHooks& hooks) {
   Network network(model.spec, std::move(parameters),
                   {.compute = config.compute == "bf16" ? Compute::kBf16 : Compute::kF32,
                    .recompute_layers = config.recompute_layers});
-  return Run(config, hooks, fields.values(), std::move(model), std::move(loader), std::move(network))();
+  // Beside the fields, what the files that they name hold.
+  Json values = fields.values();
+  const std::string architecture = dump_json(model.config);
+  values["model.config_hash"] = std::to_string(XXH3_64bits(architecture.data(), architecture.size()));
+  values["data.windows"] = loader.windows();
+  values["data.hash"] = std::to_string(loader.fingerprint());
+  return Run(config, hooks, std::move(values), std::move(model), std::move(loader), std::move(network))();
 }
 
 }  // namespace

@@ -218,6 +218,9 @@ TEST_F(Pretrain, ARunDoesNotGoOnWithOtherDataButWithAnotherRate) {
   PretrainConfig config = tiny_run("a");
   config.rows = 3;
   EXPECT_THAT(pretrain(config, {}).error().text(), HasSubstr("batch.rows = 4, not 3"));
+  write_shard(path("data.tokens"), 0, 4100);
+  EXPECT_THAT(pretrain(tiny_run("a"), {}).error().text(), HasSubstr("began with data."));
+  write_shard(path("data.tokens"));
   config = tiny_run("a");
   config.lr = 1e-4;
   EXPECT_TRUE(pretrain(config, {}));
