@@ -55,9 +55,6 @@ std::optional<spec::MupBase> base_of(const PretrainConfig& config, const spec::D
                         .head_dim = static_cast<int>(config.base_head_dim)};
   if (base.ffn_dim == 0) base.ffn_dim = scaled(spec.ffn_dim);
   if (base.head_dim == 0) base.head_dim = spec.head_dim;
-  if (base.n_heads == 0) {
-    base.n_heads = std::max(1, static_cast<int>(int64_t{scaled(spec.n_heads * spec.head_dim)} / base.head_dim));
-  }
   return base;
 }
 
@@ -89,6 +86,9 @@ Result<Model> read_model(const PretrainConfig& config) {
     model.spec.embedding_multiplier = static_cast<float>(config.embedding_multiplier);
   model.base = base_of(config, model.spec);
   if (model.base) model.spec = with_mup(model.spec, *model.base, config.attention_constant);
+  if (auto valid = spec::validate(model.spec); !valid) {
+    return Error{Code::kInvalid, valid.error().message, "see the fields of mup"};
+  }
   if (config.sequence_tokens > model.spec.context) {
     return Error{Code::kInvalid,
                  "data.sequence_tokens is " + std::to_string(config.sequence_tokens) + ", the model's context " +

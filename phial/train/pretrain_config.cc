@@ -12,10 +12,10 @@ void PretrainConfig::describe(ConfigFields& fields) {
   fields
       .add("mup.base_hidden_dim", &base_hidden_dim,
            "width of the narrow model that the learning rate was found on; 0: no muP")
-      .at_least(0);
-  fields.add("mup.base_ffn_dim", &base_ffn_dim, "its feed-forward width; 0: in proportion").at_least(0);
-  fields.add("mup.base_n_heads", &base_n_heads, "its heads; 0: in proportion, or one at least").at_least(0);
-  fields.add("mup.base_head_dim", &base_head_dim, "its head's width; 0: the model's own").at_least(0);
+      .between(0, 65536);
+  fields.add("mup.base_ffn_dim", &base_ffn_dim, "its feed-forward width; 0: in proportion").between(0, 65536);
+  fields.add("mup.base_n_heads", &base_n_heads, "its heads; 0: in proportion").between(0, 65536);
+  fields.add("mup.base_head_dim", &base_head_dim, "its head's width; 0: the model's own").between(0, 65536);
   fields
       .add("mup.attention_constant", &attention_constant,
            "c where scores are multiplied by c / head_dim; 0: the root of the base's head_dim")
