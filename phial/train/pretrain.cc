@@ -73,6 +73,12 @@ Result<Model> read_model(const PretrainConfig& config) {
   auto spec = spec::decoder_from_config(model.config);
   if (!spec) return std::move(spec).error().in(path.string());
   model.spec = *std::move(spec);
+  // A finished run's multipliers are in its weights, unless config.json has fields for them.
+  const bool sets_multipliers = config.base_hidden_dim != 0 || config.embedding_multiplier != 0;
+  if (!config.model_start.empty() && sets_multipliers && model.spec.architecture != "phi3small") {
+    return Error{Code::kInvalid, "model.start with mup: the weights of " + config.model_start + " hold its multipliers",
+                 "leave the fields of mup away, and take an optimizer.lr for this width"};
+  }
   if (!config.model_start.empty()) {
     PHIAL_TRY(auto opened, formats::Checkpoint::open(config.model_start));
     model.start = std::make_shared<const formats::Checkpoint>(std::move(opened));

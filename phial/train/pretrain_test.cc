@@ -202,6 +202,10 @@ TEST_F(Pretrain, AConfigurationThatMakesNoSenseIsAnErrorWithTheRemedy) {
   config = tiny_run("a");
   config.model_config = "";
   EXPECT_THAT(error(config), HasSubstr("model.config"));
+  config = tiny_run("a");
+  config.model_start = path("b").string();
+  config.base_hidden_dim = 16;
+  EXPECT_THAT(error(config), HasSubstr("leave the fields of mup away"));
 }
 
 TEST_F(Pretrain, DataOfAnotherVocabularyThanTheTokenizerBesideTheModelIsRefused) {
