@@ -69,7 +69,7 @@ Result<Model> read_model(const PretrainConfig& config) {
   auto json = parse_json(text);
   if (!json) return std::move(json).error().in(path.string());
   model.config = *std::move(json);
-  model.folder = path.parent_path();
+  model.folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   auto spec = spec::decoder_from_config(model.config);
   if (!spec) return std::move(spec).error().in(path.string());
   model.spec = *std::move(spec);
