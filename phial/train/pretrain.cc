@@ -159,9 +159,11 @@ Status check_same_run(const Json& began, const Json& now, const Log& log) {
 
 class Run {
  public:
-  Run(const PretrainConfig& config, const RunHooks& hooks, Json values, Model model, Loader loader, Network network)
+  Run(const PretrainConfig& config, const RunHooks& hooks, std::string toml, Json values, Model model, Loader loader,
+      Network network)
       : config_(config),
         hooks_(hooks),
+        toml_(std::move(toml)),
         values_(std::move(values)),
         model_(std::move(model)),
         loader_(std::move(loader)),
@@ -220,6 +222,7 @@ class Run {
       hooks_.log(Severity::kNote, "goes on after step " + std::to_string(state_.step));
     }
     PHIAL_CHECKED(check_model_folder(found.has_value()));
+    PHIAL_CHECKED(write_file_atomically(out() / "config.toml", std::as_bytes(std::span(toml_))));
     remove_partial_snapshots(out() / "snapshots");
     state_.config = values_;
     PHIAL_TRY(metrics_, MetricsFile::open(out() / "metrics.jsonl", state_.metrics_bytes));
@@ -324,6 +327,7 @@ class Run {
 
   const PretrainConfig& config_;
   const RunHooks& hooks_;
+  std::string toml_;
   Json values_;
   Model model_;
   Loader loader_;
@@ -360,8 +364,6 @@ Result<RunSummary> run(PretrainConfig& config, const RunHooks& hooks) {
   std::error_code failed;
   fs::create_directories(config.out, failed);
   if (failed) return Error{Code::kIo, config.out + " cannot be made: " + failed.message(), ""};
-  const std::string text = fields.toml();
-  PHIAL_CHECKED(write_file_atomically(fs::path(config.out) / "config.toml", std::as_bytes(std::span(text))));
   Network network(model.spec, std::move(parameters),
                   {.compute = config.compute == "bf16" ? Compute::kBf16 : Compute::kF32,
                    .recompute_layers = config.recompute_layers});
@@ -371,7 +373,7 @@ Result<RunSummary> run(PretrainConfig& config, const RunHooks& hooks) {
   values["model.config_hash"] = std::to_string(XXH3_64bits(architecture.data(), architecture.size()));
   values["data.windows"] = loader.windows();
   values["data.hash"] = std::to_string(loader.fingerprint());
-  return Run(config, hooks, std::move(values), std::move(model), std::move(loader), std::move(network))();
+  return Run(config, hooks, fields.toml(), std::move(values), std::move(model), std::move(loader), std::move(network))();
 }
 
 }  // namespace

@@ -222,6 +222,7 @@ TEST_F(Pretrain, ARunDoesNotGoOnWithOtherDataButWithAnotherRate) {
   PretrainConfig config = tiny_run("a");
   config.rows = 3;
   EXPECT_THAT(pretrain(config, {}).error().text(), HasSubstr("batch.rows = 4, not 3"));
+  EXPECT_THAT(*read_text_file(path("a") / "config.toml"), HasSubstr("rows = 4\n"));
   write_shard(path("data.tokens"), 0, 4100);
   EXPECT_THAT(pretrain(tiny_run("a"), {}).error().text(), HasSubstr("began with data."));
   write_shard(path("data.tokens"));
