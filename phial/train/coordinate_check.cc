@@ -9,6 +9,7 @@
 #include "phial/spec/mup.h"
 #include "phial/train/network.h"
 #include "phial/train/optimizer.h"
+#include "phial/train/torch_error.h"
 
 namespace phial::train {
 namespace {
@@ -169,7 +170,7 @@ Result<CoordinateCheck> check_coordinates(const CoordinateCheckOptions& options)
   try {
     return measured(options);
   } catch (const std::exception& thrown) {  // libtorch's, at the room's door
-    return Error{Code::kOutOfRange, std::string("libtorch: ") + std::string(thrown.what()).substr(0, 300), ""};
+    return torch_error(thrown);
   }
 }
 

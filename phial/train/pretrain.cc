@@ -25,6 +25,7 @@
 #include "phial/train/save.h"
 #include "phial/train/schedule.h"
 #include "phial/train/snapshot.h"
+#include "phial/train/torch_error.h"
 
 namespace phial::train {
 namespace {
@@ -383,7 +384,7 @@ Result<RunSummary> pretrain(PretrainConfig config, const RunHooks& hooks) {
   try {
     return run(config, hooks);
   } catch (const std::exception& thrown) {  // libtorch's, at the room's door
-    return Error{Code::kOutOfRange, std::string("libtorch: ") + std::string(thrown.what()).substr(0, 300), ""};
+    return torch_error(thrown);
   }
 }
 
