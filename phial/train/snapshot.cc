@@ -214,6 +214,9 @@ Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, 
   for (const Found& found : all) {
     auto state = read_state(found.folder);
     if (!state) {
+      // One that cannot be read now may be whole: an older one would take its place.
+      const Code code = state.error().code;
+      if (code != Code::kCorrupt && code != Code::kNotFound) return std::move(state).error();
       log(Severity::kWarning, state.error().text() + "; an older one is taken up");
       continue;
     }
