@@ -131,8 +131,7 @@ Result<CoordinateCheck> measured(const CoordinateCheckOptions& options) {
     }
   }
   for (Coordinate& c : check.coordinates) {
-    const bool have_slope =
-        std::ranges::all_of(c.sizes, [](double size) { return size > 0 && std::isfinite(size); });
+    const bool have_slope = std::ranges::all_of(c.sizes, [](double size) { return size > 0 && std::isfinite(size); });
     // Before the first step logits have not changed.
     const bool is_change_before = c.step == 0 && c.place == place_name(places - 1, options.layers);
     if (!have_slope && !is_change_before) {

@@ -143,8 +143,8 @@ Status check_same_run(const Json& began, const Json& now, const Log& log) {
     const Json* before = find_member(began, name);
     if (before != nullptr && *before == value) continue;
     // What an older version did not write cannot be compared.
-    const bool is_fixed = before != nullptr &&
-                          std::ranges::any_of(kFixed, [&](std::string_view f) { return name.starts_with(f); });
+    const bool is_fixed =
+        before != nullptr && std::ranges::any_of(kFixed, [&](std::string_view f) { return name.starts_with(f); });
     const std::string was = before == nullptr ? "nothing" : dump_json(*before);
     if (is_fixed) {
       std::string message = "the run in this folder began with " + name;
@@ -313,9 +313,10 @@ class Run {
 
   Result<RunSummary> finish() {
     if (state_.skipped_in_a_row > 0 || !weights_are_finite()) {
-      return Error{Code::kOutOfRange,
-                   "after step " + std::to_string(state_.step) + " the loss or a weight is not finite: no model is written",
-                   "take a smaller optimizer.lr, or more train.steps"};
+      return Error{
+          Code::kOutOfRange,
+          "after step " + std::to_string(state_.step) + " the loss or a weight is not finite: no model is written",
+          "take a smaller optimizer.lr, or more train.steps"};
     }
     const fs::path folder = out() / "model";
     std::error_code failed;
@@ -374,7 +375,8 @@ Result<RunSummary> run(PretrainConfig& config, const RunHooks& hooks) {
   values["model.config_hash"] = std::to_string(XXH3_64bits(architecture.data(), architecture.size()));
   values["data.windows"] = loader.windows();
   values["data.hash"] = std::to_string(loader.fingerprint());
-  return Run(config, hooks, fields.toml(), std::move(values), std::move(model), std::move(loader), std::move(network))();
+  return Run(config, hooks, fields.toml(), std::move(values), std::move(model), std::move(loader),
+             std::move(network))();
 }
 
 }  // namespace

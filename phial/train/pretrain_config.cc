@@ -43,7 +43,8 @@ void PretrainConfig::describe(ConfigFields& fields) {
 
   fields.add("schedule.kind", &schedule, "how the learning rate goes").one_of({"cosine", "wsd", "constant"});
   fields.add("schedule.warmup_steps", &warmup_steps, "steps from 0 to the peak").at_least(0);
-  fields.add("schedule.decay_steps", &decay_steps, "of wsd: the last steps, in which it falls; 0: a fifth of all").at_least(0);
+  fields.add("schedule.decay_steps", &decay_steps, "of wsd: the last steps, in which it falls; 0: a fifth of all")
+      .at_least(0);
   fields.add("schedule.decay_shape", &decay_shape, "of wsd: how it falls").one_of({"one_minus_sqrt", "linear"});
   fields.add("schedule.final_share", &final_share, "of the peak, at the end").between(0, 1);
 

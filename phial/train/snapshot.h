@@ -39,8 +39,8 @@ Status write_snapshot(const std::filesystem::path& snapshots, const RunState& st
 // What runs that were killed had begun to write.
 void remove_partial_snapshots(const std::filesystem::path& snapshots);
 
-// Takes up the newest snapshot that is whole; `log` is warned of damaged ones, one that cannot be read is an error. Nothing: there is none. kCorrupt if there are
-// some and none is whole.
+// Takes up the newest snapshot that is whole; `log` is warned of damaged ones, one that cannot be read is an error.
+// Nothing: there is none. kCorrupt if there are some and none is whole.
 Result<std::optional<RunState>> read_newest_snapshot(const std::filesystem::path& snapshots,
                                                      std::vector<Parameter>& parameters, AdamW& optimizer,
                                                      const Log& log);
