@@ -8,7 +8,7 @@ namespace {
 // How many times wider the input of such a matrix is than the base's.
 double width_of(const DecoderSpec& spec, const MupBase& base, TensorRole role) {
   if (role == TensorRole::kDown) return static_cast<double>(spec.ffn_dim) / base.ffn_dim;
-  if (role == TensorRole::kAttentionOutput) {
+  if (role == TensorRole::kAttentionOutput && base.n_heads != 0) {
     return static_cast<double>(spec.n_heads) * spec.head_dim / (static_cast<double>(base.n_heads) * base.head_dim);
   }
   return static_cast<double>(spec.hidden_dim) / base.hidden_dim;

@@ -22,7 +22,8 @@
 
 namespace phial::spec {
 
-// The widths of the narrow model that learning rates are tuned on.
+// The widths of the narrow model that learning rates are tuned on. No heads: as many as hidden_dim has in proportion,
+// whether that is a whole number or not.
 struct MupBase {
   int hidden_dim = 0, ffn_dim = 0, n_heads = 0, head_dim = 0;
 };

@@ -34,6 +34,11 @@ TEST(Mup, HiddenMatricesBeginAndLearnByTheirOwnInputsWidth) {
   EXPECT_DOUBLE_EQ(output.rate, 1.0 / 8);
 }
 
+TEST(Mup, ABaseWithoutHeadsIsNarrowerInProportion) {
+  const MupBase base = {.hidden_dim = 96, .ffn_dim = 384, .head_dim = 64};
+  EXPECT_DOUBLE_EQ(tensor_rule(wide(), base, kFlat, TensorRole::kAttentionOutput).rate, 96.0 / 512);
+}
+
 TEST(Mup, EmbeddingAndOutputKeepTheBasesRates) {
   for (const TensorRole role : {TensorRole::kEmbedding, TensorRole::kHead}) {
     const TensorRule rule = tensor_rule(wide(), kBase, kFlat, role);

@@ -9,11 +9,13 @@
 #include "phial/spec/mup.h"
 #include "phial/train/network.h"
 #include "phial/train/optimizer.h"
+#include "phial/train/torch_error.h"
 
 namespace phial::train {
 namespace {
 
 constexpr int kHeadDim = 16, kVocab = 128, kTokens = 64, kRows = 8;
+constexpr int kMaxWidth = 65536;
 
 spec::DecoderSpec spec_of(int width, const CoordinateCheckOptions& options) {
   spec::DecoderSpec spec;
@@ -110,7 +112,7 @@ std::string place_name(size_t place, int layers) {
   return place == static_cast<size_t>(layers) ? "norm" : "logits'";
 }
 
-CoordinateCheck measured(const CoordinateCheckOptions& options) {
+Result<CoordinateCheck> measured(const CoordinateCheckOptions& options) {
   CoordinateCheck check;
   const size_t places = static_cast<size_t>(options.layers) + 2;
   for (int step = 0; step <= options.steps; ++step) {
@@ -129,8 +131,15 @@ CoordinateCheck measured(const CoordinateCheckOptions& options) {
     }
   }
   for (Coordinate& c : check.coordinates) {
+    const bool have_slope = std::ranges::all_of(c.sizes, [](double size) { return size > 0 && std::isfinite(size); });
     // Before the first step logits have not changed.
-    if (std::ranges::all_of(c.sizes, [](double size) { return size > 0; })) c.slope = slope_of(options.widths, c.sizes);
+    const bool is_change_before = c.step == 0 && c.place == place_name(places - 1, options.layers);
+    if (!have_slope && !is_change_before) {
+      return Error{Code::kOutOfRange,
+                   "a size of " + c.place + " after step " + std::to_string(c.step) + " is zero or not finite",
+                   "take another learning rate"};
+    }
+    if (have_slope) c.slope = slope_of(options.widths, c.sizes);
     if (c.step < 2) continue;
     check.largest_slope = std::max(check.largest_slope, c.slope);
     check.smallest_slope = std::min(check.smallest_slope, c.slope);
@@ -144,15 +153,23 @@ Result<CoordinateCheck> check_coordinates(const CoordinateCheckOptions& options)
   if (options.widths.size() < 2)
     return Error{Code::kInvalid, "fewer than two widths have no slope", "name two or more"};
   for (const int width : options.widths) {
-    if (width > 0 && width % kHeadDim == 0) continue;
-    return Error{Code::kInvalid, "a width of " + std::to_string(width) + " is no multiple of a head's 16",
-                 "take 32, 64, 128, ..."};
+    if (width <= 0 || width % kHeadDim != 0) {
+      return Error{Code::kInvalid, "a width of " + std::to_string(width) + " is no multiple of a head's 16",
+                   "take 32, 64, 128, ..."};
+    }
+    if (width > kMaxWidth) {
+      return Error{Code::kInvalid, "a width of " + std::to_string(width) + " is above " + std::to_string(kMaxWidth),
+                   "take smaller ones"};
+    }
+    if (std::ranges::count(options.widths, width) > 1) {
+      return Error{Code::kInvalid, "the width " + std::to_string(width) + " is named twice", "name each once"};
+    }
   }
   at::set_num_threads(1);  // the matrices are too small for more
   try {
     return measured(options);
   } catch (const std::exception& thrown) {  // libtorch's, at the room's door
-    return Error{Code::kOutOfRange, std::string("libtorch: ") + std::string(thrown.what()).substr(0, 300), ""};
+    return torch_error(thrown);
   }
 }
 

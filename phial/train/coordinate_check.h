@@ -40,7 +40,8 @@ struct CoordinateCheck {
   double smallest_slope = 0;  // and shrinks
 };
 
-// Errors: kInvalid for fewer than two widths, or one that is no multiple of a head.
+// Errors: kInvalid for fewer than two widths, equal ones, or one that is no multiple of a head or above 65536;
+// kOutOfRange if a size is zero or not finite, so that it has no slope.
 Result<CoordinateCheck> check_coordinates(const CoordinateCheckOptions& options);
 
 // Within this, a slope counts as flat.

@@ -33,6 +33,14 @@ TEST(CoordinateCheck, WithoutMupItSeesThemGrow) {
 TEST(CoordinateCheck, WidthsThatHaveNoSlopeAreRefused) {
   EXPECT_FALSE(check_coordinates({.widths = {32}}));
   EXPECT_THAT(check_coordinates({.widths = {32, 40}}).error().text(), testing::HasSubstr("no multiple"));
+  EXPECT_THAT(check_coordinates({.widths = {32, 64, 32}}).error().text(), testing::HasSubstr("named twice"));
+  EXPECT_THAT(check_coordinates({.widths = {32, 1 << 30}}).error().text(), testing::HasSubstr("above 65536"));
+}
+
+TEST(CoordinateCheck, SizesThatAreNotFiniteAreNotFlat) {
+  const auto check = check_coordinates({.widths = {16, 32}, .steps = 3, .seeds = 1, .lr = 1e30});
+  ASSERT_FALSE(check);
+  EXPECT_THAT(check.error().text(), testing::HasSubstr("zero or not finite"));
 }
 
 }  // namespace

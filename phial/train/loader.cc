@@ -1,5 +1,7 @@
 #include "phial/train/loader.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <span>
 #include <string>
@@ -66,6 +68,16 @@ Result<Loader> Loader::open(const std::vector<std::filesystem::path>& paths, con
         "give more data, or a smaller data.sequence_tokens"};
   }
   return loader;
+}
+
+uint64_t Loader::fingerprint() const {
+  uint64_t hash = 0;
+  for (const formats::TokenShard& shard : shards_) {
+    const uint64_t own[] = {shard.header().vocab_size, shard.header().vocabulary_hash, shard.n_tokens()};
+    hash = XXH3_64bits_withSeed(own, sizeof own, hash);
+    hash = XXH3_64bits_withSeed(shard.document_ends().data(), shard.document_ends().size_bytes(), hash);
+  }
+  return hash;
 }
 
 uint64_t Loader::window_of(uint64_t sample) const {

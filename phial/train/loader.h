@@ -30,6 +30,8 @@ class Loader {
   static Result<Loader> open(const std::vector<std::filesystem::path>& paths, const LoaderOptions& options);
 
   uint64_t windows() const { return window_ends_.back(); }  // of one epoch
+  // Hash of what the shards say of themselves and of where their documents end: other data has another.
+  uint64_t fingerprint() const;
   uint64_t tokens() const { return windows() * static_cast<uint64_t>(options_.sequence_tokens); }
 
   // Samples [first, first + rows), counted from the beginning of training.

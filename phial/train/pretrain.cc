@@ -1,6 +1,7 @@
 #include "phial/train/pretrain.h"
 
 #include <ATen/Parallel.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <chrono>
@@ -24,6 +25,7 @@
 #include "phial/train/save.h"
 #include "phial/train/schedule.h"
 #include "phial/train/snapshot.h"
+#include "phial/train/torch_error.h"
 
 namespace phial::train {
 namespace {
@@ -54,9 +56,6 @@ std::optional<spec::MupBase> base_of(const PretrainConfig& config, const spec::D
                         .head_dim = static_cast<int>(config.base_head_dim)};
   if (base.ffn_dim == 0) base.ffn_dim = scaled(spec.ffn_dim);
   if (base.head_dim == 0) base.head_dim = spec.head_dim;
-  if (base.n_heads == 0) {
-    base.n_heads = std::max(1, static_cast<int>(int64_t{scaled(spec.n_heads * spec.head_dim)} / base.head_dim));
-  }
   return base;
 }
 
@@ -71,10 +70,16 @@ Result<Model> read_model(const PretrainConfig& config) {
   auto json = parse_json(text);
   if (!json) return std::move(json).error().in(path.string());
   model.config = *std::move(json);
-  model.folder = path.parent_path();
+  model.folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   auto spec = spec::decoder_from_config(model.config);
   if (!spec) return std::move(spec).error().in(path.string());
   model.spec = *std::move(spec);
+  // A finished run's multipliers are in its weights, unless config.json has fields for them.
+  const bool sets_multipliers = config.base_hidden_dim != 0 || config.embedding_multiplier != 0;
+  if (!config.model_start.empty() && sets_multipliers && model.spec.architecture != "phi3small") {
+    return Error{Code::kInvalid, "model.start with mup: the weights of " + config.model_start + " hold its multipliers",
+                 "leave the fields of mup away, and take an optimizer.lr for this width"};
+  }
   if (!config.model_start.empty()) {
     PHIAL_TRY(auto opened, formats::Checkpoint::open(config.model_start));
     model.start = std::make_shared<const formats::Checkpoint>(std::move(opened));
@@ -88,6 +93,9 @@ Result<Model> read_model(const PretrainConfig& config) {
     model.spec.embedding_multiplier = static_cast<float>(config.embedding_multiplier);
   model.base = base_of(config, model.spec);
   if (model.base) model.spec = with_mup(model.spec, *model.base, config.attention_constant);
+  if (auto valid = spec::validate(model.spec); !valid) {
+    return Error{Code::kInvalid, valid.error().message, "see the fields of mup"};
+  }
   if (config.sequence_tokens > model.spec.context) {
     return Error{Code::kInvalid,
                  "data.sequence_tokens is " + std::to_string(config.sequence_tokens) + ", the model's context " +
@@ -134,7 +142,9 @@ Status check_same_run(const Json& began, const Json& now, const Log& log) {
   for (const auto& [name, value] : now.items()) {
     const Json* before = find_member(began, name);
     if (before != nullptr && *before == value) continue;
-    const bool is_fixed = std::ranges::any_of(kFixed, [&](std::string_view f) { return name.starts_with(f); });
+    // What an older version did not write cannot be compared.
+    const bool is_fixed =
+        before != nullptr && std::ranges::any_of(kFixed, [&](std::string_view f) { return name.starts_with(f); });
     const std::string was = before == nullptr ? "nothing" : dump_json(*before);
     if (is_fixed) {
       std::string message = "the run in this folder began with " + name;
@@ -150,9 +160,11 @@ Status check_same_run(const Json& began, const Json& now, const Log& log) {
 
 class Run {
  public:
-  Run(const PretrainConfig& config, const RunHooks& hooks, Json values, Model model, Loader loader, Network network)
+  Run(const PretrainConfig& config, const RunHooks& hooks, std::string toml, Json values, Model model, Loader loader,
+      Network network)
       : config_(config),
         hooks_(hooks),
+        toml_(std::move(toml)),
         values_(std::move(values)),
         model_(std::move(model)),
         loader_(std::move(loader)),
@@ -174,7 +186,8 @@ class Run {
       if (hooks_.stop.stop_requested()) {
         PHIAL_CHECKED(snapshot());
         return Error{Code::kCancelled, "stopped after step " + std::to_string(state_.step),
-                     "the same command goes on from there"};
+                     saved_step_ == state_.step ? "the same command goes on from there"
+                                                : "the same command goes on from the last snapshot"};
       }
       const auto step_began = Clock::now();
       StepReport report;
@@ -205,12 +218,30 @@ class Run {
               read_newest_snapshot(out() / "snapshots", network_.parameters(), optimizer_, hooks_.log));
     if (found) {
       state_ = *found;
+      saved_step_ = state_.step;
       PHIAL_CHECKED(check_same_run(state_.config, values_, hooks_.log));
       hooks_.log(Severity::kNote, "goes on after step " + std::to_string(state_.step));
     }
+    PHIAL_CHECKED(check_model_folder(found.has_value()));
+    PHIAL_CHECKED(write_file_atomically(out() / "config.toml", std::as_bytes(std::span(toml_))));
+    remove_partial_snapshots(out() / "snapshots");
     state_.config = values_;
     PHIAL_TRY(metrics_, MetricsFile::open(out() / "metrics.jsonl", state_.metrics_bytes));
     return ok();
+  }
+
+  // The model of this run with fewer steps is replaced at the end; nothing else is.
+  Status check_model_folder(bool has_snapshot) const {
+    const fs::path folder = out() / "model";
+    std::error_code failed;
+    if (fs::symlink_status(folder, failed).type() == fs::file_type::not_found) return ok();
+    const bool is_read = fs::equivalent(folder, model_.folder, failed) ||
+                         (!config_.model_start.empty() && fs::equivalent(folder, config_.model_start, failed));
+    if (has_snapshot && !is_read) return ok();
+    return Error{Code::kInvalid,
+                 folder.string() + (is_read ? " is what this run begins with: it would be replaced"
+                                            : " is there already, and no snapshot of the run that made it"),
+                 "name another run.out"};
   }
 
   // Forwards and backwards over all rows of a step; the loss is the mean over all their targets together.
@@ -264,13 +295,29 @@ class Run {
                              {"tokens_per_second", report.tokens_per_second}});
   }
 
+  bool weights_are_finite() {
+    return std::ranges::all_of(network_.parameters(), [](const Parameter& parameter) {
+      return at::isfinite(parameter.value.detach()).all().item<bool>();
+    });
+  }
+
   Status snapshot() {
+    // What may be beyond repair takes no good snapshot's place.
+    if (saved_step_ == state_.step || state_.skipped_in_a_row > 0 || !weights_are_finite()) return ok();
     state_.optimizer_steps = optimizer_.steps();
     state_.metrics_bytes = metrics_->bytes();
-    return write_snapshot(out() / "snapshots", state_, network_.parameters(), optimizer_, config_.keep);
+    PHIAL_CHECKED(write_snapshot(out() / "snapshots", state_, network_.parameters(), optimizer_, config_.keep));
+    saved_step_ = state_.step;
+    return ok();
   }
 
   Result<RunSummary> finish() {
+    if (state_.skipped_in_a_row > 0 || !weights_are_finite()) {
+      return Error{
+          Code::kOutOfRange,
+          "after step " + std::to_string(state_.step) + " the loss or a weight is not finite: no model is written",
+          "take a smaller optimizer.lr, or more train.steps"};
+    }
     const fs::path folder = out() / "model";
     std::error_code failed;
     fs::remove_all(folder, failed);  // of this run with fewer steps: made anew from what the snapshot has
@@ -282,6 +329,7 @@ class Run {
 
   const PretrainConfig& config_;
   const RunHooks& hooks_;
+  std::string toml_;
   Json values_;
   Model model_;
   Loader loader_;
@@ -290,6 +338,7 @@ class Run {
   Schedule schedule_;
   spec::RopeTable table_;
   RunState state_;
+  std::optional<int64_t> saved_step_;  // of the snapshot that was last written or taken up
   std::optional<MetricsFile> metrics_;
 };
 
@@ -317,12 +366,17 @@ Result<RunSummary> run(PretrainConfig& config, const RunHooks& hooks) {
   std::error_code failed;
   fs::create_directories(config.out, failed);
   if (failed) return Error{Code::kIo, config.out + " cannot be made: " + failed.message(), ""};
-  const std::string text = fields.toml();
-  PHIAL_CHECKED(write_file_atomically(fs::path(config.out) / "config.toml", std::as_bytes(std::span(text))));
   Network network(model.spec, std::move(parameters),
                   {.compute = config.compute == "bf16" ? Compute::kBf16 : Compute::kF32,
                    .recompute_layers = config.recompute_layers});
-  return Run(config, hooks, fields.values(), std::move(model), std::move(loader), std::move(network))();
+  // Beside the fields, what the files that they name hold.
+  Json values = fields.values();
+  const std::string architecture = dump_json(model.config);
+  values["model.config_hash"] = std::to_string(XXH3_64bits(architecture.data(), architecture.size()));
+  values["data.windows"] = loader.windows();
+  values["data.hash"] = std::to_string(loader.fingerprint());
+  return Run(config, hooks, fields.toml(), std::move(values), std::move(model), std::move(loader),
+             std::move(network))();
 }
 
 }  // namespace
@@ -332,7 +386,7 @@ Result<RunSummary> pretrain(PretrainConfig config, const RunHooks& hooks) {
   try {
     return run(config, hooks);
   } catch (const std::exception& thrown) {  // libtorch's, at the room's door
-    return Error{Code::kOutOfRange, std::string("libtorch: ") + std::string(thrown.what()).substr(0, 300), ""};
+    return torch_error(thrown);
   }
 }
 

@@ -12,10 +12,10 @@ void PretrainConfig::describe(ConfigFields& fields) {
   fields
       .add("mup.base_hidden_dim", &base_hidden_dim,
            "width of the narrow model that the learning rate was found on; 0: no muP")
-      .at_least(0);
-  fields.add("mup.base_ffn_dim", &base_ffn_dim, "its feed-forward width; 0: in proportion").at_least(0);
-  fields.add("mup.base_n_heads", &base_n_heads, "its heads; 0: in proportion, or one at least").at_least(0);
-  fields.add("mup.base_head_dim", &base_head_dim, "its head's width; 0: the model's own").at_least(0);
+      .between(0, 65536);
+  fields.add("mup.base_ffn_dim", &base_ffn_dim, "its feed-forward width; 0: in proportion").between(0, 65536);
+  fields.add("mup.base_n_heads", &base_n_heads, "its heads; 0: in proportion").between(0, 65536);
+  fields.add("mup.base_head_dim", &base_head_dim, "its head's width; 0: the model's own").between(0, 65536);
   fields
       .add("mup.attention_constant", &attention_constant,
            "c where scores are multiplied by c / head_dim; 0: the root of the base's head_dim")
@@ -34,16 +34,17 @@ void PretrainConfig::describe(ConfigFields& fields) {
   fields.add("batch.accumulate", &accumulate, "so many times before each step").at_least(1);
 
   fields.add("optimizer.lr", &lr, "the learning rate at its peak").at_least(0);
-  fields.add("optimizer.beta1", &beta1, "decay of the mean of gradients").between(0, 1);
-  fields.add("optimizer.beta2", &beta2, "decay of the mean of their squares").between(0, 1);
-  fields.add("optimizer.epsilon", &epsilon, "added to the root of that mean").at_least(0);
+  fields.add("optimizer.beta1", &beta1, "decay of the mean of gradients").between(0, 0.999999);
+  fields.add("optimizer.beta2", &beta2, "decay of the mean of their squares").between(0, 0.999999);
+  fields.add("optimizer.epsilon", &epsilon, "added to the root of that mean").at_least(1e-30);
   fields.add("optimizer.weight_decay", &weight_decay, "of matrices and embedding, decoupled").at_least(0);
   fields.add("optimizer.clip", &clip, "largest norm of all gradients together; 0: any").at_least(0);
   fields.add("optimizer.z_loss", &z_loss, "weight of the squared log of the softmax's sum; 1e-4 is usual").at_least(0);
 
   fields.add("schedule.kind", &schedule, "how the learning rate goes").one_of({"cosine", "wsd", "constant"});
   fields.add("schedule.warmup_steps", &warmup_steps, "steps from 0 to the peak").at_least(0);
-  fields.add("schedule.decay_steps", &decay_steps, "of wsd: the last steps, in which it falls").at_least(0);
+  fields.add("schedule.decay_steps", &decay_steps, "of wsd: the last steps, in which it falls; 0: a fifth of all")
+      .at_least(0);
   fields.add("schedule.decay_shape", &decay_shape, "of wsd: how it falls").one_of({"one_minus_sqrt", "linear"});
   fields.add("schedule.final_share", &final_share, "of the peak, at the end").between(0, 1);
 

@@ -54,6 +54,18 @@ TEST_F(Pretrain, AStoppedRunGoesOnToTheSameBits) {
   EXPECT_EQ(nothing_left->loss, losses_of("whole").back());
 }
 
+// Stopped again before its first step, a run leaves the snapshot alone that it took up.
+TEST_F(Pretrain, ASnapshotThatIsThereIsNotWrittenAgain) {
+  std::stop_source source;
+  ASSERT_FALSE(pretrain(tiny_run("a"), stopping_after(5, source)));
+  const fs::path state = snapshots("a").back() / "state.json";
+  const auto written = fs::last_write_time(state);
+  const auto again = pretrain(tiny_run("a"), {.stop = source.get_token()});
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::kCancelled);
+  EXPECT_EQ(fs::last_write_time(state), written);
+}
+
 TEST_F(Pretrain, ADamagedSnapshotIsPassedOverWithAWarning) {
   ASSERT_TRUE(pretrain(tiny_run("whole"), {}));
   std::stop_source source;
@@ -73,6 +85,32 @@ TEST_F(Pretrain, ADamagedSnapshotIsPassedOverWithAWarning) {
   ASSERT_TRUE(pretrain(tiny_run("parts"), {}));
   EXPECT_EQ(losses_of("parts"), losses_of("whole"));
   EXPECT_EQ(model_bytes("parts"), model_bytes("whole"));
+}
+
+TEST_F(Pretrain, WhatIsNotWholeTakesNoPlaceAmongTheSnapshotsThatAreKept) {
+  PretrainConfig config = tiny_run("a");
+  config.keep = 2;
+  std::stop_source source, again;
+  ASSERT_FALSE(pretrain(config, stopping_after(9, source)));  // 8 and 9 are kept
+  cut_in_half(snapshots("a").back() / "state.json");
+  fs::create_directories(path("a") / "snapshots" / "step-000000010");
+  fs::create_directories(path("a") / "snapshots" / ".step-000000007.part");
+  config.snapshot_every = 100;
+  ASSERT_FALSE(pretrain(config, stopping_after(9, again)));
+  ASSERT_EQ(snapshots("a").size(), 2);
+  EXPECT_EQ(snapshots("a").front().filename(), "step-000000008");
+  EXPECT_EQ(snapshots("a").back().filename(), "step-000000009");
+}
+
+TEST_F(Pretrain, AModelFolderThatTheRunDidNotMakeIsLeftAlone) {
+  ASSERT_TRUE(pretrain(tiny_run("a"), {}));
+  PretrainConfig config = tiny_run("a");
+  config.model_config = "";
+  config.model_start = (path("a") / "model").string();
+  fs::remove_all(path("a") / "snapshots");
+  EXPECT_THAT(pretrain(config, {}).error().text(), HasSubstr("is what this run begins with"));
+  EXPECT_THAT(pretrain(tiny_run("a"), {}).error().text(), HasSubstr("is there already"));
+  EXPECT_NE(model_bytes("a"), "");
 }
 
 TEST_F(Pretrain, WithNoWholeSnapshotItSaysSo) {
@@ -135,6 +173,20 @@ TEST_F(Pretrain, LossesThatAreNotFiniteAreSkippedAndThenEndTheRun) {
   EXPECT_EQ(warnings, 3);
 }
 
+TEST_F(Pretrain, WeightsThatAreNotFiniteAreNeitherKeptNorWritten) {
+  PretrainConfig config = tiny_run("a");
+  config.lr = 1e38;
+  config.warmup_steps = 0;
+  config.clip = 0;
+  config.max_skipped = 100;
+  config.snapshot_every = 1;
+  const auto summary = pretrain(config, {});
+  ASSERT_FALSE(summary);
+  EXPECT_THAT(summary.error().text(), HasSubstr("no model is written"));
+  EXPECT_FALSE(fs::exists(path("a") / "model"));
+  EXPECT_FALSE(fs::exists(path("a") / "snapshots" / "step-000000012"));
+}
+
 TEST_F(Pretrain, AConfigurationThatMakesNoSenseIsAnErrorWithTheRemedy) {
   const auto error = [](const PretrainConfig& config) { return pretrain(config, {}).error().text(); };
   PretrainConfig config = tiny_run("a");
@@ -150,6 +202,10 @@ TEST_F(Pretrain, AConfigurationThatMakesNoSenseIsAnErrorWithTheRemedy) {
   config = tiny_run("a");
   config.model_config = "";
   EXPECT_THAT(error(config), HasSubstr("model.config"));
+  config = tiny_run("a");
+  config.model_start = path("b").string();
+  config.base_hidden_dim = 16;
+  EXPECT_THAT(error(config), HasSubstr("leave the fields of mup away"));
 }
 
 TEST_F(Pretrain, DataOfAnotherVocabularyThanTheTokenizerBesideTheModelIsRefused) {
@@ -166,6 +222,10 @@ TEST_F(Pretrain, ARunDoesNotGoOnWithOtherDataButWithAnotherRate) {
   PretrainConfig config = tiny_run("a");
   config.rows = 3;
   EXPECT_THAT(pretrain(config, {}).error().text(), HasSubstr("batch.rows = 4, not 3"));
+  EXPECT_THAT(*read_text_file(path("a") / "config.toml"), HasSubstr("rows = 4\n"));
+  write_shard(path("data.tokens"), 0, 4100);
+  EXPECT_THAT(pretrain(tiny_run("a"), {}).error().text(), HasSubstr("began with data."));
+  write_shard(path("data.tokens"));
   config = tiny_run("a");
   config.lr = 1e-4;
   EXPECT_TRUE(pretrain(config, {}));

@@ -67,12 +67,12 @@ class RunFiles : public testing::Test {
   }
 
   // Documents that count upwards from anywhere, of random lengths.
-  static void write_shard(const std::filesystem::path& file, uint64_t vocabulary_hash = 0) {
+  static void write_shard(const std::filesystem::path& file, uint64_t vocabulary_hash = 0, uint64_t n_tokens = 4000) {
     std::filesystem::remove(file);
     auto writer = formats::TokenShardWriter::create(file, {.vocab_size = 64, .vocabulary_hash = vocabulary_hash});
     ASSERT_TRUE(writer);
     Random random(1);
-    while (writer->n_tokens() < 4000) {
+    while (writer->n_tokens() < n_tokens) {
       std::vector<int32_t> document(5 + random.below(60));
       auto id = static_cast<int32_t>(random.below(64));
       for (int32_t& each : document) each = id = (id + 1) % 64;

@@ -31,8 +31,9 @@ double learning_rate(const Schedule& schedule, int64_t step) {
     case ScheduleKind::kWarmupStableDecay:
       break;
   }
-  const double done =
-      share_done(step, std::max(schedule.warmup_steps, schedule.steps - schedule.decay_steps), schedule.steps);
+  const int64_t decay_steps =
+      schedule.decay_steps > 0 ? schedule.decay_steps : std::max<int64_t>(1, schedule.steps / 5);
+  const double done = share_done(step, std::max(schedule.warmup_steps, schedule.steps - decay_steps), schedule.steps);
   const double left = schedule.decay_shape == DecayShape::kLinear ? 1 - done : 1 - std::sqrt(done);
   return least + (schedule.peak - least) * left;
 }

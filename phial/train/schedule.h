@@ -17,7 +17,7 @@ struct Schedule {
   double final_share = 0.1;  // of the peak, at the end
   int64_t steps = 0;         // in all
   int64_t warmup_steps = 0;  // linear from 0: step 0 already has a part of the rate
-  int64_t decay_steps = 0;   // kWarmupStableDecay only: the last ones
+  int64_t decay_steps = 0;   // kWarmupStableDecay only: the last ones; 0: a fifth of all
   DecayShape decay_shape = DecayShape::kOneMinusSqrt;
 };
 

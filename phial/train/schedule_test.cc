@@ -38,6 +38,9 @@ TEST(Schedule, WarmupStableDecayStaysAndThenFalls) {
   EXPECT_EQ(learning_rate(schedule, 100), 0);
   schedule.decay_shape = DecayShape::kOneMinusSqrt;
   EXPECT_DOUBLE_EQ(learning_rate(schedule, 85), 0.5);
+  schedule.decay_steps = 0;  // a fifth
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 80), 1);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 85), 0.5);
 }
 
 }  // namespace

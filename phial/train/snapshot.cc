@@ -179,17 +179,33 @@ Status write_snapshot(const fs::path& snapshots, const RunState& state, const st
   char number[24];
   std::snprintf(number, sizeof number, "%09lld", static_cast<long long>(state.step));
   const fs::path folder = snapshots / (std::string(kPrefix) + number);
+  const fs::path partial = partial_path(folder);
+  fs::remove_all(partial, failed);  // of a run that was killed
+  if (Status written = write_files(partial, state, std::move(model), std::move(moments)); !written) {
+    fs::remove_all(partial, failed);
+    return written;
+  }
   fs::remove_all(folder, failed);  // a damaged one, from before this run took up an older
-  const auto write = [&](const fs::path& partial) {
-    return write_files(partial, state, std::move(model), std::move(moments));
-  };
-  PHIAL_CHECKED(write_beside(folder, write));
+  fs::rename(partial, folder, failed);
+  if (failed) return Error{Code::kIo, folder.string() + ": cannot be put in place: " + failed.message(), ""};
   PHIAL_CHECKED(sync_folder(snapshots));
-  const std::vector<Found> all = snapshots_in(snapshots);
-  for (size_t i = static_cast<size_t>(std::max<int64_t>(1, keep)); i < all.size(); ++i) {
-    fs::remove_all(all[i].folder, failed);  // one that cannot be removed does no harm
+  int64_t kept = 0;
+  for (const Found& found : snapshots_in(snapshots)) {
+    // A later one was passed over as damaged: it takes no whole one's place.
+    if (found.step <= state.step && ++kept <= std::max<int64_t>(1, keep)) continue;
+    fs::remove_all(found.folder, failed);  // one that cannot be removed does no harm
   }
   return ok();
+}
+
+void remove_partial_snapshots(const fs::path& snapshots) {
+  std::vector<fs::path> partial;
+  std::error_code failed;
+  for (fs::directory_iterator at(snapshots, failed), end; !failed && at != end; at.increment(failed)) {
+    const std::string name = at->path().filename().string();
+    if (name.starts_with("." + std::string(kPrefix)) && name.ends_with(".part")) partial.push_back(at->path());
+  }
+  for (const fs::path& folder : partial) fs::remove_all(folder, failed);
 }
 
 Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, std::vector<Parameter>& parameters,
@@ -198,6 +214,9 @@ Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, 
   for (const Found& found : all) {
     auto state = read_state(found.folder);
     if (!state) {
+      // One that cannot be read now may be whole: an older one would take its place.
+      const Code code = state.error().code;
+      if (code != Code::kCorrupt && code != Code::kNotFound) return std::move(state).error();
       log(Severity::kWarning, state.error().text() + "; an older one is taken up");
       continue;
     }

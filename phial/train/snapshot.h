@@ -31,12 +31,16 @@ struct RunState {
   Json config = Json::object();
 };
 
-// Replaces a folder of the same step. Keeps the last `keep`, at least 1.
+// Replaces a folder of the same step, and removes those of later ones: they were passed over. Keeps the last `keep`, at
+// least 1.
 Status write_snapshot(const std::filesystem::path& snapshots, const RunState& state,
                       const std::vector<Parameter>& parameters, AdamW& optimizer, int64_t keep);
 
-// Takes up the newest snapshot that is whole; `log` is warned of others. Nothing: there is none. kCorrupt if there are
-// some and none is whole.
+// What runs that were killed had begun to write.
+void remove_partial_snapshots(const std::filesystem::path& snapshots);
+
+// Takes up the newest snapshot that is whole; `log` is warned of damaged ones, one that cannot be read is an error.
+// Nothing: there is none. kCorrupt if there are some and none is whole.
 Result<std::optional<RunState>> read_newest_snapshot(const std::filesystem::path& snapshots,
                                                      std::vector<Parameter>& parameters, AdamW& optimizer,
                                                      const Log& log);
