@@ -27,14 +27,14 @@ bool may_allocate(size_t bytes) {
 
 }  // namespace
 
-// Of the whole test program.
-void* operator new(size_t bytes) {
+// Of the whole test program. Not inlined: GCC takes new and free in one place for a mismatch.
+[[gnu::noinline]] void* operator new(size_t bytes) {
   void* memory = may_allocate(bytes) ? std::malloc(bytes == 0 ? 1 : bytes) : nullptr;
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace phial::capi {
 namespace {
