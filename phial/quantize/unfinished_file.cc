@@ -85,7 +85,7 @@ std::optional<TensorReport> report_from(const Json& json, const formats::NewTens
 
 }  // namespace
 
-UnfinishedFile::UnfinishedFile(fs::path target, Json asked, Descriptor lock)
+UnfinishedFile::UnfinishedFile(const fs::path& target, Json asked, Descriptor lock)
     : target_(place_of(target)),
       part_(partial_path(target_)),
       log_path_(part_.string() + ".log"),

@@ -45,7 +45,7 @@ class UnfinishedFile {
   void discard();
 
  private:
-  UnfinishedFile(std::filesystem::path target, Json asked, Descriptor lock);
+  UnfinishedFile(const std::filesystem::path& target, Json asked, Descriptor lock);
   void read_log(std::span<const formats::NewTensor> tensors);
   Status write_line(const Json& line);
 
