@@ -41,7 +41,9 @@ TEST(CommandLine, HelpListsEveryVerbAndEachVerbHasHelpWithAnExample) {
 }
 
 TEST(CommandLine, TrainingWithoutItsProgramSaysWhereToGetIt) {
-  if (std::filesystem::exists(std::filesystem::path(PHIAL_PROGRAM).parent_path() / "phial-train")) GTEST_SKIP();
+  if (std::filesystem::exists(std::filesystem::path(PHIAL_PROGRAM).parent_path() / "phial-train")) {
+    GTEST_SKIP() << "phial-train stands beside this phial, which finds it: a build without PHIAL_TRAIN has none";
+  }
   const Home home;
   for (const std::vector<std::string>& words : {std::vector<std::string>{"train"}, {"train", "pretrain", "--help"}}) {
     const Finished finished = home.run(words);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What llama.cpp's quantizer weighs columns by: for each matrix the mean square of every column of its input, over a text.
 
-    build/peers/st/bin/python bench/peers/imatrix.py FOLDER OUT.npz --ids 1,2,3... (or @FILE) [--windows N]
+    build/peers/st/bin/python bench/peers/imatrix.py FOLDER OUT.npz --ids 1,2,3 (or @FILE)
 
 FOLDER: a Llama-like Hugging Face model. Names in OUT are GGUF's. Windows of 512 tokens, as `phial quantize --calibrate`
 reads them.

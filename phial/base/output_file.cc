@@ -54,6 +54,13 @@ Status OutputFile::finish() {
   return ok();
 }
 
+Status make_folders(const fs::path& folder) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (!failed) return ok();
+  return Error{Code::kIo, "cannot make the folder: " + failed.message() + " (" + folder.string() + ")", ""};
+}
+
 Status check_is_new(const fs::path& target) {
   const fs::path place = place_of(target);
   std::error_code failed;

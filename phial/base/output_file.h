@@ -35,6 +35,9 @@ class OutputFile {
   Descriptor file_;
 };
 
+// Makes `folder`, and the folders that it lies in, where they are not there.
+Status make_folders(const std::filesystem::path& folder);
+
 // kInvalid if something stands at `target`, or nothing could.
 Status check_is_new(const std::filesystem::path& target);
 

@@ -57,6 +57,8 @@ phial_add_report report_of(const rag::IngestReport& report) {
 
 Status add(phial_library& library, std::span<const std::string> texts, const phial_add_options& given,
            phial_add_report* told) {
+  if (told != nullptr)
+    PHIAL_CHECKED(write_info(phial_add_report{}, sizeof(phial_add_report), told));  // before the work
   PHIAL_TRY(rag::IngestOptions options, ingest_options(given, library));
   std::stop_source stop;
   const std::stop_token cancel = given.cancel != nullptr ? given.cancel->stop.get_token() : std::stop_token();
@@ -70,6 +72,7 @@ Status add(phial_library& library, std::span<const std::string> texts, const phi
             }));
   if (told != nullptr) PHIAL_CHECKED(write_info(report_of(report), sizeof(phial_add_report), told));
   library.problems = std::move(report.problems);
+  for (rag::IngestProblem& problem : library.problems) problem.path = repair_utf8(problem.path);
   return ok();
 }
 
@@ -94,6 +97,14 @@ Result<Question> read_question(const char* text, const phial_ask_options* option
   return question;
 }
 
+// File names may be any bytes; what is handed out is UTF-8.
+void repair_names(rag::Answer& answer) {
+  for (rag::Citation& citation : answer.citations) {
+    citation.path = repair_utf8(citation.path);
+    citation.title = repair_utf8(citation.title);
+  }
+}
+
 Status search(phial_library& library, const Question& question, phial_answer** answer) {
   auto retriever = std::move(library.retriever);
   if (retriever == nullptr) retriever = std::make_unique<rag::Retriever>(*library.store, *library.embedder);
@@ -105,6 +116,7 @@ Status search(phial_library& library, const Question& question, phial_answer** a
     told->answer.citations.push_back(rag::citation_of(hit, static_cast<int>(told->answer.citations.size()) + 1));
     list.push_back(rag::to_json(told->answer.citations.back()));
   }
+  repair_names(told->answer);
   told->answer.question = question.text;
   told->answer.retrieve_ms = told->answer.total_ms = found.milliseconds;
   told->json = dump_json(list);
@@ -150,6 +162,7 @@ Status ask(phial_library& library, const phial_model* model, const Question& que
   PHIAL_TRY(told->answer, asker->answerer.answer(question.text, history, options,
                                                  [&sink](std::string_view text) { sink.take(text); }));
   library.asker = std::move(asker);
+  repair_names(told->answer);
   told->json = dump_json(rag::to_json(told->answer));
   *answer = told.release();
   return ok();

@@ -316,7 +316,7 @@ typedef struct phial_ask_options {
   const phial_generate_options* generate; /* how the model writes, and what cancels; max_tokens 0: 160; no images */
 } phial_ask_options;
 
-/* The passages that fit `question` best, as the answer's citations. */
+/* The passages that fit `question` best, as the answer's citations. Takes no time worth cancelling. */
 PHIAL_API phial_code phial_library_search(phial_library* library, const char* question,
                                           const phial_ask_options* options, phial_answer** answer, phial_error* error);
 

@@ -2,7 +2,6 @@
 
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "phial/base/mapped_file.h"
@@ -30,9 +29,7 @@ Status to_folder(const formats::Checkpoint& in, const spec::DecoderSpec& spec, s
                  const fs::path& out, const std::stop_token& stop) {
   PHIAL_TRY(const Json config, folder_config(spec, tensors.front().dtype, in.metadata()));
   PHIAL_TRY(const auto files, tokenizer::folder_files(in.metadata()));
-  std::error_code failed;
-  fs::create_directory(out, failed);
-  if (failed) return Error{Code::kIo, out.string() + ": cannot make the folder: " + failed.message(), ""};
+  PHIAL_CHECKED(make_folders(out));
   PHIAL_CHECKED(write_text(out / "config.json", dump_json(config) + "\n"));
   for (const auto& [name, content] : files) PHIAL_CHECKED(write_text(out / name, content));
   return formats::write_safetensors(out / "model.safetensors", std::move(tensors), stop);

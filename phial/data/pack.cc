@@ -31,9 +31,7 @@ class ShardFolder {
     if (!writer_) {
       std::string name = std::to_string(part_.shards);
       name.insert(0, name.size() < 5 ? 5 - name.size() : 0, '0');
-      std::error_code failed;
-      fs::create_directories(folder_, failed);
-      if (failed) return Error{Code::kIo, folder_.string() + ": cannot be made: " + failed.message(), ""};
+      PHIAL_CHECKED(make_folders(folder_));
       PHIAL_TRY(writer_, formats::TokenShardWriter::create(folder_ / (name + ".tokens"), header_));
       ++part_.shards;
     }

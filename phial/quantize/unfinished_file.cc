@@ -102,6 +102,12 @@ Result<UnfinishedFile> UnfinishedFile::open(const fs::path& target, const Json& 
     if (errno != EWOULDBLOCK) return system_error(log, "lock");
     return Error{Code::kInvalid, "'" + target.string() + "' is being written by another process", "wait for it to end"};
   }
+  // Another process may have put its file in place between the first look and the lock.
+  if (const Status still = check_is_new(target); !still) {
+    std::error_code unknown;
+    fs::remove(log, unknown);
+    return still.error();
+  }
   UnfinishedFile file(target, asked, std::move(lock));
   file.read_log(tensors);
   PHIAL_TRY(file.log_, OutputFile::append(file.log_path_, file.log_bytes_));

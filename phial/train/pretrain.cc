@@ -10,7 +10,7 @@
 #include <optional>
 #include <system_error>
 
-#include "phial/base/json_file.h"
+#include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/base/thread_pool.h"
@@ -363,9 +363,7 @@ Result<RunSummary> run(PretrainConfig& config, const RunHooks& hooks) {
                                  .zero_query = config.zero_query},
                                 static_cast<uint64_t>(config.seed));
   }
-  std::error_code failed;
-  fs::create_directories(config.out, failed);
-  if (failed) return Error{Code::kIo, config.out + " cannot be made: " + failed.message(), ""};
+  PHIAL_CHECKED(make_folders(config.out));
   Network network(model.spec, std::move(parameters),
                   {.compute = config.compute == "bf16" ? Compute::kBf16 : Compute::kF32,
                    .recompute_layers = config.recompute_layers});

@@ -91,9 +91,7 @@ Status write_model_folder(const fs::path& folder, const spec::DecoderSpec& spec,
   out.config.erase("torch_dtype");
   out.config["dtype"] = dtype == tensor::DType::kBF16 ? "bfloat16" : "float32";
   return write_beside(folder, [&](const fs::path& partial) -> Status {
-    std::error_code failed;
-    fs::create_directories(partial, failed);
-    if (failed) return Error{Code::kIo, partial.string() + " cannot be made: " + failed.message(), ""};
+    PHIAL_CHECKED(make_folders(partial));
     std::vector<formats::NewTensor> tensors;
     tensors.reserve(out.parameters.size());
     for (const Parameter& parameter : out.parameters) {

@@ -145,9 +145,7 @@ Status take_tensors(const fs::path& folder, std::vector<Parameter>& parameters, 
 
 Status write_files(const fs::path& folder, const RunState& state, std::vector<formats::NewTensor> model,
                    std::vector<formats::NewTensor> moments) {
-  std::error_code failed;
-  fs::create_directory(folder, failed);
-  if (failed) return Error{Code::kIo, folder.string() + " cannot be made: " + failed.message(), ""};
+  PHIAL_CHECKED(make_folders(folder));
   PHIAL_CHECKED(formats::write_safetensors(folder / kModel, std::move(model), {}));
   PHIAL_CHECKED(formats::write_safetensors(folder / kOptimizer, std::move(moments), {}));
   Json json = as_json(state);
@@ -167,9 +165,7 @@ Status write_files(const fs::path& folder, const RunState& state, std::vector<fo
 
 Status write_snapshot(const fs::path& snapshots, const RunState& state, const std::vector<Parameter>& parameters,
                       AdamW& optimizer, int64_t keep) {
-  std::error_code failed;
-  fs::create_directories(snapshots, failed);
-  if (failed) return Error{Code::kIo, snapshots.string() + " cannot be made: " + failed.message(), ""};
+  PHIAL_CHECKED(make_folders(snapshots));
   std::vector<formats::NewTensor> model, moments;
   for (size_t i = 0; i < parameters.size(); ++i) {
     model.push_back(stored_tensor(parameters[i].name, parameters[i].value));
@@ -180,6 +176,7 @@ Status write_snapshot(const fs::path& snapshots, const RunState& state, const st
   std::snprintf(number, sizeof number, "%09lld", static_cast<long long>(state.step));
   const fs::path folder = snapshots / (std::string(kPrefix) + number);
   const fs::path partial = partial_path(folder);
+  std::error_code failed;
   fs::remove_all(partial, failed);  // of a run that was killed
   if (Status written = write_files(partial, state, std::move(model), std::move(moments)); !written) {
     fs::remove_all(partial, failed);

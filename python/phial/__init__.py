@@ -1,8 +1,9 @@
 """Small language models that run where people are: libphial from Python.
 
 The names are those of phial.h, whose comments say what each option means; docs/library.md has examples. Objects are
-closed by `with`, by close(), or when nobody has them any more. Every call that computes can be stopped by Ctrl-C and by a
-Cancel, and leaves its objects usable. An object serves one call at a time; a Model and an Embedder any number.
+closed by `with`, by close(), or when nobody has them any more. Every call that computes, but for a search, can be
+stopped by Ctrl-C and by a Cancel, and leaves its objects usable. An object serves one call at a time; a Model and an
+Embedder any number.
 """
 
 from __future__ import annotations
