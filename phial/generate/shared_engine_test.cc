@@ -60,6 +60,24 @@ TEST(SharedEngine, HandsTextToTheThreadThatAskedForIt) {
   EXPECT_EQ(wrong, 0);
 }
 
+TEST(SharedEngine, WhoComesLaterNeedNotWaitForTheEndOfAnother) {
+  ThreadPool pool(1);
+  SharedEngine shared(open(golden("phi3-medium-like"), pool, {.sessions = 2}));
+  std::stop_source enough;
+  std::atomic<bool> has_begun = false, has_ended = false;
+  std::thread other([&] {
+    GenerateRequest request = request_of({5, 6, 7}, 4000);
+    request.cancel = enough.get_token();
+    EXPECT_TRUE(shared.generate(request, [&](std::string_view) { has_begun = true; }));
+    has_ended = true;
+  });
+  while (!has_begun && !has_ended) std::this_thread::yield();
+  EXPECT_TRUE(shared.generate(request_for(1), nullptr));
+  EXPECT_FALSE(has_ended);
+  enough.request_stop();
+  other.join();
+}
+
 TEST(SharedEngine, WhatAReaderThrowsEndsItsAnswerAlone) {
   ThreadPool pool(1);
   SharedEngine shared(open(golden("phi3-mini-like"), pool, {.sessions = 2}));
