@@ -123,9 +123,9 @@ struct Listener {
     try {
       ::run(call);
     } catch (const nb::python_error&) {
-      if (raised) throw *raised;
-      throw;
+      if (!raised) throw;
     }
+    if (raised) throw *raised;  // also where the call was over before it could be stopped
   }
 };
 

@@ -6,21 +6,13 @@ its C functions and nothing else."""
 import argparse
 import os
 import re
-import shlex
-import subprocess
 import tempfile
 from pathlib import Path
 
+from commands import run
+
 ROOT = Path(__file__).resolve().parent.parent
 PROMPT = "The sea was"
-
-
-def run(*words, **options):
-    print("+", shlex.join(map(str, words)), flush=True)
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, **options)
-    if done.returncode != 0:
-        raise SystemExit(f"it failed with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return done.stdout
 
 
 def install(build, prefix, components=()):

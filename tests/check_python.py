@@ -4,22 +4,15 @@ with 77, and the reason, where PyPI cannot be reached for what the wheel is buil
 
 import argparse
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from commands import run
+
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = 77
-
-
-def run(*words, **options):
-    print("+", shlex.join(map(str, words)), flush=True)
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, **options)
-    if done.returncode != 0:
-        raise SystemExit(f"it failed with {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
-    return done.stdout
 
 
 def main():
