@@ -39,6 +39,9 @@ std::string_view view_of(const std::array<char, 8>& text) { return {text.data(),
 
 void put(std::array<char, 8>& to, std::string_view magic) { std::memcpy(to.data(), magic.data(), to.size()); }
 
+// Ids are handed out as int32_t.
+bool is_vocab_size(uint32_t n) { return n > 0 && n <= uint32_t{std::numeric_limits<int32_t>::max()}; }
+
 uint32_t token_bytes_of(uint32_t vocab_size) {
   return vocab_size <= uint32_t{std::numeric_limits<uint16_t>::max()} + 1 ? sizeof(uint16_t) : sizeof(uint32_t);
 }
@@ -64,7 +67,7 @@ Result<TokenShard> TokenShard::parse(std::span<const std::byte> bytes, std::stri
   if (bytes.size() < sizeof(Head) + sizeof(Tail)) return broken(named, "is cut short");
   std::memcpy(&tail, bytes.data() + bytes.size() - sizeof(Tail), sizeof(Tail));
   if (view_of(tail.magic) != kEndMagic) return broken(named, "is cut short: its end is missing");
-  if (tail.vocab_size == 0 || head.token_bytes != token_bytes_of(tail.vocab_size)) {
+  if (!is_vocab_size(tail.vocab_size) || head.token_bytes != token_bytes_of(tail.vocab_size)) {
     return broken(named, "holds tokens of " + std::to_string(head.token_bytes) + " bytes for a vocabulary of " +
                              std::to_string(tail.vocab_size));
   }
@@ -121,7 +124,7 @@ Status TokenShard::read(uint64_t first, std::span<int32_t> ids) const {
 }
 
 Result<TokenShardWriter> TokenShardWriter::create(const std::filesystem::path& path, const TokenShardHeader& header) {
-  PHIAL_CHECK(header.vocab_size > 0);
+  PHIAL_CHECK(is_vocab_size(header.vocab_size));
   PHIAL_TRY(OutputFile file, OutputFile::create(path));
   Head head{.version = kVersion, .token_bytes = token_bytes_of(header.vocab_size)};
   put(head.magic, kMagic);

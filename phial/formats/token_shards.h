@@ -22,7 +22,7 @@
 namespace phial::formats {
 
 struct TokenShardHeader {
-  uint32_t vocab_size = 0;       // every id is below it
+  uint32_t vocab_size = 0;       // 1 to 2^31 - 1; every id is below it
   uint64_t vocabulary_hash = 0;  // of the tokenizer (tokenizer/vocabulary_hash.h); 0 where it is not known
 };
 
@@ -56,7 +56,7 @@ class TokenShard {
 
 class TokenShardWriter {
  public:
-  // A new file: one that is there is an error. `header.vocab_size` is above 0.
+  // A new file: one that is there is an error. `header.vocab_size` is one a shard can have.
   static Result<TokenShardWriter> create(const std::filesystem::path& path, const TokenShardHeader& header);
 
   // One document. Promise: it is not empty and its ids lie in the vocabulary.

@@ -116,6 +116,18 @@ TEST_F(TokenShards, CountsThatOverflowAndEndsOutOfOrderAreErrors) {
   EXPECT_FALSE(with(tail - 8, 7));                        // tokens after the last document
 }
 
+TEST_F(TokenShards, AVocabularyBeyondWhatAnIdCanNameIsAnError) {
+  write(100000, {{1, 2, 3}, {4}});
+  auto whole = bytes();
+  const auto with = [&](uint32_t vocab_size) {
+    std::memcpy(whole.data() + whole.size() - 16, &vocab_size, sizeof vocab_size);
+    return TokenShard::parse(whole, "x").has_value();
+  };
+  EXPECT_TRUE(with(INT32_MAX));
+  EXPECT_FALSE(with(uint32_t{INT32_MAX} + 1));
+  EXPECT_FALSE(with(UINT32_MAX));
+}
+
 TEST_F(TokenShards, AnIdOutsideTheVocabularyIsAnErrorWhereItIsRead) {
   write(300, {{1, 2, 3}, {299, 5}});
   auto changed = bytes();
