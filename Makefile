@@ -10,7 +10,7 @@ export PHIAL_MODELS ?= $(PHIAL_HOME)/models
 help:
 	@echo 'make demo         set up, build, fetch the default models, index the sample documents, answer a question'
 	@echo 'make test         set up, build, run every test'
-	@echo 'make train        phial-train, and phial beside it, in build/train/bin (fetches libtorch, 200 MB)'
+	@echo 'make train        phial-train, beside phial in build/release/bin (fetches libtorch, 200 MB)'
 	@echo 'make bench        the measured figures; make bench-peers installs the peers they are compared with'
 	@echo 'make soak         the long checks: fuzzers for five minutes each, thread sanitizer, ARM, endurance'
 	@echo 'make format lint  clang-format-19 and clang-tidy-19'
@@ -31,12 +31,12 @@ demo: setup models
 
 train: setup
 	@scripts/setup-train
-	@scripts/build train
+	@scripts/build release phial phial-train
 
-# Training is built apart: it alone links libtorch. ccache shares what both builds compile.
-test: build models train
+test: setup models
+	@scripts/setup-train
+	@scripts/build $(PRESET)
 	@ctest --preset $(PRESET) -j$$(nproc)
-	@ctest --preset train
 
 bench: setup models
 	@scripts/build release phial phial-reader
@@ -60,4 +60,4 @@ install:
 	@cmake --install build/release --prefix $(PREFIX)
 
 clean:
-	rm -rf build/release build/train build/dev build/tsan build/fuzz build/arm64
+	rm -rf build/release build/lint build/dev build/tsan build/fuzz build/arm64

@@ -17,8 +17,6 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
 
-const std::string kModel = testdata("golden/phi3-mini-like/model.gguf");
-
 // One line, in the contract's form.
 void expect_one_line_error(const Finished& finished, int status) {
   EXPECT_EQ(finished.status, status) << finished.err;

@@ -16,13 +16,13 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::string kFolder = testdata("golden/phi3-vision-like");
-const std::string kImage0 = kFolder + "/image0.png", kImage1 = kFolder + "/image1.png";
+const std::string kVision = testdata("golden/phi3-vision-like");
+const std::string kImage0 = kVision + "/image0.png", kImage1 = kVision + "/image1.png";
 
 // The vision model with a tokenizer, which the fixture does not have.
 std::string model_with_tokenizer(const Home& home) {
   for (const char* name : {"config.json", "preprocessor_config.json", "model.safetensors"}) {
-    home.write(std::string("seeing/") + name, *read_text_file(kFolder + "/" + name));
+    home.write(std::string("seeing/") + name, *read_text_file(kVision + "/" + name));
   }
   for (const char* name : {"tokenizer.model", "tokenizer_config.json", "added_tokens.json"}) {
     home.write(std::string("seeing/") + name, *read_text_file(testdata("golden/phi3-mini-like/") + name));
@@ -38,14 +38,14 @@ std::string id_list(const Json& one) {
   return list;
 }
 
-Json cases() { return (*parse_json(*read_text_file(kFolder + "/expected.json")))["cases"]; }
+Json cases() { return (*parse_json(*read_text_file(kVision + "/expected.json")))["cases"]; }
 
 TEST(Logits, OfPromptsWithPicturesAreThoseOfTheReference) {
   const Home home;
-  const auto expected = formats::Checkpoint::open(kFolder + "/expected.safetensors");
+  const auto expected = formats::Checkpoint::open(kVision + "/expected.safetensors");
   for (const Json& one : cases()) {
     const auto ids = home.write("ids.txt", id_list(one)), out = home.write("logits.npy", "");
-    const Finished finished = home.run({"logits", "--model", kFolder, "--ids", "@" + ids.string(), "--image", kImage0,
+    const Finished finished = home.run({"logits", "--model", kVision, "--ids", "@" + ids.string(), "--image", kImage0,
                                         "--image", kImage1, "--out", out.string()});
     ASSERT_EQ(finished.status, 0) << finished.err;
     const std::string file = *read_text_file(out);
@@ -61,9 +61,9 @@ TEST(Logits, OfPromptsWithPicturesAreThoseOfTheReference) {
 TEST(Logits, PicturesWithoutTheirIdsAreRefused) {
   const Home home;
   const std::string out = (home.path() / "x.npy").string();
-  EXPECT_EQ(home.run({"logits", "--model", kFolder, "--ids", "1,-1", "--out", out}).status, 2);
-  EXPECT_EQ(home.run({"logits", "--model", kFolder, "-p", "a", "--image", kImage0, "--out", out}).status, 2);
-  const Finished few = home.run({"logits", "--model", kFolder, "--ids", "1,-1", "--image", kImage0, "--out", out});
+  EXPECT_EQ(home.run({"logits", "--model", kVision, "--ids", "1,-1", "--out", out}).status, 2);
+  EXPECT_EQ(home.run({"logits", "--model", kVision, "-p", "a", "--image", kImage0, "--out", out}).status, 2);
+  const Finished few = home.run({"logits", "--model", kVision, "--ids", "1,-1", "--image", kImage0, "--out", out});
   EXPECT_EQ(few.status, 1);
   EXPECT_THAT(few.err, HasSubstr("picture 1 has 757 tokens, 1 ids stand for it: give 757 times -1"));
   const Finished blind = home.run(
@@ -93,7 +93,7 @@ TEST(See, WhatIsNoPictureIsAnErrorOfOneLineThatNamesIt) {
   const std::string whole = *read_text_file(kImage0);
   const auto text = home.write("note.png", "no picture"), half = home.write("half.png", whole.substr(0, 900));
   for (const std::string& file : {text.string(), half.string(), (home.path() / "none.png").string()}) {
-    const Finished finished = home.run({"see", file, "What is it?", "--model", kFolder});
+    const Finished finished = home.run({"see", file, "What is it?", "--model", kVision});
     EXPECT_EQ(finished.status, 1);
     EXPECT_THAT(finished.err, HasSubstr(file));
     EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 1) << finished.err;
@@ -138,7 +138,7 @@ TEST(Chat, PicturesAndDocumentsExcludeEachOther) {
 
 TEST(Convert, AModelThatSeesIsNotMadeBlind) {
   const Home home;
-  const Finished finished = home.run({"models", "convert", kFolder, (home.path() / "out.gguf").string()});
+  const Finished finished = home.run({"models", "convert", kVision, (home.path() / "out.gguf").string()});
   EXPECT_EQ(finished.status, 1);
   EXPECT_THAT(finished.err, HasSubstr("image encoder"));
   EXPECT_FALSE(std::filesystem::exists(home.path() / "out.gguf"));

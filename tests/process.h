@@ -45,4 +45,8 @@ class Home {
 
 std::string testdata(const std::string& name);
 
+// The model that most tests run: phi3-mini-like, as the folder of Hugging Face and as GGUF.
+inline const std::string kFolder = testdata("golden/phi3-mini-like");
+inline const std::string kModel = kFolder + "/model.gguf";
+
 }  // namespace phial::tests

@@ -19,8 +19,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-const std::string kFolder = testdata("golden/phi3-mini-like");
-
 class Quantize : public testing::Test {
  protected:
   // "out.gguf" in the home; `words` after IN and OUT.

@@ -18,9 +18,6 @@ namespace {
 using testing::EndsWith;
 using testing::HasSubstr;
 
-const std::string kFolder = testdata("golden/phi3-mini-like");
-const std::string kModel = kFolder + "/model.gguf";
-
 std::string joined(const std::vector<int>& ids, const char* separator) {
   std::string out;
   for (const int id : ids) out += (out.empty() ? "" : separator) + std::to_string(id);

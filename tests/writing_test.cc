@@ -17,9 +17,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-const std::string kFolder = testdata("golden/phi3-mini-like");
-const std::string kModel = kFolder + "/model.gguf";
-
 std::string comma_list(const Json& ids) {
   std::string list;
   for (const auto& id : ids) list += (list.empty() ? "" : ",") + std::to_string(id.get<int>());

@@ -3,7 +3,7 @@
 
     build/peers/st/bin/python tools/check_training.py [--models 6] [--seed 1]
 
-Needs what bench/peers/install puts into build/peers/st, and what scripts/build train puts into build/train/bin. Each model
+Needs what bench/peers/install puts into build/peers/st, and what make train puts into build/release/bin. Each model
 trains for some steps on all of its data at once, with phial train and with transformers, from the same first weights: the
 losses of every step agree within 2e-4, and the model that was written gives transformers and phial logits that agree within
 1e-3. Exit status 1 if anything disagrees.
@@ -25,7 +25,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-BIN = ROOT / "build/train/bin"
+BIN = ROOT / "build/release/bin"
 TOKENS = 24  # of a row
 
 

@@ -137,4 +137,12 @@ size_t utf8_floor(std::string_view text, size_t at) {
   return at;
 }
 
+std::string in_quotes(std::string_view text) { return "'" + printable(text) + "'"; }
+
+std::string ascii_lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower;
+}
+
 }  // namespace phial

@@ -37,6 +37,12 @@ size_t whole_utf8_prefix(std::string_view text);
 // cut with an ellipsis at a character border after `max_bytes`.
 std::string printable(std::string_view text, size_t max_bytes = 80);
 
+// printable(text) in single quotes: a name in an error message.
+std::string in_quotes(std::string_view text);
+
+// `text` with A to Z as a to z; every other byte as it is.
+std::string ascii_lower(std::string_view text);
+
 // The largest character border <= at.
 size_t utf8_floor(std::string_view text, size_t at);
 

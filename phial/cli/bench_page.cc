@@ -41,7 +41,7 @@ std::string facts(const BenchReport& report) {
   return out + "</table>\n";
 }
 
-std::string figures(const BenchReport& report) {
+std::string figures_table(const BenchReport& report) {
   std::string out =
       "<div class=\"wide\"><table class=\"figures\"><thead><tr><th>tokens<br/>before</th><th>prompt,<br/>tokens/s</th>"
       "<th><br/>GOPS</th><th>of the<br/>8-bit peak</th><th>first<br/>token, ms</th><th>decode,<br/>tokens/s</th>"
@@ -103,7 +103,7 @@ std::string bench_page(const BenchReport& report) {
                     "<meta name=\"color-scheme\" content=\"light dark\"/>\n<style>" +
                     kStyle + "</style></head><body>\n<h1>" + html_text(report.model) + "</h1>\n";
   out += slow_paths(report) + facts(report);
-  out += "<h2>Figures</h2>\n" + figures(report);
+  out += "<h2>Figures</h2>\n" + figures_table(report);
   if (const std::string plot = roofline_svg(report); !plot.empty()) {
     out += "<h2>How far from the limit</h2>\n" + plot +
            "<p><small>The line is the most that this machine can do, as the probes found it: the slope where memory is "

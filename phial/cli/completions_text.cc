@@ -28,7 +28,7 @@ std::vector<Completion> completions_of(std::span<const Verb> table) {
 }
 
 // In single quotes for a shell.
-std::string quoted(std::string_view text) {
+std::string in_shell_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
@@ -79,7 +79,7 @@ std::string bash_body(std::span<const Verb> table) {
   }
   out += "  case \"$verb\" in\n";
   for (const Completion& one : completions_of(table)) {
-    out += "  " + quoted(one.path) + ")\n    case \"$before\" in\n";
+    out += "  " + in_shell_quotes(one.path) + ")\n    case \"$before\" in\n";
     std::string all, arguments = "-f";  // what compgen is told for a word that is no flag
     for (const Flag& flag : one.flags) {
       if (flag.is_positional()) {
@@ -126,10 +126,10 @@ std::string fish_script(std::span<const Verb> table) {
   std::string out = "# phial(1) completion for fish; made by 'phial completions fish'\n";
   for (const Verb& verb : table) {
     out += "complete -c phial -n __fish_use_subcommand -f -a " + std::string(verb.name) + " -d " +
-           quoted(verb.summary) + "\n";
+           in_shell_quotes(verb.summary) + "\n";
     for (const Verb& inner : verb.verbs) {
       out += "complete -c phial -n '__fish_seen_subcommand_from " + std::string(verb.name) + "' -f -a " +
-             std::string(inner.name) + " -d " + quoted(inner.summary) + "\n";
+             std::string(inner.name) + " -d " + in_shell_quotes(inner.summary) + "\n";
     }
   }
   for (const Completion& one : completions_of(table)) {
@@ -146,16 +146,16 @@ std::string fish_script(std::span<const Verb> table) {
     for (const Flag& flag : one.flags) {
       const std::string offered = offer(flag);
       if (flag.is_positional() && offered.empty()) continue;
-      out += "complete -c phial -n " + quoted(condition);
+      out += "complete -c phial -n " + in_shell_quotes(condition);
       for (const std::string& name : flag.names) {
         out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
       }
       if (!flag.is_switch()) {
         out += offered.empty() ? " -r"
                                : (flag.is_positional() ? " -f -a " : " -x -a ") +
-                                     quoted(offered.starts_with("$") ? offered.substr(1) : offered);
+                                     in_shell_quotes(offered.starts_with("$") ? offered.substr(1) : offered);
       }
-      out += " -d " + quoted(flag.help) + "\n";
+      out += " -d " + in_shell_quotes(flag.help) + "\n";
     }
   }
   return out;

@@ -18,7 +18,7 @@ Result<int> start_training_program(std::span<const std::string> words) {
   ::execv(program.c_str(), argv.data());  // returns only if it failed
   if (errno == ENOENT) {
     return Error{Code::kNotFound, "phial-train does not stand beside phial",
-                 "build both with scripts/setup-train and scripts/build train: they are then in build/train/bin"};
+                 "build it with 'make train': it is then beside phial in build/release/bin"};
   }
   return Error{Code::kIo, program + " cannot be started: " + std::generic_category().message(errno), ""};
 }

@@ -10,7 +10,7 @@
 namespace phial::convert {
 namespace {
 
-Error cannot_express(const std::string& what) {
+Error no_folder_for(const std::string& what) {
   return Error{Code::kUnsupported, what + " cannot be written into config.json",
                "use the model's own Hugging Face folder"};
 }
@@ -116,7 +116,7 @@ Result<Json> folder_config(const spec::DecoderSpec& spec, tensor::DType weights,
   const bool is_usual = type == "qwen2"
                             ? !spec.has_output_bias
                             : !has_biases || (type == "llama" && spec.has_attention_bias && spec.has_output_bias);
-  if (!is_usual && type != "phi3small") return cannot_express("the biases in the attention of this " + type);
+  if (!is_usual && type != "phi3small") return no_folder_for("the biases in the attention of this " + type);
   Json out = {{"model_type", type},
               {"architectures", {class_of(type)}},
               {"hidden_act", "silu"},

@@ -8,7 +8,7 @@
 namespace phial::convert {
 namespace {
 
-Error cannot_express(const std::string& what) {
+Error no_gguf_for(const std::string& what) {
   return Error{Code::kUnsupported, what + " cannot be written into a GGUF file", "use the folder as it is"};
 }
 
@@ -37,19 +37,19 @@ void put_small(const spec::DecoderSpec& spec, const std::function<void(const cha
 Result<Json> gguf_metadata(const spec::DecoderSpec& spec, tensor::DType weights) {
   const std::string architecture = spec.architecture == "mistral" ? "llama" : spec.architecture;
   const bool is_small = architecture == "phi3small";
-  if (spec.activation == spec::Activation::kGeGlu) return cannot_express("the activation 'gelu'");
+  if (spec.activation == spec::Activation::kGeGlu) return no_gguf_for("the activation 'gelu'");
   const bool has_biases = spec.has_attention_bias || spec.has_output_bias;
   if (has_biases && architecture != "llama" && architecture != "qwen2" && !is_small) {
-    return cannot_express("a " + spec.architecture + " whose attention has biases");
+    return no_gguf_for("a " + spec.architecture + " whose attention has biases");
   }
   const bool has_factors = !spec.rope_divisors.empty();
   if (has_factors && architecture != "llama" && !is_small) {
-    return cannot_express("the rotary scaling of this " + spec.architecture);
+    return no_gguf_for("the rotary scaling of this " + spec.architecture);
   }
   const spec::LongRope& rope = spec.long_rope;
-  if (rope.active() && architecture != "phi3" && !is_small) return cannot_express("LongRoPE in a " + spec.architecture);
+  if (rope.active() && architecture != "phi3" && !is_small) return no_gguf_for("LongRoPE in a " + spec.architecture);
   if (rope.active() && rope.short_attention_factor != rope.long_attention_factor && !is_small) {
-    return cannot_express("LongRoPE whose short_mscale and long_mscale differ");
+    return no_gguf_for("LongRoPE whose short_mscale and long_mscale differ");
   }
 
   Json out = {

@@ -15,7 +15,7 @@ namespace {
 // In the order of BlockKind.
 constexpr std::array<std::string_view, 5> kKindNames = {"heading", "paragraph", "list_item", "table", "code"};
 
-Error corrupt(std::string message) {
+Error bad_record(std::string message) {
   return Error{Code::kCorrupt, "the reader's record: " + std::move(message), "the document cannot be read"};
 }
 
@@ -60,17 +60,17 @@ std::optional<float> as_coordinate(const Json& value) {
 // [start, end) lies in the text, after what came before, holds something, and cuts no character.
 Status check_span(std::string_view text, uint64_t start, uint64_t end, uint64_t after, const std::string& what) {
   if (start >= end || end > text.size()) {
-    return corrupt(what + " spans bytes " + std::to_string(start) + " to " + std::to_string(end) + " of a text of " +
-                   std::to_string(text.size()));
+    return bad_record(what + " spans bytes " + std::to_string(start) + " to " + std::to_string(end) + " of a text of " +
+                      std::to_string(text.size()));
   }
-  if (start < after) return corrupt(what + " begins before the one ahead of it ends");
-  if (!is_border(text, start) || !is_border(text, end)) return corrupt(what + " cuts a character");
+  if (start < after) return bad_record(what + " begins before the one ahead of it ends");
+  if (!is_border(text, start) || !is_border(text, end)) return bad_record(what + " cuts a character");
   return ok();
 }
 
 Result<std::string> read_line(const Json& json, const char* key) {
   const std::string* value = find_string(json, key);
-  if (value == nullptr || !is_clean(*value, "")) return corrupt(std::string(key) + " is not one line of text");
+  if (value == nullptr || !is_clean(*value, "")) return bad_record(std::string(key) + " is not one line of text");
   return *value;
 }
 
@@ -82,18 +82,19 @@ Result<DocumentBlock> read_block(const Json& json, const std::string& what) {
   const Json* start = find_member(json, "start");
   const Json* end = find_member(json, "end");
   if (kind == nullptr || level == nullptr || page == nullptr || start == nullptr || end == nullptr) {
-    return corrupt(what + " lacks a field");
+    return bad_record(what + " lacks a field");
   }
   size_t index = 0;
   while (index < kKindNames.size() && kKindNames[index] != *kind) ++index;
-  if (index == kKindNames.size()) return corrupt(what + " is of the unknown kind '" + printable(*kind) + "'");
+  if (index == kKindNames.size()) return bad_record(what + " is of the unknown kind '" + printable(*kind) + "'");
   block.kind = static_cast<BlockKind>(index);
   const auto level_value = as_small(*level), page_value = as_small(*page);
   const auto start_value = as_offset(*start), end_value = as_offset(*end);
-  if (!level_value || !page_value || !start_value || !end_value) return corrupt(what + " has a field that is no count");
+  if (!level_value || !page_value || !start_value || !end_value)
+    return bad_record(what + " has a field that is no count");
   const bool is_heading = block.kind == BlockKind::kHeading;
   if (is_heading ? *level_value < 1 || *level_value > 6 : *level_value != 0) {
-    return corrupt(what + " has the level " + std::to_string(*level_value));
+    return bad_record(what + " has the level " + std::to_string(*level_value));
   }
   block.level = *level_value;
   block.page = *page_value;
@@ -110,7 +111,7 @@ Status read_blocks(const Json& json, ExtractedDocument& document) {
     PHIAL_TRY(const DocumentBlock block, read_block(item, what));
     PHIAL_CHECKED(check_span(text, block.start, block.end, after, what));
     if (!document.blocks.empty() && text.substr(after, block.start - after).find("\n\n") == text.npos) {
-      return corrupt("no blank line stands before " + what);
+      return bad_record("no blank line stands before " + what);
     }
     after = block.end;
     document.blocks.push_back(block);
@@ -123,15 +124,15 @@ Status read_words(const Json& json, ExtractedDocument& document) {
   uint64_t after = 0;
   for (const Json& item : json) {
     const std::string what = "word " + std::to_string(document.words.size());
-    if (!item.is_array() || item.size() != 7) return corrupt(what + " is not seven numbers");
+    if (!item.is_array() || item.size() != 7) return bad_record(what + " is not seven numbers");
     const auto start = as_offset(item[0]), end = as_offset(item[1]);
     const auto page = as_small(item[2]);
     const auto left = as_coordinate(item[3]), top = as_coordinate(item[4]);
     const auto right = as_coordinate(item[5]), bottom = as_coordinate(item[6]);
     if (!start || !end || !page || *page < 1 || !left || !top || !right || !bottom) {
-      return corrupt(what + " has a field that is no proper number");
+      return bad_record(what + " has a field that is no proper number");
     }
-    if (*left > *right || *top > *bottom) return corrupt(what + " has a box turned inside out");
+    if (*left > *right || *top > *bottom) return bad_record(what + " has a box turned inside out");
     PHIAL_CHECKED(check_span(document.text, *start, *end, after, what));
     after = *end;
     document.words.push_back({*start, *end, *page, *left, *top, *right, *bottom});
@@ -159,25 +160,25 @@ Json to_json(const ExtractedDocument& document) {
 }
 
 Result<ExtractedDocument> document_from_json(const Json& json) {
-  if (!json.is_object()) return corrupt("it is not a JSON object");
+  if (!json.is_object()) return bad_record("it is not a JSON object");
   ExtractedDocument document;
   PHIAL_TRY(document.title, read_line(json, "title"));
   PHIAL_TRY(document.format, read_line(json, "format"));
   const std::string* text = find_string(json, "text");
-  if (text == nullptr || !is_clean(*text, "\n\t")) return corrupt("the text is not clean UTF-8");
+  if (text == nullptr || !is_clean(*text, "\n\t")) return bad_record("the text is not clean UTF-8");
   document.text = *text;
 
   const Json* blocks = find_member(json, "blocks");
   const Json* words = find_member(json, "words");
   const Json* warnings = find_member(json, "warnings");
-  if (blocks == nullptr || !blocks->is_array()) return corrupt("blocks is not an array");
-  if (words == nullptr || !words->is_array()) return corrupt("words is not an array");
-  if (warnings == nullptr || !warnings->is_array()) return corrupt("warnings is not an array");
+  if (blocks == nullptr || !blocks->is_array()) return bad_record("blocks is not an array");
+  if (words == nullptr || !words->is_array()) return bad_record("words is not an array");
+  if (warnings == nullptr || !warnings->is_array()) return bad_record("warnings is not an array");
   PHIAL_CHECKED(read_blocks(*blocks, document));
   PHIAL_CHECKED(read_words(*words, document));
   for (const Json& warning : *warnings) {
     const auto* line = warning.get_ptr<const std::string*>();
-    if (line == nullptr || !is_clean(*line, "")) return corrupt("a warning is not one line of text");
+    if (line == nullptr || !is_clean(*line, "")) return bad_record("a warning is not one line of text");
     document.warnings.push_back(*line);
   }
   return document;

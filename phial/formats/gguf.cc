@@ -9,17 +9,17 @@
 
 #include "phial/base/bytes.h"
 #include "phial/base/utf8.h"
+#include "phial/formats/damaged.h"
 #include "phial/formats/gguf_layout.h"
 
 namespace phial::formats {
 namespace {
 
 constexpr uint64_t kLongestName = 65535;
-constexpr uint32_t kMostDimensions = 4;
+constexpr uint32_t kMostGgufDimensions = 4;
 constexpr int kDeepestArray = 8;
 // Of all metadata arrays together: sixteen vocabularies of a million entries, and at most 256 MB of JSON values.
 constexpr uint64_t kMostArrayElements = uint64_t{1} << 24;
-constexpr std::string_view kGetAgain = "the file is damaged: get it again";
 
 // The fewest bytes that a value of the type takes; 0 for a type that GGUF does not have.
 uint64_t least_bytes(GgufType type) {
@@ -45,10 +45,6 @@ uint64_t least_bytes(GgufType type) {
   }
   return 0;
 }
-
-Error corrupt(std::string message) { return Error{Code::kCorrupt, std::move(message), std::string(kGetAgain)}; }
-
-std::string in_quotes(std::string_view name) { return std::string("'").append(printable(name)).append("'"); }
 
 // A type that ggml has or had and Phial does not read, for the message.
 std::string_view foreign_type_name(uint32_t id) {
@@ -95,12 +91,12 @@ std::string_view foreign_type_name(uint32_t id) {
 Result<std::string_view> read_name(Reader& in, std::string_view what) {
   PHIAL_TRY(const uint64_t length, in.u64());
   if (length == 0 || length > kLongestName) {
-    return corrupt("the name of " + std::string(what) + " has " + std::to_string(length) + " bytes, 1 to " +
+    return damaged("the name of " + std::string(what) + " has " + std::to_string(length) + " bytes, 1 to " +
                    std::to_string(kLongestName) + " were expected");
   }
   PHIAL_TRY(const std::string_view name, in.text(length));
   if (!is_valid_utf8(name))
-    return corrupt("the name of " + std::string(what) + ", " + in_quotes(name) + ", is not UTF-8");
+    return damaged("the name of " + std::string(what) + ", " + in_quotes(name) + ", is not UTF-8");
   return name;
 }
 
@@ -138,7 +134,7 @@ class ValueReader {
       case GgufType::kArray:
         return array(depth);
     }
-    return corrupt("a value has the type " + std::to_string(static_cast<uint32_t>(type)) + ", GGUF has types 0 to 12");
+    return damaged("a value has the type " + std::to_string(static_cast<uint32_t>(type)) + ", GGUF has types 0 to 12");
   }
 
  private:
@@ -150,7 +146,7 @@ class ValueReader {
 
   Result<Json> boolean() {
     PHIAL_TRY(const uint8_t value, in_.u8());
-    if (value > 1) return corrupt("a truth value is " + std::to_string(value) + ", it must be 0 or 1");
+    if (value > 1) return damaged("a truth value is " + std::to_string(value) + ", it must be 0 or 1");
     return Json(value == 1);
   }
 
@@ -166,10 +162,10 @@ class ValueReader {
     const auto type = static_cast<GgufType>(type_id);
     const uint64_t least = least_bytes(type);
     if (least == 0) {
-      return corrupt("an array has elements of type " + std::to_string(type_id) + ", GGUF has types 0 to 12");
+      return damaged("an array has elements of type " + std::to_string(type_id) + ", GGUF has types 0 to 12");
     }
     if (count > in_.left() / least) {
-      return corrupt("an array promises " + std::to_string(count) + " elements, the " + std::to_string(in_.left()) +
+      return damaged("an array promises " + std::to_string(count) + " elements, the " + std::to_string(in_.left()) +
                      " bytes left cannot hold them");
     }
     if (count > kMostArrayElements - elements_) {
@@ -178,7 +174,7 @@ class ValueReader {
                    "no known model needs that: get the file again"};
     }
     if (depth >= kDeepestArray) {
-      return corrupt("arrays nest deeper than " + std::to_string(kDeepestArray) + " levels");
+      return damaged("arrays nest deeper than " + std::to_string(kDeepestArray) + " levels");
     }
     elements_ += count;
     Json::array_t values;
@@ -203,31 +199,31 @@ Result<Json> read_metadata(Reader& in, uint64_t count) {
     Result<Json> value = values.read(static_cast<GgufType>(type));
     if (!value) return std::move(value).error().in("metadata entry " + in_quotes(key));
     const auto [place, is_new] = metadata.get_ref<Json::object_t&>().emplace(std::string(key), *std::move(value));
-    if (!is_new) return corrupt("metadata entry " + in_quotes(key) + " is given twice");
+    if (!is_new) return damaged("metadata entry " + in_quotes(key) + " is given twice");
   }
   return metadata;
 }
 
 // A line of the tensor table. `offset` counts from the first tensor's byte.
-struct Entry {
+struct GgufTensor {
   Tensor tensor;
   uint64_t offset = 0;
   uint64_t size = 0;
 };
 
 // The shape, turned to outermost first, and the size in bytes that follows from it.
-Status read_shape(Reader& in, Entry& entry) {
+Status read_shape(Reader& in, GgufTensor& entry) {
   const std::string name = in_quotes(entry.tensor.name);
   PHIAL_TRY(const uint32_t n_dimensions, in.u32());
-  if (n_dimensions == 0 || n_dimensions > kMostDimensions) {
-    return corrupt("tensor " + name + " has " + std::to_string(n_dimensions) + " dimensions, 1 to " +
-                   std::to_string(kMostDimensions) + " are possible");
+  if (n_dimensions == 0 || n_dimensions > kMostGgufDimensions) {
+    return damaged("tensor " + name + " has " + std::to_string(n_dimensions) + " dimensions, 1 to " +
+                   std::to_string(kMostGgufDimensions) + " are possible");
   }
   uint64_t elements = 1;
   for (uint32_t i = 0; i < n_dimensions; ++i) {
     PHIAL_TRY(const uint64_t extent, in.u64());
     if (extent == 0 || !multiply_fits(elements, extent, &elements)) {
-      return corrupt("dimension " + std::to_string(i) + " of tensor " + name + " is " + std::to_string(extent));
+      return damaged("dimension " + std::to_string(i) + " of tensor " + name + " is " + std::to_string(extent));
     }
     entry.tensor.shape.push_back(extent);
   }
@@ -245,24 +241,24 @@ Status read_shape(Reader& in, Entry& entry) {
   const uint32_t block = tensor::info(*dtype).block_size;
   const auto size = tensor::bytes_of(*dtype, elements);
   if (entry.tensor.shape.back() % block != 0 || !size) {
-    return corrupt("tensor " + name + " has rows of " + std::to_string(entry.tensor.shape.back()) + ", " +
+    return damaged("tensor " + name + " has rows of " + std::to_string(entry.tensor.shape.back()) + ", " +
                    std::string(tensor::info(*dtype).name) + " needs multiples of " + std::to_string(block));
   }
   entry.size = *size;
   return ok();
 }
 
-Result<std::vector<Entry>> read_tensor_table(Reader& in, uint64_t count, uint64_t alignment) {
-  std::vector<Entry> entries;
+Result<std::vector<GgufTensor>> read_tensor_table(Reader& in, uint64_t count, uint64_t alignment) {
+  std::vector<GgufTensor> entries;
   entries.reserve(static_cast<size_t>(count));
   for (uint64_t i = 0; i < count; ++i) {
-    Entry entry;
+    GgufTensor entry;
     PHIAL_TRY(const std::string_view name, read_name(in, "tensor " + std::to_string(i)));
     entry.tensor.name = name;
     PHIAL_CHECKED(read_shape(in, entry));
     PHIAL_TRY(entry.offset, in.u64());
     if (entry.offset % alignment != 0) {
-      return corrupt("tensor " + in_quotes(name) + " begins at " + std::to_string(entry.offset) +
+      return damaged("tensor " + in_quotes(name) + " begins at " + std::to_string(entry.offset) +
                      ", which is no multiple of the alignment " + std::to_string(alignment));
     }
     entries.push_back(std::move(entry));
@@ -271,24 +267,23 @@ Result<std::vector<Entry>> read_tensor_table(Reader& in, uint64_t count, uint64_
 }
 
 // Gives each tensor its bytes of `data`, all tensors' bytes with what pads them.
-Status place_tensors(std::span<const std::byte> data, std::vector<Entry>& entries) {
-  for (Entry& entry : entries) {
+Status place_gguf_tensors(std::span<const std::byte> data, std::vector<GgufTensor>& entries) {
+  for (GgufTensor& entry : entries) {
     if (entry.offset > data.size() || entry.size > data.size() - entry.offset) {
       const uint64_t left = entry.offset > data.size() ? 0 : data.size() - entry.offset;
-      return Error{Code::kCorrupt,
-                   "tensor " + in_quotes(entry.tensor.name) + " promises " + std::to_string(entry.size) + " bytes, " +
-                       std::to_string(left) + " are left",
-                   "the file is cut short or damaged: get it again"};
+      return cut_short("tensor " + in_quotes(entry.tensor.name) + " promises " + std::to_string(entry.size) +
+                       " bytes, " + std::to_string(left) + " are left");
     }
     entry.tensor.bytes = data.subspan(static_cast<size_t>(entry.offset), static_cast<size_t>(entry.size));
   }
-  std::vector<const Entry*> by_place;
+  std::vector<const GgufTensor*> by_place;
   by_place.reserve(entries.size());
-  for (const Entry& entry : entries) by_place.push_back(&entry);
-  std::sort(by_place.begin(), by_place.end(), [](const Entry* a, const Entry* b) { return a->offset < b->offset; });
+  for (const GgufTensor& entry : entries) by_place.push_back(&entry);
+  std::sort(by_place.begin(), by_place.end(),
+            [](const GgufTensor* a, const GgufTensor* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < by_place.size(); ++i) {
     if (by_place[i]->offset < by_place[i - 1]->offset + by_place[i - 1]->size) {
-      return corrupt("the bytes of tensors " + in_quotes(by_place[i - 1]->tensor.name) + " and " +
+      return damaged("the bytes of tensors " + in_quotes(by_place[i - 1]->tensor.name) + " and " +
                      in_quotes(by_place[i]->tensor.name) + " overlap");
     }
   }
@@ -302,7 +297,7 @@ struct Header {
 
 Result<Header> read_header(Reader& in) {
   PHIAL_TRY(const std::string_view magic, in.text(kGgufMagic.size()));
-  if (magic != kGgufMagic) return corrupt("it does not begin with GGUF");
+  if (magic != kGgufMagic) return damaged("it does not begin with GGUF");
   Header header;
   PHIAL_TRY(header.version, in.u32());
   if (header.version != 2 && header.version != 3) {
@@ -318,7 +313,7 @@ Result<Header> read_header(Reader& in) {
   // dimensions, one of them, a type and an offset.
   constexpr uint64_t kLeastEntry = 8 + 1 + 4 + 1, kLeastTensor = 8 + 1 + 4 + 8 + 4 + 8;
   if (header.n_entries > in.left() / kLeastEntry || header.n_tensors > in.left() / kLeastTensor) {
-    return corrupt("it promises " + std::to_string(header.n_entries) + " metadata entries and " +
+    return damaged("it promises " + std::to_string(header.n_entries) + " metadata entries and " +
                    std::to_string(header.n_tensors) + " tensors, the " + std::to_string(in.left()) +
                    " bytes left cannot hold them");
   }
@@ -329,7 +324,7 @@ Result<uint64_t> find_alignment(const Json& metadata) {
   if (find_member(metadata, "general.alignment") == nullptr) return uint64_t{32};
   const auto alignment = find_int(metadata, "general.alignment");
   if (!alignment || *alignment <= 0 || !std::has_single_bit(static_cast<uint64_t>(*alignment))) {
-    return corrupt("general.alignment must be a power of two");
+    return damaged("general.alignment must be a power of two");
   }
   return static_cast<uint64_t>(*alignment);
 }
@@ -356,14 +351,14 @@ Result<Gguf> parse_gguf(std::span<const std::byte> bytes) {
   PHIAL_CHECKED(refuse_split(gguf.metadata));
   PHIAL_TRY(gguf.alignment, find_alignment(gguf.metadata));
 
-  if (header.n_tensors > in.left()) return corrupt("its table of tensors is cut short");
-  PHIAL_TRY(std::vector<Entry> entries, read_tensor_table(in, header.n_tensors, gguf.alignment));
+  if (header.n_tensors > in.left()) return damaged("its table of tensors is cut short");
+  PHIAL_TRY(std::vector<GgufTensor> entries, read_tensor_table(in, header.n_tensors, gguf.alignment));
   const uint64_t padding = (gguf.alignment - in.position() % gguf.alignment) % gguf.alignment;
   const auto data =
       padding < in.left() ? bytes.subspan(in.position() + static_cast<size_t>(padding)) : std::span<const std::byte>();
-  PHIAL_CHECKED(place_tensors(data, entries));
+  PHIAL_CHECKED(place_gguf_tensors(data, entries));
   gguf.tensors.reserve(entries.size());
-  for (Entry& entry : entries) gguf.tensors.push_back(std::move(entry.tensor));
+  for (GgufTensor& entry : entries) gguf.tensors.push_back(std::move(entry.tensor));
   return gguf;
 }
 

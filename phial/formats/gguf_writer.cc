@@ -20,7 +20,7 @@ using enum GgufType;
 constexpr uint32_t kVersion = 3;
 constexpr uint64_t kAlignment = 32;
 
-class Header {
+class HeaderBytes {
  public:
   template <class T>
   void number(T value) {
@@ -105,7 +105,7 @@ uint64_t padded(uint64_t size) { return (size + kAlignment - 1) / kAlignment * k
 Status write_gguf(const std::filesystem::path& path, const Json& metadata, const std::vector<NewTensor>& tensors,
                   const std::stop_token& stop, const WriteValues& write, size_t first) {
   PHIAL_CHECK(first <= tensors.size());
-  Header header;
+  HeaderBytes header;
   header.raw(kGgufMagic);
   header.number(kVersion);
   header.number(uint64_t{tensors.size()});

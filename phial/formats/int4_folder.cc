@@ -24,8 +24,6 @@ Error unsupported(std::string message) {
                "take the model in AWQ (gemm), GPTQ (gptq or gptq_v2), GGUF or unquantized"};
 }
 
-std::string in_quotes(std::string_view name) { return std::string("'").append(printable(name)).append("'"); }
-
 // What quantization_config says of all matrices.
 struct Settings {
   Int4Matrix::Packing packing = Int4Matrix::Packing::kGptq;
@@ -38,9 +36,7 @@ std::string layout_of(const Json& stated, std::initializer_list<const char*> key
   for (const char* key : keys) {
     const std::string* name = find_string(stated, key);
     if (name == nullptr) continue;
-    std::string lower = *name;
-    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return lower;
+    return ascii_lower(*name);
   }
   return fallback;
 }

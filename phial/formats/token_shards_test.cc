@@ -13,7 +13,7 @@ namespace phial::formats {
 namespace {
 namespace fs = std::filesystem;
 
-using Documents = std::vector<std::vector<int32_t>>;
+using Texts = std::vector<std::vector<int32_t>>;
 
 class TokenShards : public testing::Test {
  protected:
@@ -26,7 +26,7 @@ class TokenShards : public testing::Test {
   TokenShards(const TokenShards&) = delete;
   TokenShards& operator=(const TokenShards&) = delete;
 
-  void write(uint32_t vocab_size, const Documents& documents) const {
+  void write(uint32_t vocab_size, const Texts& documents) const {
     auto writer = TokenShardWriter::create(path_, {.vocab_size = vocab_size, .vocabulary_hash = 77});
     ASSERT_TRUE(writer);
     for (const auto& document : documents) ASSERT_TRUE(writer->append(document));
@@ -42,8 +42,8 @@ class TokenShards : public testing::Test {
   fs::path path_;
 };
 
-Documents read_all(const TokenShard& shard) {
-  Documents documents;
+Texts read_all(const TokenShard& shard) {
+  Texts documents;
   uint64_t begin = 0;
   for (const uint64_t end : shard.document_ends()) {
     documents.emplace_back(end - begin);
@@ -55,7 +55,7 @@ Documents read_all(const TokenShard& shard) {
 
 TEST_F(TokenShards, WhatWasWrittenIsReadAtEitherWidthOfIds) {
   for (const uint32_t vocab_size : {65536U, 65537U}) {
-    const Documents documents = {{0, 1, 2}, {static_cast<int32_t>(vocab_size) - 1}, std::vector<int32_t>(999, 5)};
+    const Texts documents = {{0, 1, 2}, {static_cast<int32_t>(vocab_size) - 1}, std::vector<int32_t>(999, 5)};
     write(vocab_size, documents);
     const auto shard = TokenShard::open(path_);
     ASSERT_TRUE(shard) << shard.error().text();

@@ -20,13 +20,13 @@ using tokenizer::Tokenizer;
 
 std::filesystem::path data(const std::string& path) { return std::filesystem::path(PHIAL_TESTDATA) / path; }
 
-std::string read(const std::filesystem::path& path) {
+std::string file_text(const std::filesystem::path& path) {
   auto text = read_text_file(path);
   EXPECT_TRUE(text) << path;
   return text ? *std::move(text) : std::string();
 }
 
-std::string template_text(const std::string& name) { return read(data("chat_templates/" + name + ".jinja")); }
+std::string template_text(const std::string& name) { return file_text(data("chat_templates/" + name + ".jinja")); }
 
 std::unique_ptr<Tokenizer> from_gguf(const std::filesystem::path& path) {
   const auto checkpoint = formats::Checkpoint::open(path);
@@ -39,7 +39,7 @@ std::unique_ptr<Tokenizer> from_gguf(const std::filesystem::path& path) {
 std::unique_ptr<Tokenizer> phi3() { return from_gguf(data("tokenizers/ggml-vocabs/ggml-vocab-phi-3.gguf")); }
 
 std::unique_ptr<Tokenizer> phi3_small() {
-  auto made = tokenizer::from_tiktoken(read(data("tokenizers/phi3-small/cl100k_base.tiktoken")),
+  auto made = tokenizer::from_tiktoken(file_text(data("tokenizers/phi3-small/cl100k_base.tiktoken")),
                                        tokenizer::phi3_small_pattern(), tokenizer::phi3_small_specials());
   EXPECT_TRUE(made) << made.error().text();
   return made ? *std::move(made) : nullptr;
@@ -68,7 +68,7 @@ std::unique_ptr<Tokenizer> llama3_markers() {
   return made ? *std::move(made) : nullptr;
 }
 
-std::vector<Message> messages_of(const Json& conversation) {
+std::vector<Message> said_in(const Json& conversation) {
   std::vector<Message> messages;
   for (const Json& message : conversation) messages.push_back({message["role"], message["content"]});
   return messages;
@@ -165,12 +165,12 @@ TEST(Chat, TextThatLooksLikeAPicturesPlaceIsNone) {
 TEST(Chat, Phi3PromptsHaveTheReferencesIds) {
   const auto vocabulary = phi3();
   ASSERT_NE(vocabulary, nullptr);
-  const auto vectors = parse_json(read(data("tokenizers/phi3/vectors.json")));
+  const auto vectors = parse_json(file_text(data("tokenizers/phi3/vectors.json")));
   ASSERT_TRUE(vectors);
   for (const char* name : {"phi-3-mini-june-2024", "phi-3.5-mini", ""}) {
     const Chat chat = chat_of(*vocabulary, *name ? template_text(name) : "");
     for (const Json& one : (*vectors)["chat"]) {
-      const auto ids = chat.encode(messages_of(one["messages"]));
+      const auto ids = chat.encode(said_in(one["messages"]));
       ASSERT_TRUE(ids) << ids.error().text();
       EXPECT_EQ(*ids, one["ids_with_bos"].get<std::vector<int32_t>>()) << name << one["prompt"];
     }
@@ -180,11 +180,11 @@ TEST(Chat, Phi3PromptsHaveTheReferencesIds) {
 TEST(Chat, Phi3SmallPromptsHaveTheReferencesIds) {
   const auto vocabulary = phi3_small();
   ASSERT_NE(vocabulary, nullptr);
-  const auto vectors = parse_json(read(data("tokenizers/phi3-small/vectors.json")));
+  const auto vectors = parse_json(file_text(data("tokenizers/phi3-small/vectors.json")));
   ASSERT_TRUE(vectors);
   const Chat chat = chat_of(*vocabulary, template_text("phi-3-small"));
   for (const Json& one : (*vectors)["chat"]) {
-    const auto ids = chat.encode(messages_of(one["messages"]));
+    const auto ids = chat.encode(said_in(one["messages"]));
     ASSERT_TRUE(ids) << ids.error().text();
     EXPECT_EQ(*ids, one["ids"].get<std::vector<int32_t>>()) << one["prompt"];
   }
@@ -193,12 +193,12 @@ TEST(Chat, Phi3SmallPromptsHaveTheReferencesIds) {
 TEST_F(DefaultModels, ChatPromptsHaveTheReferencesIds) {
   const auto vocabulary = from_gguf(smollm2());
   ASSERT_NE(vocabulary, nullptr);
-  const auto expected = parse_json(read(data("golden/real/smollm2-135m-instruct-q4_1/expected.json")));
+  const auto expected = parse_json(file_text(data("golden/real/smollm2-135m-instruct-q4_1/expected.json")));
   ASSERT_TRUE(expected);
   const Chat chat = chat_of(*vocabulary, template_text("smollm2"));
   for (const Json& one : (*expected)["cases"]) {
     if (!one.contains("messages")) continue;
-    const auto ids = chat.encode(messages_of(one["messages"]));
+    const auto ids = chat.encode(said_in(one["messages"]));
     ASSERT_TRUE(ids) << ids.error().text();
     EXPECT_EQ(*ids, one["prompt_ids"].get<std::vector<int32_t>>()) << one["prompt"];
   }

@@ -10,24 +10,21 @@
 #include <vector>
 
 #include "phial/generate/engine.h"
+#include "phial/generate/golden_models_for_test.h"
 #include "phial/generate/perplexity.h"
 #include "phial/generate/sampler.h"
 
 namespace phial::generate {
 namespace {
 
-std::filesystem::path golden(const std::string& name) {
-  return std::filesystem::path(PHIAL_TESTDATA) / "golden" / name;
-}
-
-std::unique_ptr<Engine> open(const std::filesystem::path& path, ThreadPool& pool, EngineOptions options = {}) {
+std::unique_ptr<Engine> open_exact(const std::filesystem::path& path, ThreadPool& pool, EngineOptions options = {}) {
   options.precision = model::Precision::kExact;
   auto engine = Engine::open(path, options, pool);
   EXPECT_TRUE(engine) << engine.error().text();
   return engine ? *std::move(engine) : nullptr;
 }
 
-GenerateRequest request_of(const std::string& prompt, int n) {
+GenerateRequest asking(const std::string& prompt, int n) {
   GenerateRequest request;
   request.prompt = prompt;
   request.max_tokens = n;
@@ -37,7 +34,7 @@ GenerateRequest request_of(const std::string& prompt, int n) {
 
 TEST(Engine, AScoreIsTheSumOfTheContinuationsLogprobs) {
   ThreadPool pool(1);
-  const auto engine = open(golden("phi3-mini-like"), pool);
+  const auto engine = open_exact(golden("phi3-mini-like"), pool);
   ASSERT_NE(engine, nullptr);
   const tokenizer::Tokenizer& vocabulary = **engine->tokenizer();
   const std::string prompt = "the quick", continuation = " brown fox";
@@ -60,9 +57,9 @@ TEST(Engine, AScoreIsTheSumOfTheContinuationsLogprobs) {
 
 TEST(Engine, LogprobsComeWithEachToken) {
   ThreadPool pool(1);
-  const auto engine = open(golden("phi3-mini-like"), pool);
+  const auto engine = open_exact(golden("phi3-mini-like"), pool);
   ASSERT_NE(engine, nullptr);
-  GenerateRequest request = request_of("the", 6);
+  GenerateRequest request = asking("the", 6);
   request.top_logprobs = 3;
   const auto result = engine->generate(request, nullptr);
   ASSERT_TRUE(result) << result.error().text();
@@ -78,13 +75,13 @@ TEST(Engine, LogprobsComeWithEachToken) {
 
 TEST(Engine, AStopTextEndsTheAnswerAndIsNotPartOfIt) {
   ThreadPool pool(1);
-  const auto engine = open(golden("phi3-mini-like"), pool);
+  const auto engine = open_exact(golden("phi3-mini-like"), pool);
   ASSERT_NE(engine, nullptr);
-  const auto whole = engine->generate(request_of("the", 24), nullptr);
+  const auto whole = engine->generate(asking("the", 24), nullptr);
   ASSERT_TRUE(whole);
   ASSERT_GE(whole->text.size(), 12U);
   const std::string stop = whole->text.substr(whole->text.size() / 2, 3);
-  GenerateRequest request = request_of("the", 24);
+  GenerateRequest request = asking("the", 24);
   request.stop = {stop};
   std::string streamed;
   const auto result = engine->generate(request, [&](std::string_view piece) { streamed += piece; });
@@ -97,10 +94,10 @@ TEST(Engine, AStopTextEndsTheAnswerAndIsNotPartOfIt) {
 TEST(Engine, TheSameSeedGivesTheSameAnswerWhateverTheThreadsAndTheCache) {
   const auto answer = [](int threads, bool warm) {
     ThreadPool pool(threads);
-    const auto engine = open(golden("phi3-mini-like"), pool);
-    GenerateRequest request = request_of("the quick brown", 20);
+    const auto engine = open_exact(golden("phi3-mini-like"), pool);
+    GenerateRequest request = asking("the quick brown", 20);
     if (warm) {
-      EXPECT_TRUE(engine->generate(request_of("the quick brown", 3), nullptr));
+      EXPECT_TRUE(engine->generate(asking("the quick brown", 3), nullptr));
     }
     request.sampling = {.temperature = 0.9F, .top_k = 50, .top_p = 0.95F, .seed = 11};
     auto result = engine->generate(request, nullptr);
@@ -114,9 +111,9 @@ TEST(Engine, TheSameSeedGivesTheSameAnswerWhateverTheThreadsAndTheCache) {
 
 TEST(Engine, NoTokensAskedOnlyReadsThePrompt) {
   ThreadPool pool(1);
-  const auto engine = open(golden("phi3-mini-like"), pool);
+  const auto engine = open_exact(golden("phi3-mini-like"), pool);
   ASSERT_NE(engine, nullptr);
-  const auto result = engine->generate(request_of("the quick brown", 0), nullptr);
+  const auto result = engine->generate(asking("the quick brown", 0), nullptr);
   ASSERT_TRUE(result) << result.error().text();
   EXPECT_TRUE(result->ids.empty());
   EXPECT_EQ(result->stop, StopReason::kMaxTokens);
@@ -129,7 +126,7 @@ TEST(Engine, TheMemoryPlanIsTold) {
   options.log = [&](Severity severity, std::string_view text) {
     if (severity == Severity::kDetail) told += text;
   };
-  ASSERT_NE(open(golden("phi3-mini-like"), pool, options), nullptr);
+  ASSERT_NE(open_exact(golden("phi3-mini-like"), pool, options), nullptr);
   EXPECT_NE(told.find("memory plan: "), std::string::npos) << told;
   EXPECT_NE(told.find("128 tokens"), std::string::npos) << told;
 }
@@ -143,9 +140,9 @@ TEST(Engine, ASmallerCacheIsUsedAndReused) {
     const auto warm = Engine::open(golden("phi3-mini-like"), options, pool);
     ASSERT_TRUE(cold && warm);
     EXPECT_EQ((*cold)->plan().kv_type, type);
-    ASSERT_TRUE((*warm)->generate(request_of("the quick brown", 3), nullptr));
-    const auto wanted = (*cold)->generate(request_of("the quick brown", 20), nullptr);
-    const auto found = (*warm)->generate(request_of("the quick brown", 20), nullptr);
+    ASSERT_TRUE((*warm)->generate(asking("the quick brown", 3), nullptr));
+    const auto wanted = (*cold)->generate(asking("the quick brown", 20), nullptr);
+    const auto found = (*warm)->generate(asking("the quick brown", 20), nullptr);
     ASSERT_TRUE(wanted && found);
     EXPECT_EQ(found->ids, wanted->ids);
     EXPECT_GT(found->reused_tokens, 0);
@@ -154,7 +151,7 @@ TEST(Engine, ASmallerCacheIsUsedAndReused) {
 
 TEST(Perplexity, IsThatOfTheWindowsByThemselves) {
   ThreadPool pool(1);
-  const auto engine = open(golden("phi3-mini-like"), pool);
+  const auto engine = open_exact(golden("phi3-mini-like"), pool);
   ASSERT_NE(engine, nullptr);
   std::vector<int32_t> ids;
   for (int i = 0; i < 50; ++i) ids.push_back(3 + (i * 37) % 300);

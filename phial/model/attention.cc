@@ -5,13 +5,13 @@
 #include <cmath>
 #include <type_traits>
 
+#include "phial/model/size.h"
+
 namespace phial::model {
 namespace {
 
-size_t size(int n) { return static_cast<size_t>(n); }
-
 // Consecutive positions that stand in one page, and the heads that see them.
-struct Run {
+struct PageRun {
   int first = 0, count = 0;
   int column = 0;                            // of the first, in those heads' scores
   int head = 0, n_heads = 0, head_step = 1;  // head, head + head_step, ...
@@ -19,7 +19,7 @@ struct Run {
 
 // body(run) over positions [seen.first, seen.first + seen.count), in order.
 template <class Body>
-void for_each_run(Run seen, const Body& body) {
+void for_each_run(PageRun seen, const Body& body) {
   for (int left = seen.count; left > 0; left -= seen.count) {
     seen.count = std::min(left, kPageTokens - seen.first % kPageTokens);
     body(seen);
@@ -46,11 +46,11 @@ class Attention {
   }
 
   void run() {
-    for_each_seen([&](const Run& r) { score(cache_.key(layer_, kv_head_, r.first), r); });
+    for_each_seen([&](const PageRun& r) { score(cache_.key(layer_, kv_head_, r.first), r); });
     for (int t = 0; t < queries_.tokens; ++t) {
       for (int h = 0; h < shape_.heads_per_kv; ++h) normalise(t, h);
     }
-    for_each_seen([&](const Run& r) { mix(cache_.value(layer_, kv_head_, r.first), r); });
+    for_each_seen([&](const PageRun& r) { mix(cache_.value(layer_, kv_head_, r.first), r); });
   }
 
  private:
@@ -89,7 +89,7 @@ class Attention {
     for (const auto& entry : shape_.sparse->far(kv_head_, query_block())) {
       const uint64_t heads = (entry.heads & computed) >> queries_.first_head;
       if (heads == 0) continue;
-      Run seen = {.first = entry.block * block(), .count = block(), .n_heads = std::popcount(heads)};
+      PageRun seen = {.first = entry.block * block(), .count = block(), .n_heads = std::popcount(heads)};
       seen.head = std::countr_zero(heads);
       if (seen.n_heads > 1) seen.head_step = std::countr_zero(heads & (heads - 1)) - seen.head;
       const int before = shape_.sparse->n_before(kv_head_, queries_.first_head + seen.head, entry.block) * block();
@@ -101,7 +101,7 @@ class Attention {
   // The kernels take queries at one distance: the heads of a token, or the tokens of a head, whichever are more.
   // body(token, head, how many, whether they are heads).
   template <class Body>
-  void for_each_call(const Run& r, const Body& body) const {
+  void for_each_call(const PageRun& r, const Body& body) const {
     if (r.n_heads >= queries_.tokens) {
       for (int t = 0; t < queries_.tokens; ++t) body(t, r.head, r.n_heads, true);
     } else {
@@ -127,7 +127,7 @@ class Attention {
     }
   }
 
-  void score(const std::byte* keys, const Run& r) {
+  void score(const std::byte* keys, const PageRun& r) {
     const size_t dim = size(shape_.head_dim), heads = size(shape_.heads_per_kv), columns = size(n_columns_);
     for_each_call(r, [&](int t, int h, int n, bool are_heads) {
       const float* q = queries_.q + size(t) * queries_.q_stride + head_offset(h);
@@ -151,7 +151,7 @@ class Attention {
     std::fill(out, out + shape_.head_dim, 0.0F);
   }
 
-  void mix(const std::byte* values, const Run& r) {
+  void mix(const std::byte* values, const PageRun& r) {
     const size_t dim = size(shape_.head_dim), heads = size(shape_.heads_per_kv), columns = size(n_columns_);
     for_each_call(r, [&](int t, int h, int n, bool are_heads) {
       const size_t stride = are_heads ? size(r.head_step) * columns : heads * columns;

@@ -11,6 +11,7 @@
 #include "phial/model/crew.h"
 #include "phial/model/full_attention.h"
 #include "phial/model/image_tiles.h"
+#include "phial/model/size.h"
 #include "phial/model/workspace.h"
 #include "phial/tensor/blocks.h"
 
@@ -19,8 +20,6 @@ namespace {
 
 constexpr size_t kProjectedRows = 128;     // at a time
 constexpr float kQuickGeluSlope = 1.702F;  // x * sigmoid(slope * x)
-
-size_t size(int n) { return static_cast<size_t>(n); }
 
 // What the threads of a team share.
 struct ClipRun {

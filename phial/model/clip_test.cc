@@ -11,7 +11,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr double kExact = 1e-4;  // the fixture's own tolerance
+constexpr double kExactPath = 1e-4;  // the fixture's own tolerance
 
 class Clip : public testing::Test {
  protected:
@@ -48,14 +48,14 @@ TEST_F(Clip, FeaturesOfTilesAreThoseOfTheReference) {
   const size_t tile = 576 * 32;
   ASSERT_EQ(features->size(), 5 * tile);
   const auto first = std::span(*features).first(tile), second = std::span(*features).subspan(tile, tile);
-  EXPECT_LE(largest_difference(first, expected.floats("image0.clip_features_global")), kExact);
-  EXPECT_LE(largest_difference(second, expected.floats("image0.clip_features_tile1")), kExact);
+  EXPECT_LE(largest_difference(first, expected.floats("image0.clip_features_global")), kExactPath);
+  EXPECT_LE(largest_difference(second, expected.floats("image0.clip_features_tile1")), kExactPath);
 }
 
 TEST_F(Clip, RowsOfAPictureAreThoseOfTheReference) {
   const auto encoder = load(Precision::kExact, pool);
   for (const std::string name : {"image0", "image1"}) {
-    EXPECT_LE(largest_difference(encode(*encoder, name + ".png"), expected.floats(name + ".image_tokens")), kExact)
+    EXPECT_LE(largest_difference(encode(*encoder, name + ".png"), expected.floats(name + ".image_tokens")), kExactPath)
         << name;
   }
 }

@@ -17,6 +17,7 @@
 #include "phial/model/decoder_weights.h"
 #include "phial/model/kv_access.h"
 #include "phial/model/memory_plan.h"
+#include "phial/model/size.h"
 #include "phial/model/slow_paths.h"
 #include "phial/model/workspace.h"
 #include "phial/spec/rope.h"
@@ -24,8 +25,6 @@
 
 namespace phial::model {
 namespace {
-
-size_t size(int n) { return static_cast<size_t>(n); }
 
 KvType kv_type(Precision precision, KvType fast) { return precision == Precision::kExact ? KvType::kF32 : fast; }
 

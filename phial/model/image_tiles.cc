@@ -7,12 +7,12 @@
 #include <string>
 #include <utility>
 
+#include "phial/model/size.h"
+
 namespace phial::model {
 namespace {
 
 using formats::Image;
-
-size_t size(int n) { return static_cast<size_t>(n); }
 
 // Pillow's fixed point: 8 bits of colour, 2 of headroom.
 constexpr int kFractionBits = 32 - 8 - 2;

@@ -7,11 +7,10 @@
 
 #include "phial/kernels/kernels.h"
 #include "phial/model/kv_access.h"
+#include "phial/model/size.h"
 
 namespace phial::model {
 namespace {
-
-size_t size(int n) { return static_cast<size_t>(n); }
 
 // Positions behind the window that stay, so that a wrong draft can be taken back (at most a step's rows).
 constexpr int kKeptBehind = kPageTokens;

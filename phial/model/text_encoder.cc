@@ -11,14 +11,13 @@
 #include "phial/kernels/kernels.h"
 #include "phial/model/crew.h"
 #include "phial/model/full_attention.h"
+#include "phial/model/size.h"
 #include "phial/model/text_encoder_weights.h"
 #include "phial/model/workspace.h"
 #include "phial/tensor/blocks.h"
 
 namespace phial::model {
 namespace {
-
-size_t size(int n) { return static_cast<size_t>(n); }
 
 constexpr size_t kSlabTokens = 512;
 

@@ -13,12 +13,12 @@ namespace {
 using tensor::f16_to_f32;
 using tensor::f32_to_f16;
 
-constexpr uint16_t kSign = 0x8000, kLargestHalf = 0x7BFF;
+constexpr uint16_t kHalfSign = 0x8000, kLargestHalf = 0x7BFF;
 
 // The nearest half that is finite.
 uint16_t finite_half(float value) {
   const uint16_t half = f32_to_f16(value);
-  return (half & ~kSign) > kLargestHalf ? static_cast<uint16_t>((half & kSign) | kLargestHalf) : half;
+  return (half & ~kHalfSign) > kLargestHalf ? static_cast<uint16_t>((half & kHalfSign) | kLargestHalf) : half;
 }
 
 // A half and its neighbours: next to the smallest halves, rounding is coarse.
@@ -27,7 +27,7 @@ struct Neighbours {
 };
 Neighbours neighbours(float value) {
   const uint16_t half = finite_half(value);
-  const auto magnitude = static_cast<uint16_t>(half & ~kSign), sign = static_cast<uint16_t>(half & kSign);
+  const auto magnitude = static_cast<uint16_t>(half & ~kHalfSign), sign = static_cast<uint16_t>(half & kHalfSign);
   const auto below = static_cast<uint16_t>(magnitude == 0 ? 0 : magnitude - 1);
   const auto above = static_cast<uint16_t>(std::min<int>(magnitude + 1, kLargestHalf));
   return {{half, static_cast<uint16_t>(sign | below), static_cast<uint16_t>(sign | above)}};

@@ -14,7 +14,7 @@ namespace {
 constexpr int kHalves = 2;
 constexpr int kLeast = -tensor::kCodeZero;
 
-constexpr uint8_t kLargest = 0x7F, kSign = 0x80;
+constexpr uint8_t kLargest = 0x7F, kScaleSign = 0x80;
 constexpr float kCut = 2, kUnused = 0.65F;
 
 // The largest scale that is at most `value`.
@@ -64,7 +64,7 @@ uint8_t CodebookFit::best_scale(const Group& group) const {
   uint8_t best = 0;
   double least = std::numeric_limits<double>::infinity();
   for (int scale = from; scale <= to; ++scale) {
-    for (const uint8_t sign : {uint8_t{0}, kSign}) {
+    for (const uint8_t sign : {uint8_t{0}, kScaleSign}) {
       const auto f8 = static_cast<uint8_t>(scale | sign);
       const double error = error_of(group, tensor::f8_to_f32(f8));
       if (error < least) {

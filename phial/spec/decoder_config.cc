@@ -10,11 +10,11 @@
 namespace phial::spec {
 namespace {
 
-constexpr const char* kWhere = "config.json";
-constexpr const char* kKnown = "use a model of the phi3, phi3small, llama, mistral or qwen2 architecture";
+constexpr const char* kConfigWhere = "config.json";
+constexpr const char* kConfigKnown = "use a model of the phi3, phi3small, llama, mistral or qwen2 architecture";
 
-Error unsupported(const std::string& what, const std::string& remedy = kKnown) {
-  return Error{Code::kUnsupported, std::string(kWhere) + ": " + what, remedy};
+Error unsupported_decoder(const std::string& what, const std::string& remedy = kConfigKnown) {
+  return Error{Code::kUnsupported, std::string(kConfigWhere) + ": " + what, remedy};
 }
 
 Result<std::string> architecture_of(const Json& config) {
@@ -32,12 +32,13 @@ Result<std::string> architecture_of(const Json& config) {
            : name == "Phi3VForCausalLM"     ? "phi3_v"
                                             : name;
   } else {
-    return Error{Code::kCorrupt, std::string(kWhere) + ": neither 'model_type' nor 'architectures' says what this is",
+    return Error{Code::kCorrupt,
+                 std::string(kConfigWhere) + ": neither 'model_type' nor 'architectures' says what this is",
                  "download the model again"};
   }
   if (type == "phi3_v") return std::string("phi3");  // the decoder; its image encoder is vision.h's
   if (type != "phi3" && type != "phi3small" && type != "llama" && type != "mistral" && type != "qwen2") {
-    return unsupported("architecture '" + type + "' is not one that Phial runs");
+    return unsupported_decoder("architecture '" + type + "' is not one that Phial runs");
   }
   return type;
 }
@@ -51,16 +52,16 @@ Status refuse_unknown_variants(const Fields& fields, const Json& config, Decoder
   } else if (activation == "gegelu" && is_small) {
     spec.activation = Activation::kGeGelu;
   } else if (is_small || (activation != "silu" && activation != "swish")) {
-    return unsupported("activation '" + activation + "' is not one that Phial runs");
+    return unsupported_decoder("activation '" + activation + "' is not one that Phial runs");
   }
   PHIAL_TRY(const bool mlp_bias, fields.flag_or("mlp_bias", false));
-  if (mlp_bias) return unsupported("'mlp_bias' is true: biases in the feed-forward layers are not supported");
+  if (mlp_bias) return unsupported_decoder("'mlp_bias' is true: biases in the feed-forward layers are not supported");
   if (const Json* quantization = find_member(config, "quantization_config");
       quantization != nullptr && !quantization->is_null()) {
     const std::string* method = find_string(*quantization, "quant_method");
     const bool is_read = method != nullptr && (*method == "awq" || *method == "gptq");  // by formats, which says more
     if (is_read) return ok();
-    return unsupported(
+    return unsupported_decoder(
         "quantization method '" + (method != nullptr ? *method : std::string("?")) + "' is not supported",
         "convert the model to GGUF, or use the unquantized one");
   }
@@ -76,8 +77,8 @@ Status read_sizes(const Fields& fields, DecoderSpec& spec) {
   PHIAL_TRY(spec.n_kv_heads, fields.count_or("num_key_value_heads", spec.n_heads, 1, kMaxHeads));
   if (!fields.has("head_dim") && spec.hidden_dim % spec.n_heads != 0) {
     return Error{Code::kCorrupt,
-                 std::string(kWhere) + ": hidden_size " + std::to_string(spec.hidden_dim) + " is not a multiple of " +
-                     std::to_string(spec.n_heads) + " heads and there is no head_dim",
+                 std::string(kConfigWhere) + ": hidden_size " + std::to_string(spec.hidden_dim) +
+                     " is not a multiple of " + std::to_string(spec.n_heads) + " heads and there is no head_dim",
                  "download the model again"};
   }
   PHIAL_TRY(spec.head_dim, fields.count_or("head_dim", spec.hidden_dim / spec.n_heads, 2, kMaxHeadDim));
@@ -146,8 +147,8 @@ Status read_window(const Fields& fields, const Json& config, DecoderSpec& spec) 
     sliding = used && first < spec.n_layers ? static_cast<size_t>(spec.n_layers - first) : 0;
   }
   if (sliding != 0 && sliding != layers) {
-    return unsupported("only " + std::to_string(sliding) + " of " + std::to_string(layers) +
-                       " layers have a sliding window, which is not supported");
+    return unsupported_decoder("only " + std::to_string(sliding) + " of " + std::to_string(layers) +
+                               " layers have a sliding window, which is not supported");
   }
   spec.sliding_window = sliding == 0 ? 0 : window;
   return ok();
@@ -198,7 +199,7 @@ Status read_rope(const Json& config, const Fields& top, DecoderSpec& spec) {
   PHIAL_TRY(const std::string old_type, rope.text_or("type", "default"));
   PHIAL_TRY(const std::string type, rope.text_or("rope_type", old_type));
   if (rope.has("full_attention") || rope.has("sliding_attention")) {
-    return unsupported("rotary parameters that differ between layers are not supported");
+    return unsupported_decoder("rotary parameters that differ between layers are not supported");
   }
   if (type == "default") return ok();
   if (type == "su" || type == "longrope") return read_long_rope(rope, top, false, spec);
@@ -209,8 +210,8 @@ Status read_rope(const Json& config, const Fields& top, DecoderSpec& spec) {
     spec.rope_divisors = linear_divisors(spec.rope_dims, factor);
     return ok();
   }
-  return unsupported("rotary scaling '" + type + "' is not supported",
-                     "remove rope_scaling from config.json to run the model at its original context");
+  return unsupported_decoder("rotary scaling '" + type + "' is not supported",
+                             "remove rope_scaling from config.json to run the model at its original context");
 }
 
 // Positions are divided by it, which is to divide the angles.
@@ -231,7 +232,7 @@ Result<DecoderSpec> decoder_from_config(const Json& config) {
   PHIAL_TRY(spec.architecture, architecture_of(config));
   const std::string* name = find_string(config, "_name_or_path");
   spec.name = name != nullptr && !name->empty() ? *name : spec.architecture;
-  const Fields fields(config, "", kWhere);
+  const Fields fields(config, "", kConfigWhere);
   PHIAL_CHECKED(refuse_unknown_variants(fields, config, spec));
   PHIAL_CHECKED(read_sizes(fields, spec));
   PHIAL_CHECKED(read_window(fields, config, spec));

@@ -8,7 +8,7 @@
 namespace phial::spec {
 namespace {
 
-Error unsupported(const std::string& what) {
+Error unsupported_encoder(const std::string& what) {
   return Error{Code::kUnsupported, what, "use an embedding model of the bert, roberta or xlm-roberta architecture"};
 }
 
@@ -18,12 +18,13 @@ Status read_pooling(const Json& pooling, EncoderSpec& spec) {
                                             "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"};
   for (const char* other : kOthers) {
     PHIAL_TRY(const bool used, fields.flag_or(other, false));
-    if (used) return unsupported(std::string("1_Pooling/config.json: '") + other + "' is not supported");
+    if (used) return unsupported_encoder(std::string("1_Pooling/config.json: '") + other + "' is not supported");
   }
   PHIAL_TRY(std::string mode, fields.text_or("pooling_mode", ""));  // newer files name one mode
   PHIAL_TRY(const bool cls, fields.flag_or("pooling_mode_cls_token", mode == "cls"));
   PHIAL_TRY(const bool mean, fields.flag_or("pooling_mode_mean_tokens", mode == "mean"));
-  if (cls == mean) return unsupported("1_Pooling/config.json: wanted the mean of the tokens or the first token");
+  if (cls == mean)
+    return unsupported_encoder("1_Pooling/config.json: wanted the mean of the tokens or the first token");
   spec.pooling = cls ? EncoderSpec::Pooling::kCls : EncoderSpec::Pooling::kMean;
   return ok();
 }
@@ -34,12 +35,13 @@ Result<EncoderSpec> read_encoder(const Json& config) {
   PHIAL_TRY(spec.name, fields.text_or("model_type", "bert"));
   const bool roberta = spec.name == "roberta" || spec.name == "xlm-roberta";
   if (spec.name != "bert" && !roberta) {
-    return unsupported("config.json: architecture '" + spec.name + "' is not an encoder that Phial runs");
+    return unsupported_encoder("config.json: architecture '" + spec.name + "' is not an encoder that Phial runs");
   }
   PHIAL_TRY(const std::string activation, fields.text_or("hidden_act", "gelu"));
-  if (activation != "gelu") return unsupported("config.json: activation '" + activation + "' is not supported");
+  if (activation != "gelu") return unsupported_encoder("config.json: activation '" + activation + "' is not supported");
   PHIAL_TRY(const std::string positions, fields.text_or("position_embedding_type", "absolute"));
-  if (positions != "absolute") return unsupported("config.json: '" + positions + "' positions are not supported");
+  if (positions != "absolute")
+    return unsupported_encoder("config.json: '" + positions + "' positions are not supported");
 
   PHIAL_TRY(spec.n_layers, fields.count("num_hidden_layers", 1, kMaxLayers));
   PHIAL_TRY(spec.hidden_dim, fields.count("hidden_size", 1, kMaxWidth));

@@ -9,11 +9,11 @@
 namespace phial::spec {
 namespace {
 
-constexpr const char* kWhere = "GGUF metadata";
-constexpr const char* kKnown = "use a model of the phi3, phi3small, llama or qwen2 architecture";
+constexpr const char* kGgufWhere = "GGUF metadata";
+constexpr const char* kGgufKnown = "use a model of the phi3, phi3small, llama or qwen2 architecture";
 
-Error unsupported(const std::string& what) {
-  return Error{Code::kUnsupported, std::string(kWhere) + ": " + what, kKnown};
+Error unsupported_gguf(const std::string& what) {
+  return Error{Code::kUnsupported, std::string(kGgufWhere) + ": " + what, kGgufKnown};
 }
 
 // A count that newer files may give layer by layer; all layers must agree.
@@ -23,10 +23,10 @@ Result<int> uniform_count(const Json& metadata, const Fields& fields, const std:
   if (value == nullptr || !value->is_array()) return fields.count(key, 1, high);
   if (value->empty() ||
       !std::all_of(value->begin(), value->end(), [&](const Json& v) { return v == value->front(); })) {
-    return unsupported(std::string("'") + prefix + key + "' differs between layers");
+    return unsupported_gguf(std::string("'") + prefix + key + "' differs between layers");
   }
   const Json one = {{prefix + key, value->front()}};
-  return Fields(one, prefix, kWhere).count(key, 1, high);
+  return Fields(one, prefix, kGgufWhere).count(key, 1, high);
 }
 
 Status read_sizes(const Json& metadata, const Fields& fields, const std::string& prefix, DecoderSpec& spec) {
@@ -40,13 +40,14 @@ Status read_sizes(const Json& metadata, const Fields& fields, const std::string&
   }
   if (!fields.has("attention.key_length") && spec.hidden_dim % spec.n_heads != 0) {
     return Error{Code::kCorrupt,
-                 std::string(kWhere) + ": " + std::to_string(spec.n_heads) + " heads do not divide an embedding of " +
-                     std::to_string(spec.hidden_dim) + " and there is no '" + prefix + "attention.key_length'",
+                 std::string(kGgufWhere) + ": " + std::to_string(spec.n_heads) +
+                     " heads do not divide an embedding of " + std::to_string(spec.hidden_dim) + " and there is no '" +
+                     prefix + "attention.key_length'",
                  "convert the model anew"};
   }
   PHIAL_TRY(spec.head_dim, fields.count_or("attention.key_length", spec.hidden_dim / spec.n_heads, 2, kMaxHeadDim));
   PHIAL_TRY(const int value_dim, fields.count_or("attention.value_length", spec.head_dim, 2, kMaxHeadDim));
-  if (value_dim != spec.head_dim) return unsupported("keys and values of different length are not supported");
+  if (value_dim != spec.head_dim) return unsupported_gguf("keys and values of different length are not supported");
   PHIAL_TRY(spec.context, fields.count("context_length", 1, kMaxContext));
   PHIAL_TRY(spec.norm_eps, fields.positive(spec.norm == NormKind::kLayer ? "attention.layer_norm_epsilon"
                                                                          : "attention.layer_norm_rms_epsilon"));
@@ -78,7 +79,7 @@ Status read_rope(const Fields& fields, DecoderSpec& spec) {
   if (type == "linear" || (type == "none" && old_scale != 1)) {
     spec.rope_divisors = linear_divisors(spec.rope_dims, scale);
   } else if (type != "none" && type != "longrope") {
-    return unsupported("rotary scaling '" + type + "' is not supported");
+    return unsupported_gguf("rotary scaling '" + type + "' is not supported");
   }
   return ok();
 }
@@ -108,11 +109,11 @@ Status read_small(const Fields& fields, DecoderSpec& spec) {
 Result<DecoderSpec> decoder_from_gguf(const Json& metadata) {
   const std::string* architecture = find_string(metadata, "general.architecture");
   if (architecture == nullptr) {
-    return Error{Code::kCorrupt, std::string(kWhere) + ": 'general.architecture' is missing",
+    return Error{Code::kCorrupt, std::string(kGgufWhere) + ": 'general.architecture' is missing",
                  "download the file again"};
   }
   if (*architecture != "phi3" && *architecture != "phi3small" && *architecture != "llama" && *architecture != "qwen2") {
-    return unsupported("architecture '" + *architecture + "' is not one that Phial runs");
+    return unsupported_gguf("architecture '" + *architecture + "' is not one that Phial runs");
   }
   DecoderSpec spec;
   spec.architecture = *architecture;
@@ -128,9 +129,9 @@ Result<DecoderSpec> decoder_from_gguf(const Json& metadata) {
   }
 
   const std::string prefix = *architecture + ".";
-  const Fields fields(metadata, prefix, kWhere);
+  const Fields fields(metadata, prefix, kGgufWhere);
   PHIAL_TRY(const int experts, fields.count_or("expert_count", 0, 0, INT32_MAX));
-  if (experts > 1) return unsupported("a mixture of " + std::to_string(experts) + " experts is not supported");
+  if (experts > 1) return unsupported_gguf("a mixture of " + std::to_string(experts) + " experts is not supported");
   PHIAL_CHECKED(read_sizes(metadata, fields, prefix, spec));
   PHIAL_CHECKED(read_rope(fields, spec));
   if (is_small) PHIAL_CHECKED(read_small(fields, spec));

@@ -29,7 +29,7 @@ uint32_t u32_at(const std::byte* from) {
 }
 float half_at(const std::byte* from) { return f16_to_f32(u16_at(from)); }
 
-void put_u16(std::byte* to, uint16_t value) { std::memcpy(to, &value, sizeof value); }
+void put_half(std::byte* to, uint16_t value) { std::memcpy(to, &value, sizeof value); }
 void put_u32(std::byte* to, uint32_t value) { std::memcpy(to, &value, sizeof value); }
 
 void decode_q4_0(const std::byte* block, float* out) {
@@ -254,7 +254,7 @@ float furthest(const float* x) {
 void encode_q4_0(const float* x, std::byte* block) {
   const float d = furthest(x) / -8;
   const float inverse = reciprocal(d);
-  put_u16(block, f32_to_f16(d));
+  put_half(block, f32_to_f16(d));
   for (int k = 0; k < 16; ++k) {
     const int low = small_number(x[k] * inverse + 8.5F, 15);
     const int high = small_number(x[k + 16] * inverse + 8.5F, 15);
@@ -266,8 +266,8 @@ void encode_q4_1(const float* x, std::byte* block) {
   const auto [min, max] = std::minmax_element(x, x + 32);
   const float d = (*max - *min) / 15;
   const float inverse = reciprocal(d);
-  put_u16(block, f32_to_f16(d));
-  put_u16(block + 2, f32_to_f16(*min));
+  put_half(block, f32_to_f16(d));
+  put_half(block + 2, f32_to_f16(*min));
   for (int k = 0; k < 16; ++k) {
     const int low = small_number((x[k] - *min) * inverse + 0.5F, 15);
     const int high = small_number((x[k + 16] - *min) * inverse + 0.5F, 15);
@@ -288,7 +288,7 @@ void encode_q5_0(const float* x, std::byte* block) {
   const float inverse = reciprocal(d);
   int n[32];
   for (int k = 0; k < 32; ++k) n[k] = small_number(x[k] * inverse + 16.5F, 31);
-  put_u16(block, f32_to_f16(d));
+  put_half(block, f32_to_f16(d));
   pack_five_bits(n, block + 2, block + 6);
 }
 
@@ -298,15 +298,15 @@ void encode_q5_1(const float* x, std::byte* block) {
   const float inverse = reciprocal(d);
   int n[32];
   for (int k = 0; k < 32; ++k) n[k] = small_number((x[k] - *min) * inverse + 0.5F, 31);
-  put_u16(block, f32_to_f16(d));
-  put_u16(block + 2, f32_to_f16(*min));
+  put_half(block, f32_to_f16(d));
+  put_half(block + 2, f32_to_f16(*min));
   pack_five_bits(n, block + 4, block + 8);
 }
 
 void encode_q8_0(const float* x, std::byte* block) {
   const float d = std::fabs(furthest(x)) / 127;
   const float inverse = reciprocal(d);
-  put_u16(block, f32_to_f16(d));
+  put_half(block, f32_to_f16(d));
   for (int k = 0; k < 32; ++k) {
     const float scaled = x[k] * inverse;
     const int magnitude = small_number(std::round(std::fabs(scaled)), 127);
@@ -373,10 +373,10 @@ void encode_row(DType dtype, std::span<const float> weights, std::byte* stored) 
       if (!weights.empty()) std::memcpy(stored, weights.data(), weights.size_bytes());
       return;
     case DType::kF16:
-      for (size_t i = 0; i < weights.size(); ++i) put_u16(stored + i * 2, f32_to_f16(weights[i]));
+      for (size_t i = 0; i < weights.size(); ++i) put_half(stored + i * 2, f32_to_f16(weights[i]));
       return;
     case DType::kBF16:
-      for (size_t i = 0; i < weights.size(); ++i) put_u16(stored + i * 2, f32_to_bf16(weights[i]));
+      for (size_t i = 0; i < weights.size(); ++i) put_half(stored + i * 2, f32_to_bf16(weights[i]));
       return;
     default:
       break;

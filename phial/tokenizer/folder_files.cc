@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kNormal = static_cast<int>(TokenKind::kNormal), kByte = static_cast<int>(TokenKind::kByte);
 
-Error cannot_express(const std::string& what) {
+Error no_files_for(const std::string& what) {
   return Error{Code::kUnsupported, what + " cannot be written as files of a Hugging Face folder",
                "use the model's own Hugging Face folder"};
 }
@@ -165,9 +165,9 @@ Result<std::vector<FolderFile>> byte_bpe_files(const Source& source) {
   const std::string name = pre != nullptr ? *pre : "default";
   if (name == kPhi3SmallPre) return phi3_small_files(source);
   const auto found = spelling_of(name);
-  if (!found) return cannot_express("the pre-tokenizer '" + name + "'");
+  if (!found) return no_files_for("the pre-tokenizer '" + name + "'");
   if (find_bool(source.metadata(), "tokenizer.ggml.add_space_prefix") == true) {
-    return cannot_express("a byte-level vocabulary with add_space_prefix");
+    return no_files_for("a byte-level vocabulary with add_space_prefix");
   }
   Json added = source.added();
   std::vector<bool> is_added(source.size());
@@ -205,10 +205,10 @@ Result<std::vector<FolderFile>> folder_files(const Json& metadata) {
   const std::string* model = find_string(metadata, "tokenizer.ggml.model");
   if (model == nullptr || *model == "no_vocab") return std::vector<FolderFile>();
   PHIAL_TRY(const auto tokenizer, from_gguf(metadata));
-  if (*model != "llama" && *model != "gpt2") return cannot_express("the tokenizer model '" + *model + "'");
+  if (*model != "llama" && *model != "gpt2") return no_files_for("the tokenizer model '" + *model + "'");
   const Source source(metadata, *tokenizer);
   for (size_t id = 0; id < source.size(); ++id) {
-    if (!is_valid_utf8(source.token(id))) return cannot_express("token " + std::to_string(id) + ", which is not UTF-8");
+    if (!is_valid_utf8(source.token(id))) return no_files_for("token " + std::to_string(id) + ", which is not UTF-8");
   }
   if (*model == "llama") return sentencepiece_files(source);
   return byte_bpe_files(source);

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr float kPaddingScore = -1000;
 
-Error cannot_express(const std::string& what) {
+Error no_gguf_for(const std::string& what) {
   return Error{Code::kUnsupported, what + " cannot be written into a GGUF file", "use the folder as it is"};
 }
 
@@ -73,8 +73,8 @@ Result<std::string> pre_tokenizer_of(const Json& file) {
   const bool ignore_merges = model != nullptr && find_bool(*model, "ignore_merges") == true;
   const std::string_view name = name_of({steps, ignore_merges});
   if (!name.empty()) return std::string(name);
-  return cannot_express("the pre-tokenizer " + dump_json(steps).substr(0, 200) +
-                        (ignore_merges ? " with ignore_merges" : ""));
+  return no_gguf_for("the pre-tokenizer " + dump_json(steps).substr(0, 200) +
+                     (ignore_merges ? " with ignore_merges" : ""));
 }
 
 // What SentencePiece does to a text, as tokenizer.json spells it; GGUF's "llama" does this and nothing else.
@@ -90,7 +90,7 @@ const Json& mark_spaces() {
 Result<Json> marked_entries(const Json& file, Tokens& tokens) {
   const Json *normalizer = find_member(file, "normalizer"), *splitter = find_member(file, "pre_tokenizer");
   if (normalizer == nullptr || *normalizer != mark_spaces() || (splitter != nullptr && !splitter->is_null())) {
-    return cannot_express("the normalizer " + (normalizer != nullptr ? dump_json(*normalizer).substr(0, 200) : "null"));
+    return no_gguf_for("the normalizer " + (normalizer != nullptr ? dump_json(*normalizer).substr(0, 200) : "null"));
   }
   const Json& model = *find_member(file, "model");
   tokens.scores = scores_of(*find_member(model, "merges"), tokens);
@@ -107,7 +107,7 @@ Result<Json> from_json(const Json& file, Tokens& tokens) {
   const Json* vocabulary = find_member(model, "vocab");
   const Json* merges = find_member(model, "merges");
   if (vocabulary == nullptr || !vocabulary->is_object() || merges == nullptr || !merges->is_array()) {
-    return cannot_express("a tokenizer.json that is not BPE");
+    return no_gguf_for("a tokenizer.json that is not BPE");
   }
   const bool has_marks = find_bool(model, "byte_fallback").value_or(false);
   for (const auto& [text, id] : vocabulary->items()) {
@@ -127,7 +127,7 @@ Result<Json> from_json(const Json& file, Tokens& tokens) {
   // What is in Unicode's normal form C already, as nearly all text is, stays as it is.
   const std::string* type = is_plain ? nullptr : find_string(*normalizer, "type");
   if (!is_plain && (type == nullptr || *type != "NFC")) {
-    return cannot_express("the normalizer " + dump_json(*normalizer).substr(0, 200));
+    return no_gguf_for("the normalizer " + dump_json(*normalizer).substr(0, 200));
   }
   PHIAL_TRY(const std::string pre, pre_tokenizer_of(file));
   Json list = Json::array();
@@ -142,9 +142,9 @@ Result<Json> read_kind(const fs::path& folder, const SideFiles& side, const Toke
   if (is_there(folder / "tokenizer.model")) {
     PHIAL_TRY(const std::string bytes, read_text_file(folder / "tokenizer.model"));
     PHIAL_TRY(SentencePieceFile file, read_sentencepiece_file(bytes, side));
-    if (file.type != SentencePieceFile::kBpe) return cannot_express("a unigram vocabulary");
+    if (file.type != SentencePieceFile::kBpe) return no_gguf_for("a unigram vocabulary");
     if (!file.charsmap.empty() || file.remove_extra) {
-      return cannot_express("a SentencePiece vocabulary that normalises its text");
+      return no_gguf_for("a SentencePiece vocabulary that normalises its text");
     }
     tokens.texts = std::move(file.vocabulary.pieces);
     tokens.kinds = std::move(file.vocabulary.kinds);
@@ -160,7 +160,7 @@ Result<Json> read_kind(const fs::path& folder, const SideFiles& side, const Toke
     }
     return Json{{"tokenizer.ggml.model", "gpt2"}, {"tokenizer.ggml.pre", kPhi3SmallPre}};
   }
-  if (!is_there(folder / "tokenizer.json")) return cannot_express("a tokenizer without tokenizer.json");
+  if (!is_there(folder / "tokenizer.json")) return no_gguf_for("a tokenizer without tokenizer.json");
   PHIAL_TRY(const std::string text, read_text_file(folder / "tokenizer.json"));
   PHIAL_TRY(const Json file, parse_json(text));
   return from_json(file, tokens);

@@ -14,7 +14,7 @@ Json small_gpt2() {
           {"tokenizer.ggml.eos_token_id", 5}};
 }
 
-std::string error_of(const Json& metadata) {
+std::string gguf_error(const Json& metadata) {
   const auto tokenizer = from_gguf(metadata);
   if (tokenizer) return "";
   EXPECT_EQ(tokenizer.error().text().find('\n'), std::string::npos);
@@ -52,34 +52,34 @@ TEST(FromGguf, SpecialTextThatTouchesAPlainRangeStaysText) {
 TEST(FromGguf, EveryIdAndSizeIsChecked) {
   Json metadata = small_gpt2();
   metadata["tokenizer.ggml.eos_token_id"] = 8;
-  EXPECT_EQ(error_of(metadata), "'tokenizer.ggml.eos_token_id' is 8, wanted a token id below 8");
+  EXPECT_EQ(gguf_error(metadata), "'tokenizer.ggml.eos_token_id' is 8, wanted a token id below 8");
   metadata = small_gpt2();
   metadata["tokenizer.ggml.token_type"].push_back(1);
-  EXPECT_EQ(error_of(metadata), "9 token types for 8 tokens");
+  EXPECT_EQ(gguf_error(metadata), "9 token types for 8 tokens");
   metadata = small_gpt2();
   metadata["tokenizer.ggml.token_type"][2] = 77;
-  EXPECT_EQ(error_of(metadata), "token 2 is of type 77, known are 1 to 6");
+  EXPECT_EQ(gguf_error(metadata), "token 2 is of type 77, known are 1 to 6");
   metadata = small_gpt2();
   metadata["tokenizer.ggml.merges"][0] = "a c";
-  EXPECT_EQ(error_of(metadata), "merge 0 speaks of the token 'c', which the vocabulary of 8 lacks");
+  EXPECT_EQ(gguf_error(metadata), "merge 0 speaks of the token 'c', which the vocabulary of 8 lacks");
   metadata = small_gpt2();
   metadata["tokenizer.ggml.merges"][0] = "ab";
-  EXPECT_EQ(error_of(metadata), "the merge 'ab' does not name two tokens");
+  EXPECT_EQ(gguf_error(metadata), "the merge 'ab' does not name two tokens");
   metadata = small_gpt2();
   metadata["tokenizer.ggml.tokens"][0] = 4;
-  EXPECT_EQ(error_of(metadata), "'tokenizer.ggml.tokens' item 0 is not a text");
+  EXPECT_EQ(gguf_error(metadata), "'tokenizer.ggml.tokens' item 0 is not a text");
   metadata["tokenizer.ggml.tokens"] = Json::array();
-  EXPECT_NE(error_of(metadata), "");
-  EXPECT_EQ(error_of(Json::object()), "the GGUF file has no tokenizer");
-  EXPECT_NE(error_of(Json(3)), "");
+  EXPECT_NE(gguf_error(metadata), "");
+  EXPECT_EQ(gguf_error(Json::object()), "the GGUF file has no tokenizer");
+  EXPECT_NE(gguf_error(Json(3)), "");
 }
 
 TEST(FromGguf, AnUnknownModelOrPreTokenizerIsRefusedByName) {
   Json metadata = small_gpt2();
   metadata["tokenizer.ggml.pre"] = "martian";
-  EXPECT_NE(error_of(metadata).find("'martian'"), std::string::npos);
+  EXPECT_NE(gguf_error(metadata).find("'martian'"), std::string::npos);
   metadata["tokenizer.ggml.model"] = "rwkv";
-  EXPECT_NE(error_of(metadata).find("'rwkv'"), std::string::npos);
+  EXPECT_NE(gguf_error(metadata).find("'rwkv'"), std::string::npos);
 }
 
 TEST(FromGguf, SentencePieceNeedsAFiniteScoreForEachToken) {
@@ -93,9 +93,9 @@ TEST(FromGguf, SentencePieceNeedsAFiniteScoreForEachToken) {
   EXPECT_EQ((*tokenizer)->encode("a a"), (std::vector<TokenId>{5, 5}));
   EXPECT_EQ((*tokenizer)->encode("xx"), (std::vector<TokenId>{3, 0}));  // no byte tokens: unknown, once
   metadata["tokenizer.ggml.scores"].push_back(1);
-  EXPECT_EQ(error_of(metadata), "7 token scores for 6 tokens");
+  EXPECT_EQ(gguf_error(metadata), "7 token scores for 6 tokens");
   metadata["tokenizer.ggml.scores"] = {0, 0, 0, -1, -2, 1e300};
-  EXPECT_EQ(error_of(metadata), "the score of token 5 is not a number");
+  EXPECT_EQ(gguf_error(metadata), "the score of token 5 is not a number");
 }
 
 TEST(FromGguf, UnigramFoldsCharactersAndExtraSpaces) {
@@ -119,9 +119,9 @@ TEST(FromGguf, UnigramFoldsCharactersAndExtraSpaces) {
   ASSERT_TRUE(tokenizer) << tokenizer.error().text();
   EXPECT_EQ((*tokenizer)->encode("  aA   A "), (std::vector<TokenId>{5, 4, 5}));
   metadata["tokenizer.ggml.precompiled_charsmap"] = {255, 255, 255, 255, 1};
-  EXPECT_EQ(error_of(metadata), "the character map promises a trie of 4294967295 bytes, 1 are left");
+  EXPECT_EQ(gguf_error(metadata), "the character map promises a trie of 4294967295 bytes, 1 are left");
   metadata["tokenizer.ggml.precompiled_charsmap"] = {"x"};
-  EXPECT_NE(error_of(metadata), "");
+  EXPECT_NE(gguf_error(metadata), "");
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ Json unigram() {
                           Json::array({"a", -2.0}), Json::array({"\u2581a", -2.5}), Json::array({"aa", -4.5})})}}}};
 }
 
-std::string error_of(const Json& file) {
+std::string json_error(const Json& file) {
   const auto tokenizer = from_tokenizer_json(dump_json(file));
   if (tokenizer) return "";
   EXPECT_EQ(tokenizer.error().text().find('\n'), std::string::npos);
@@ -109,44 +109,44 @@ TEST(TokenizerJson, SideFilesNameTheRoles) {
 TEST(TokenizerJson, EveryIdIsChecked) {
   Json file = byte_level();
   file["model"]["vocab"]["a"] = 70'000;
-  EXPECT_EQ(error_of(file), "the token 'a' has the id 70000 among 5 tokens");
+  EXPECT_EQ(json_error(file), "the token 'a' has the id 70000 among 5 tokens");
   file["model"]["vocab"]["a"] = -1;
-  EXPECT_NE(error_of(file), "");
+  EXPECT_NE(json_error(file), "");
   file = byte_level();
   file["added_tokens"][0]["id"] = 70'000;
-  EXPECT_EQ(error_of(file), "the added token '<|end|>' has id 70000, the vocabulary ends at 8");
+  EXPECT_EQ(json_error(file), "the added token '<|end|>' has id 70000, the vocabulary ends at 8");
   file["added_tokens"][0]["id"] = "5";
-  EXPECT_NE(error_of(file), "");
+  EXPECT_NE(json_error(file), "");
   file = byte_level();
   file["model"]["merges"][0] = "a b c";
-  EXPECT_EQ(error_of(file), "merge 0 is \"a b c\", wanted two tokens");
+  EXPECT_EQ(json_error(file), "merge 0 is \"a b c\", wanted two tokens");
   file["model"]["merges"][0] = "a x";
-  EXPECT_NE(error_of(file).find("'x'"), std::string::npos);
+  EXPECT_NE(json_error(file).find("'x'"), std::string::npos);
   file = word_piece();
   file["model"]["unk_token"] = "gone";
-  EXPECT_EQ(error_of(file), "the unknown token 'gone' is not in the vocabulary");
+  EXPECT_EQ(json_error(file), "the unknown token 'gone' is not in the vocabulary");
   file = unigram();
   file["model"]["unk_id"] = 6;
-  EXPECT_NE(error_of(file), "");
+  EXPECT_NE(json_error(file), "");
   file = unigram();
   file["model"]["vocab"][3][1] = "x";
-  EXPECT_NE(error_of(file), "");
+  EXPECT_NE(json_error(file), "");
 }
 
 TEST(TokenizerJson, WhatIsNotKnownIsRefusedByName) {
   Json file = byte_level();
   file["model"]["type"] = "WordLevel";
-  EXPECT_EQ(error_of(file), "the model 'WordLevel' is not known");
+  EXPECT_EQ(json_error(file), "the model 'WordLevel' is not known");
   file = byte_level();
   file["normalizer"] = {{"type", "Nmt"}};
-  EXPECT_EQ(error_of(file), "the normalizer step 'Nmt' is not known");
+  EXPECT_EQ(json_error(file), "the normalizer step 'Nmt' is not known");
   file = byte_level();
   file["pre_tokenizer"] = {{"type", "Sequence"},
                            {"pretokenizers", {{{"type", "CharDelimiterSplit"}}, byte_level()["pre_tokenizer"]}}};
-  EXPECT_EQ(error_of(file), "the pre-tokenizer 'CharDelimiterSplit' is not known");
+  EXPECT_EQ(json_error(file), "the pre-tokenizer 'CharDelimiterSplit' is not known");
   file = byte_level();
   file["model"]["end_of_word_suffix"] = "</w>";
-  EXPECT_NE(error_of(file).find("end_of_word_suffix"), std::string::npos);
+  EXPECT_NE(json_error(file).find("end_of_word_suffix"), std::string::npos);
 }
 
 TEST(TokenizerJson, ATruncatedOrForeignFileIsAnError) {

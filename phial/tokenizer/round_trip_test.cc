@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using Ids = std::vector<TokenId>;
 
-const fs::path kData = fs::path(PHIAL_TESTDATA) / "tokenizers";
+const fs::path kVocabularies = fs::path(PHIAL_TESTDATA) / "tokenizers";
 
 struct Named {
   std::string name;
@@ -25,14 +25,15 @@ struct Named {
 std::vector<Named> all_vocabularies() {
   std::vector<Named> all;
   for (const char* name : {"gpt-2", "llama-spm", "phi-3", "bert-bge"}) {
-    const auto file = formats::Checkpoint::open(kData / "ggml-vocabs" / (std::string("ggml-vocab-") + name + ".gguf"));
+    const auto file =
+        formats::Checkpoint::open(kVocabularies / "ggml-vocabs" / (std::string("ggml-vocab-") + name + ".gguf"));
     EXPECT_TRUE(file) << file.error().text();
     auto tokenizer = from_gguf(file->metadata());
     EXPECT_TRUE(tokenizer) << tokenizer.error().text();
     all.push_back({name, *std::move(tokenizer)});
   }
   for (const char* name : {"phi3", "phi3-small"}) {
-    auto tokenizer = from_folder(kData / name);
+    auto tokenizer = from_folder(kVocabularies / name);
     EXPECT_TRUE(tokenizer) << tokenizer.error().text();
     all.push_back({name, *std::move(tokenizer)});
   }

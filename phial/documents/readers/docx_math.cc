@@ -5,7 +5,7 @@
 namespace phial::documents {
 namespace {
 
-constexpr int kMostDepth = 100;
+constexpr int kMostMathDepth = 100;
 
 std::string children_of(const pugi::xml_node& parent, int depth);
 
@@ -87,7 +87,7 @@ std::string element(const pugi::xml_node& node, int depth) {
 
 std::string children_of(const pugi::xml_node& parent, int depth) {
   std::string text;
-  if (depth > kMostDepth) return text;
+  if (depth > kMostMathDepth) return text;
   for (const pugi::xml_node& node : parent.children()) text += element(node, depth + 1);
   return text;
 }

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "phial/base/utf8.h"
 #include "phial/documents/readers/xml.h"
 
 namespace phial::documents {
@@ -16,13 +17,7 @@ int number_of(std::string_view text, int otherwise) {
   return parsed.ec == std::errc() ? value : otherwise;
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
-}
-
-bool is_on(const pugi::xml_node& property) {
+bool is_set(const pugi::xml_node& property) {
   const std::string_view value = attribute_named(property, "val");
   return property && value != "0" && value != "false" && value != "off";
 }
@@ -91,13 +86,13 @@ void DocxStyles::read_styles(const pugi::xml_node& root) {
   for (const pugi::xml_node& node : root.children()) {
     if (local_name(node) != "style") continue;
     Style style;
-    style.name = lower(value_of(node, "name"));
+    style.name = ascii_lower(value_of(node, "name"));
     style.based_on = value_of(node, "basedOn");
     const pugi::xml_node properties = child_named(node, "pPr");
     style.outline_level = number_of(value_of(properties, "outlineLvl"), -1);
     style.numbering = value_of(child_named(properties, "numPr"), "numId");
     style.numbering_depth = number_of(value_of(child_named(properties, "numPr"), "ilvl"), 0);
-    style.hidden = is_on(child_named(child_named(node, "rPr"), "vanish"));
+    style.hidden = is_set(child_named(child_named(node, "rPr"), "vanish"));
     styles_[std::string(attribute_named(node, "styleId"))] = std::move(style);
   }
 }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "phial/base/utf8.h"
 #include "phial/documents/charset.h"
 #include "phial/documents/readers/html_style.h"
 #include "phial/documents/readers/html_table.h"
@@ -18,8 +19,6 @@
 
 namespace phial::documents {
 namespace {
-
-constexpr int kMaxTreeDepth = 3000;  // bounded_html() keeps trees far below; the parser may add levels of its own
 
 // Gumbo frees its tree recursively; taking it from one list of blocks instead frees any depth, and bounds it.
 class Arena {
@@ -279,12 +278,6 @@ class Walker {
   size_t hidden_bytes_ = 0;
 };
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
-}
-
 }  // namespace
 
 Status append_html(std::string_view html, const HtmlOptions& options, DocumentBuilder& builder) {
@@ -301,7 +294,7 @@ Status append_html(std::string_view html, const HtmlOptions& options, DocumentBu
 }
 
 std::string declared_charset(std::string_view bytes) {
-  const std::string head = lower(bytes.substr(0, 2048));
+  const std::string head = ascii_lower(bytes.substr(0, 2048));
   for (const std::string_view key : {"charset=", "encoding="}) {
     size_t at = head.find(key);
     if (at == std::string::npos) continue;

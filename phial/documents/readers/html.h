@@ -18,6 +18,12 @@ struct HtmlOptions {
 // sheets) are left out and counted in a warning, because instructions are planted there.
 Status append_html(std::string_view html, const HtmlOptions& options, DocumentBuilder& builder);
 
+// What HTML calls white space.
+inline bool is_html_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
+
+// bounded_html() keeps trees far below; the parser may add levels of its own.
+inline constexpr int kMaxTreeDepth = 3000;
+
 // The charset that a page declares in its first bytes; empty if none.
 std::string declared_charset(std::string_view bytes);
 

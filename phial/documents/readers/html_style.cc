@@ -3,25 +3,25 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "phial/documents/readers/html.h"
+
 namespace phial::documents {
 namespace {
 
 constexpr size_t kMaxRules = 1000;
 constexpr size_t kMaxSheetBytes = 1 << 20;
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
-
 std::string squeezed(std::string_view text) {
   std::string result;
   for (const char c : text) {
-    if (!is_space(c)) result.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+    if (!is_html_space(c)) result.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
   }
   return result;
 }
 
 std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  while (!text.empty() && is_html_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_html_space(text.back())) text.remove_suffix(1);
   return text;
 }
 
@@ -167,14 +167,14 @@ void HidingRules::add_rules(std::string_view plain, int depth) {
 bool HidingRules::parse(std::string_view text, Rule* rule) {
   bool directly = false;
   for (size_t at = 0; at < text.size();) {
-    if (is_space(text[at]) || text[at] == '>') {
+    if (is_html_space(text[at]) || text[at] == '>') {
       directly = directly || text[at] == '>';
       ++at;
       continue;
     }
     Compound compound{.tag = {}, .id = {}, .classes = {}, .directly = directly};
     directly = false;
-    while (at < text.size() && !is_space(text[at]) && text[at] != '>') {
+    while (at < text.size() && !is_html_space(text[at]) && text[at] != '>') {
       const char kind = text[at] == '.' || text[at] == '#' ? text[at++] : ' ';
       const size_t end = std::min(text.find_first_of(".# \t\n\r\f>", at), text.size());
       const std::string_view name = text.substr(at, end - at);
@@ -200,8 +200,8 @@ bool HidingRules::fits(const Compound& compound, const Element& element) {
   const auto has_class = [&](const std::string& wanted) {
     for (size_t at = 0; (at = element.classes.find(wanted, at)) != std::string_view::npos; at += wanted.size()) {
       const size_t end = at + wanted.size();
-      const bool starts = at == 0 || is_space(element.classes[at - 1]);
-      if (starts && (end == element.classes.size() || is_space(element.classes[end]))) return true;
+      const bool starts = at == 0 || is_html_space(element.classes[at - 1]);
+      if (starts && (end == element.classes.size() || is_html_space(element.classes[end]))) return true;
     }
     return false;
   };

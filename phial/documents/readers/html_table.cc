@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "phial/documents/builder.h"
+#include "phial/documents/readers/html.h"
 
 namespace phial::documents {
 namespace {
 
-constexpr int kMaxTreeDepth = 3000;
 constexpr size_t kLongestCell = 600;
 
 bool lays_out(GumboTag tag) {

@@ -42,7 +42,6 @@ struct Tag {
 bool is_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == ':';
 }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
 
 // Reads the tag at html[at] == '<'; end stays 0 if none starts here.
 Tag read_tag(std::string_view html, size_t at) {
@@ -68,8 +67,8 @@ Tag read_tag(std::string_view html, size_t at) {
       tag.empty = html[i - 1] == '/';
       tag.end = i + 1;
       return tag;
-    } else if (is_space(c) || c == '/') {
-      tag.attributes += is_space(html[i - 1]) ? 0 : 1;
+    } else if (is_html_space(c) || c == '/') {
+      tag.attributes += is_html_space(html[i - 1]) ? 0 : 1;
     }
   }
   return tag;  // never closed: the parser drops it

@@ -14,7 +14,7 @@
 namespace phial::documents {
 namespace {
 
-std::string_view trimmed(std::string_view line) {
+std::string_view unquoted(std::string_view line) {
   const size_t first = line.find_first_not_of(" \t\r\"'");
   if (first == std::string_view::npos) return {};
   return line.substr(first, line.find_last_not_of(" \t\r\"'") - first + 1);
@@ -23,7 +23,7 @@ std::string_view trimmed(std::string_view line) {
 // A line of YAML or TOML: a key, or what belongs to the one above.
 bool is_metadata(std::string_view line) {
   constexpr std::string_view kMore = " \t#-[]}";
-  if (trimmed(line).empty() || kMore.find(line.front()) != std::string_view::npos) return true;
+  if (unquoted(line).empty() || kMore.find(line.front()) != std::string_view::npos) return true;
   const size_t separator = line.find_first_of(":=");
   return separator != std::string_view::npos && separator > 0 && separator < 60;
 }
@@ -34,20 +34,20 @@ std::string_view skip_front_matter(std::string_view text, DocumentBuilder& build
   if (fence != "---" && fence != "+++") return text;
   std::string_view title;
   size_t at = text.find('\n');
-  if (at == std::string_view::npos || !trimmed(text.substr(3, at - 3)).empty()) return text;
+  if (at == std::string_view::npos || !unquoted(text.substr(3, at - 3)).empty()) return text;
   while (at != std::string_view::npos) {
     const size_t start = at + 1;
     at = text.find('\n', start);
     const std::string_view line = text.substr(start, at == std::string_view::npos ? at : at - start);
-    if (trimmed(line) == fence || trimmed(line) == "...") {
+    if (unquoted(line) == fence || unquoted(line) == "...") {
       builder.set_title(title);
       return at == std::string_view::npos ? std::string_view() : text.substr(at + 1);
     }
     const bool is_first = text.find('\n') + 1 == start;
-    if ((is_first && trimmed(line).empty()) || !is_metadata(line)) return text;  // a line drawn across the page, then
+    if ((is_first && unquoted(line).empty()) || !is_metadata(line)) return text;  // a line drawn across the page, then
     const size_t separator = line.find_first_of(":=");
-    if (separator != std::string_view::npos && trimmed(line.substr(0, separator)) == "title") {
-      title = trimmed(line.substr(separator + 1));
+    if (separator != std::string_view::npos && unquoted(line.substr(0, separator)) == "title") {
+      title = unquoted(line.substr(separator + 1));
     }
   }
   return text;  // never closed: a thematic break, then

@@ -18,12 +18,6 @@ constexpr size_t kMostHeadingWords = 14;
 
 bool is_letter_or_more(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0; }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
-}
-
 // The words of the row at the page's edge, from left to right: indices into page.words.
 std::vector<size_t> edge_row(const PageOfWords& page, bool top) {
   const auto from_edge = [&](const PageWord& word) { return top ? word.top : page.height - word.bottom; };
@@ -131,7 +125,7 @@ std::string plain(const PageParagraph& paragraph) {
 // For comparing a heading with the outline: letters and digits only, without the number that may lead it.
 std::string title_key(std::string_view title) {
   std::string key;
-  for (const char c : lower(title)) {
+  for (const char c : ascii_lower(title)) {
     const bool digit = c >= '0' && c <= '9';
     if (is_letter_or_more(c) || (digit && !key.empty())) key.push_back(c);
   }
@@ -218,7 +212,7 @@ class Writer {
   static std::string bare(std::string_view word) {
     while (!word.empty() && !is_letter_or_more(word.front())) word.remove_prefix(1);
     while (!word.empty() && !is_letter_or_more(word.back())) word.remove_suffix(1);
-    return lower(word);
+    return ascii_lower(word);
   }
 
   static WordBox box_of(const PageWord& word, int page) {

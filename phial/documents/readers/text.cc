@@ -10,9 +10,9 @@
 namespace phial::documents {
 namespace {
 
-constexpr size_t kLongestHeading = 80;
+constexpr size_t kLongestTitle = 80;
 
-std::string_view trimmed(std::string_view line) {
+std::string_view without_margins(std::string_view line) {
   const size_t first = line.find_first_not_of(" \t\r\f");
   if (first == std::string_view::npos) return {};
   return line.substr(first, line.find_last_not_of(" \t\r\f") - first + 1);
@@ -52,7 +52,7 @@ bool in_capitals(std::string_view line) {
 
 // Of a line that stands alone; 0: it is none.
 int heading_level(std::string_view line) {
-  if (line.empty() || line.size() > kLongestHeading) return 0;
+  if (line.empty() || line.size() > kLongestTitle) return 0;
   const char last = line.back();
   if (last == '.' || last == ',' || last == ';' || last == '!' || last == '?') return 0;
   if (const int level = numbered_level(line); level > 0) return level;
@@ -81,7 +81,7 @@ void add_block(DocumentBuilder& builder, std::string_view raw, const std::vector
     builder.add({level > 0 ? BlockKind::kHeading : BlockKind::kParagraph, level}, lines[0]);
     return;
   }
-  if (lines.size() >= 2 && lines[0].size() <= kLongestHeading && is_underline(lines[1])) {
+  if (lines.size() >= 2 && lines[0].size() <= kLongestTitle && is_underline(lines[1])) {
     builder.add({BlockKind::kHeading, lines[1][0] == '=' ? 1 : 2}, lines[0]);
     const size_t rest = static_cast<size_t>(lines[1].data() + lines[1].size() - raw.data());
     builder.add({}, dedented(raw.substr(rest)), WhiteSpace::kKeep);
@@ -105,7 +105,7 @@ Status read_text(ReaderJob& job) {
   size_t block = 0;
   for (size_t at = 0; at <= text.size() && !job.builder.full();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = trimmed(text.substr(at, end - at));
+    const std::string_view line = without_margins(text.substr(at, end - at));
     // A form feed begins a page, and with it a block.
     if (!lines.empty() && at < text.size() && text[at] == '\f') {
       add_block(job.builder, text.substr(block, at - block), lines);
