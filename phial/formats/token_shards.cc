@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kMagic = "PHTOKENS";
 constexpr std::string_view kEndMagic = "PHTOKEND";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kShardVersion = 1;
 constexpr size_t kFlushBytes = size_t{1} << 20;
 
 struct Head {
@@ -60,9 +60,9 @@ Result<TokenShard> TokenShard::parse(std::span<const std::byte> bytes, std::stri
   if (bytes.size() < sizeof(Head)) return broken(named, "is too short for a token shard");
   std::memcpy(&head, bytes.data(), sizeof(Head));
   if (view_of(head.magic) != kMagic) return broken(named, "is no token shard");
-  if (head.version != kVersion) {
+  if (head.version != kShardVersion) {
     return broken(named, "is a token shard of version " + std::to_string(head.version) + ", version " +
-                             std::to_string(kVersion) + " is read");
+                             std::to_string(kShardVersion) + " is read");
   }
   if (bytes.size() < sizeof(Head) + sizeof(Tail)) return broken(named, "is cut short");
   std::memcpy(&tail, bytes.data() + bytes.size() - sizeof(Tail), sizeof(Tail));
@@ -126,7 +126,7 @@ Status TokenShard::read(uint64_t first, std::span<int32_t> ids) const {
 Result<TokenShardWriter> TokenShardWriter::create(const std::filesystem::path& path, const TokenShardHeader& header) {
   PHIAL_CHECK(is_vocab_size(header.vocab_size));
   PHIAL_TRY(OutputFile file, OutputFile::create(path));
-  Head head{.version = kVersion, .token_bytes = token_bytes_of(header.vocab_size)};
+  Head head{.version = kShardVersion, .token_bytes = token_bytes_of(header.vocab_size)};
   put(head.magic, kMagic);
   PHIAL_CHECKED(file.write(std::as_bytes(std::span(&head, 1))));
   return TokenShardWriter(std::move(file), header);
