@@ -23,6 +23,7 @@ struct Ask : Command {
     grounding.describe_details(flags);
     sampling.describe(flags);
     model.describe_running(flags);
+    model.describe_prompt_cache(flags);
   }
   Status check() override {
     if (question.find_first_not_of(" \t\r\n") == std::string::npos) {
@@ -62,7 +63,7 @@ struct Ask : Command {
     PHIAL_TRY(const rag::Answer answer, std::move(answered));
     if (json) {
       console.write(dump_json(rag::to_json(answer)) + "\n");
-      return ok();
+      return write_prompt_cache(engine.get());
     }
     console.write("\n");
     if (!answer.citations.empty()) {
@@ -73,7 +74,11 @@ struct Ask : Command {
                                          "; search " + std::to_string(static_cast<int>(answer.retrieve_ms)) +
                                          " ms, first word " + std::to_string(static_cast<int>(answer.first_token_ms)) +
                                          " ms, all " + std::to_string(static_cast<int>(answer.total_ms)) + " ms");
-    return ok();
+    return write_prompt_cache(engine.get());
+  }
+
+  static Status write_prompt_cache(generate::Engine* engine) {
+    return engine != nullptr ? engine->write_prompt_cache() : ok();
   }
 };
 

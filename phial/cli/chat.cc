@@ -47,6 +47,7 @@ struct Chat : Command {
     sampling.describe(flags);
     grounding.describe_details(flags);
     model.describe_running(flags);
+    model.describe_prompt_cache(flags);
   }
   Status check() override {
     PHIAL_CHECKED(model.compute.check_kv());
@@ -69,7 +70,9 @@ struct Chat : Command {
     begin();
     LineEditor editor(home / "history");
     if (editor.is_interactive() && !json) console.note("/help tells what can be typed here; Ctrl-D leaves");
-    return converse(console, editor, *engine, ground ? &*ground : nullptr);
+    const Status ended = converse(console, editor, *engine, ground ? &*ground : nullptr);
+    const Status kept = engine->write_prompt_cache();
+    return ended ? kept : ended;
   }
 
   void begin() {

@@ -40,6 +40,7 @@ struct Generate : Command {
     flags.add("--ignore-end", ignore_end, "go on past the model's end tokens");
     sampling.describe(flags);
     model.describe_running(flags);
+    model.describe_prompt_cache(flags);
   }
   Status check() override {
     PHIAL_CHECKED(check_ids(ids_list, pictures.files.size()));
@@ -90,7 +91,7 @@ struct Generate : Command {
                                          " a second; ended by " + std::string(name_of(done.stop)) + "; " +
                                          std::to_string(done.accepted_tokens) + " of " +
                                          std::to_string(done.drafted_tokens) + " drafted tokens were right");
-    return ok();
+    return engine->write_prompt_cache();
   }
 
   void write_json(Console& console, const generate::Generation& done, std::string_view name) const {
@@ -98,6 +99,7 @@ struct Generate : Command {
     Json object = {{"text", done.text},
                    {"ids", done.ids},
                    {"prompt_tokens", done.prompt_tokens},
+                   {"reused_tokens", done.reused_tokens},
                    {"stop", name_of(done.stop)},
                    {"model", name},
                    {"draft", {{"drafted", done.drafted_tokens}, {"accepted", done.accepted_tokens}}},

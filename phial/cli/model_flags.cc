@@ -37,6 +37,14 @@ void ModelFlags::describe_running(Flags& flags) {
       .offers(Completes::kModel);
 }
 
+void ModelFlags::describe_prompt_cache(Flags& flags) {
+  flags
+      .add("--prompt-cache", &prompt_cache, "FILE",
+           "keeps the model's keys and values of prompts in FILE, so that a later run whose prompt begins alike starts "
+           "sooner. The answer is the same")
+      .offers(Completes::kPath);
+}
+
 Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Console& console) const {
   PHIAL_TRY(const auto path, find_model(model, ModelUse::kAnswers));
   if (!model) {
@@ -50,6 +58,7 @@ Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Con
   options.load = compute.load_mode();
   options.window_extra = compute.window_extra;
   options.date = today();
+  options.prompt_cache = prompt_cache.value_or("");
   options.log = console.log();
   if (draft == "off") {
     options.drafting = generate::Drafting::kOff;

@@ -86,6 +86,11 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
                                                                  .rope_policy = options.rope_policy,
                                                                  .drafts = options.drafting != Drafting::kOff,
                                                                  .log = options.log});
+  if (!options.prompt_cache.empty()) {
+    engine->prompt_cache_ = options.prompt_cache;
+    PHIAL_TRY(engine->model_hash_, model_hash(*checkpoint));
+    PHIAL_CHECKED(engine->sessions_->read_prompts(options.prompt_cache, engine->model_hash_));
+  }
   engine->draft_tokens_ = options.draft_tokens;
   if (options.drafting == Drafting::kModel) {
     PHIAL_TRY(engine->model_drafter_, ModelDrafter::open(options.draft_model, options, *engine, pool));
@@ -228,6 +233,10 @@ std::vector<EndedSession> Engine::step() {
 }
 
 bool Engine::idle() const { return ended_.empty() && sessions_->idle(); }
+
+Status Engine::write_prompt_cache() {
+  return prompt_cache_.empty() ? ok() : sessions_->write_prompts(prompt_cache_, model_hash_);
+}
 
 void Engine::abandon() {
   ended_.clear();

@@ -46,9 +46,10 @@ struct EngineOptions {
   spec::RopePolicy rope_policy = spec::RopePolicy::kDynamic;
   int window_extra = 0;  // Decoder::read_spec
   Drafting drafting = Drafting::kLookup;
-  std::filesystem::path draft_model = {};  // of kModel
-  int draft_tokens = 0;                    // checked at a time; 0: as many as pay (draft_length.h)
-  std::string date = "1970-01-01";         // what templates are told today is: yyyy-mm-dd
+  std::filesystem::path draft_model = {};   // of kModel
+  int draft_tokens = 0;                     // checked at a time; 0: as many as pay (draft_length.h)
+  std::filesystem::path prompt_cache = {};  // what earlier runs kept for this model; empty: nothing
+  std::string date = "1970-01-01";          // what templates are told today is: yyyy-mm-dd
   Log log = no_log;
 };
 
@@ -73,6 +74,9 @@ class Engine final : public LanguageModel {
   Result<SessionId> join(GenerateRequest request, OnText on_text);
   std::vector<EndedSession> step();
   bool idle() const;  // no answer is being written or waits
+  // Puts the keys and values that are kept into options.prompt_cache, in place of what stands there, for a later run
+  // that begins alike. Does nothing if there is no such option, or nothing new.
+  Status write_prompt_cache();
   // Ends every answer without a word and forgets every kept cache. For whoever catches an exception that left step(),
   // std::bad_alloc: the engine is as it was opened.
   void abandon();
@@ -123,7 +127,9 @@ class Engine final : public LanguageModel {
   DraftLength draft_length_;
 
   std::unique_ptr<Sessions> sessions_;
-  std::vector<EndedSession> ended_;  // while generate() waited for another
+  std::filesystem::path prompt_cache_;  // empty: none
+  uint64_t model_hash_ = 0;             // with a prompt cache
+  std::vector<EndedSession> ended_;     // while generate() waited for another
 };
 
 }  // namespace phial::generate

@@ -34,6 +34,7 @@ Result<std::unique_ptr<ModelDrafter>> ModelDrafter::open(const std::filesystem::
   EngineOptions own = options;
   own.drafting = Drafting::kOff;
   own.sessions = 1;
+  own.prompt_cache.clear();
   {
     PHIAL_TRY(const formats::Checkpoint checkpoint, formats::Checkpoint::open(path, LoadMode::kMap));
     PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(checkpoint, options.window_extra));

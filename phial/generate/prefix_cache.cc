@@ -47,6 +47,7 @@ void PrefixCache::keep(CachedSequence sequence) {
     return kept.table == sequence.table && common_tokens(kept.ids, sequence.ids) == kept.ids.size();
   });
   sequences_.push_front(std::move(sequence));
+  has_unsaved_ = true;
 }
 
 void PrefixCache::shrink(uint64_t bytes) {

@@ -34,11 +34,16 @@ class PrefixCache {
   std::optional<CachedSequence> find(std::span<const int32_t> ids, spec::RopeTable table, size_t known);
   // Keeps a sequence, in place of those that are its beginning; nothing new if it is the beginning of another.
   void keep(CachedSequence sequence);
+  const std::list<CachedSequence>& sequences() const { return sequences_; }  // used last first
+  // Whether a file that held all when set_saved() was called lacks one.
+  bool has_unsaved() const { return has_unsaved_; }
+  void set_saved() { has_unsaved_ = false; }
   // Forgets what was used longest ago until at most `bytes` are kept, pages that several share counted for each.
   void shrink(uint64_t bytes);
 
  private:
   std::list<CachedSequence> sequences_;  // used last first
+  bool has_unsaved_ = false;
 };
 
 }  // namespace phial::generate

@@ -10,10 +10,8 @@ namespace {
 
 constexpr size_t kPromptTokensAStep = 256;  // of all sessions; one chunk of the decoder
 
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+double ms_since(Session::Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Session::Clock::now() - start).count();
 }
 
 Generation stopped_before_it_began(const Task& task) {
@@ -60,6 +58,21 @@ CachedSequence Sessions::borrow(std::span<const int32_t> ids, size_t most, size_
   const uint64_t taken = running_bytes() + bytes_of(positions);
   kept_.shrink(options_.kv_bytes - std::min(options_.kv_bytes, taken));
   return sequence;
+}
+
+Status Sessions::read_prompts(const std::filesystem::path& path, uint64_t model_hash) {
+  PHIAL_TRY(std::vector<CachedSequence> sequences, read_prompt_file(path, model_hash, empty_));
+  for (auto it = sequences.rbegin(); it != sequences.rend(); ++it) kept_.keep(std::move(*it));
+  kept_.shrink(options_.kv_bytes);
+  kept_.set_saved();
+  return ok();
+}
+
+Status Sessions::write_prompts(const std::filesystem::path& path, uint64_t model_hash) {
+  if (!kept_.has_unsaved()) return ok();
+  PHIAL_CHECKED(write_prompt_file(path, model_hash, kept_.sequences(), empty_));
+  kept_.set_saved();
+  return ok();
 }
 
 uint64_t Sessions::running_bytes() const {
@@ -159,7 +172,7 @@ void Sessions::pass() {
     of.push_back(&one);
   }
   if (segments.empty()) return;
-  const auto start = Clock::now();
+  const auto start = Session::Clock::now();
   if (Status done = decoder_.forward(segments, logits_); !done) {
     const bool is_plain = segments.size() == 1 && segments[0].logits_of != model::LogitsOf::kAll;
     if (is_plain) of[0]->failed = done.error();
@@ -181,7 +194,7 @@ void Sessions::pass() {
 }
 
 void Sessions::pass_alone(Running& one) {
-  const auto start = Clock::now();
+  const auto start = Session::Clock::now();
   const Status done = decoder_.forward(one.session->next(kPromptTokensAStep), logits_);
   if (done) return one.session->took(logits_, ms_since(start));
   one.session->take_back();

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <deque>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,6 +17,7 @@
 #include "phial/base/log.h"
 #include "phial/generate/language_model.h"
 #include "phial/generate/prefix_cache.h"
+#include "phial/generate/prompt_file.h"
 #include "phial/generate/session.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/rope.h"
@@ -48,6 +50,10 @@ class Sessions {
   // for `positions` that it will hold.
   CachedSequence borrow(std::span<const int32_t> ids, size_t most, size_t positions);
   void give_back(CachedSequence sequence) { kept_.keep(std::move(sequence)); }
+
+  // What is kept of those that have ended, in a file (prompt_file.h).
+  Status read_prompts(const std::filesystem::path& path, uint64_t model_hash);
+  Status write_prompts(const std::filesystem::path& path, uint64_t model_hash);
 
  private:
   struct Waiting {

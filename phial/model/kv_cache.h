@@ -52,6 +52,7 @@ class KvCache {
 
  private:
   friend class KvAccess;  // model's own access: kv_access.h
+  friend class KvFile;    // kv_file.h
   KvCache() = default;
   KvCache(const KvCache&) = default;
   // The first position that a query at `position` sees; in block-sparse layers, of the near ones.

@@ -106,7 +106,7 @@ Shape find_shape(std::string_view text, std::string_view extension) {
   return best;
 }
 
-std::string one_line(std::string_view field) {
+std::string field_text(std::string_view field) {
   std::string clean = clean_text(field, WhiteSpace::kCollapse);
   std::replace(clean.begin(), clean.end(), '\n', ' ');
   return clean;
@@ -120,10 +120,10 @@ bool is_number(std::string_view field) {
 // Names: all there, all different, none a number or long. Above an empty corner, names may be numbers, as years are.
 bool is_header(const Record& record) {
   constexpr size_t kLongestName = 80;
-  const bool has_corner = record.size() > 2 && one_line(record[0]).empty();
+  const bool has_corner = record.size() > 2 && field_text(record[0]).empty();
   std::set<std::string> names;
   for (size_t i = has_corner ? 1 : 0; i < record.size(); ++i) {
-    const std::string name = one_line(record[i]);
+    const std::string name = field_text(record[i]);
     if (name.empty() || name.size() > kLongestName || (is_number(name) && !has_corner)) return false;
     if (!names.insert(name).second) return false;
   }
@@ -133,7 +133,7 @@ bool is_header(const Record& record) {
 std::string row_text(const Record& header, const Record& record) {
   std::string text;
   for (size_t i = 0; i < record.size(); ++i) {
-    const std::string value = one_line(record[i]);
+    const std::string value = field_text(record[i]);
     if (value.empty()) continue;
     if (!text.empty()) text += "; ";
     if (i < header.size() && !header[i].empty()) text.append(header[i]).append(": ");
@@ -159,7 +159,7 @@ Status read_csv(ReaderJob& job) {
   }
   Record header;
   if (more && is_header(record)) {
-    for (const std::string& field : record) header.push_back(one_line(field));
+    for (const std::string& field : record) header.push_back(field_text(field));
     more = records.next(record);
     if (!more) job.builder.add({}, row_text({}, header));
   }

@@ -248,15 +248,15 @@ Result<Value> of_text(Interpreter& interpreter, std::string_view name, const Val
   return Value::of(std::move(changed));
 }
 
-constexpr std::array<std::string_view, 9> kOfText = {"trim",   "upper", "lower",  "title",  "capitalize",
-                                                     "string", "safe",  "indent", "replace"};
+constexpr std::array<std::string_view, 9> kTextFilters = {"trim",   "upper", "lower",  "title",  "capitalize",
+                                                          "string", "safe",  "indent", "replace"};
 
 }  // namespace
 
 Result<Value> apply_filter(Interpreter& interpreter, std::string_view name, const Value& value,
                            const Arguments& arguments) {
   PHIAL_CHECKED(interpreter.spend(value.weight()));
-  if (std::find(kOfText.begin(), kOfText.end(), name) != kOfText.end()) {
+  if (std::find(kTextFilters.begin(), kTextFilters.end(), name) != kTextFilters.end()) {
     return of_text(interpreter, name, value, arguments);
   }
   if (name == "length" || name == "count") return length(value);

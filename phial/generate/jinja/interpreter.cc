@@ -101,40 +101,39 @@ Result<Interpreter::Flow> Interpreter::run_body(const std::vector<Statement>& st
 
 Result<Interpreter::Flow> Interpreter::run_one(const Statement& statement) {
   PHIAL_CHECKED(spend(kWeightOfValue));
-  using Kind = Statement::Kind;
   switch (statement.kind) {
-    case Kind::kData:
+    case Statement::Kind::kData:
       PHIAL_CHECKED(write(*statement.value.text()));
       break;
-    case Kind::kOutput: {
+    case Statement::Kind::kOutput: {
       PHIAL_TRY(const Value value, evaluate(*statement.expression));
       PHIAL_CHECKED(spend(value.weight()));
       PHIAL_TRY(const Text text, to_text(value));
       PHIAL_CHECKED(write(text));
       break;
     }
-    case Kind::kIf:
+    case Statement::Kind::kIf:
       return run_if(statement);
-    case Kind::kFor:
+    case Statement::Kind::kFor:
       return run_for(statement);
-    case Kind::kSet:
+    case Statement::Kind::kSet:
       PHIAL_CHECKED(run_set(statement));
       break;
-    case Kind::kSetBlock:
+    case Statement::Kind::kSetBlock:
       PHIAL_CHECKED(run_set_block(statement));
       break;
-    case Kind::kFilter:
+    case Statement::Kind::kFilter:
       PHIAL_CHECKED(run_filter(statement));
       break;
-    case Kind::kMacro:
+    case Statement::Kind::kMacro:
       scopes_.back()[statement.name] =
           Value::of(std::make_shared<const Callable>(Callable{statement.name, Value(), &statement}));
       break;
-    case Kind::kGroup:
+    case Statement::Kind::kGroup:
       return run_body(statement.bodies[0]);
-    case Kind::kBreak:
+    case Statement::Kind::kBreak:
       return Flow::kBreak;
-    case Kind::kContinue:
+    case Statement::Kind::kContinue:
       return Flow::kContinue;
   }
   return Flow::kNext;

@@ -10,7 +10,7 @@
 namespace phial::generate::jinja {
 namespace {
 
-constexpr std::array<std::string_view, 20> kOfText = {
+constexpr std::array<std::string_view, 20> kTextMethods = {
     "capitalize", "count",      "endswith",     "find",         "isdigit", "isspace", "join",
     "lower",      "lstrip",     "removeprefix", "removesuffix", "replace", "rsplit",  "rstrip",
     "split",      "splitlines", "startswith",   "strip",        "title",   "upper"};
@@ -250,7 +250,7 @@ bool is_one_of(const std::array<std::string_view, N>& names, std::string_view na
 }  // namespace
 
 bool has_method(const Value& value, std::string_view name) {
-  if (value.text()) return is_one_of(kOfText, name);
+  if (value.text()) return is_one_of(kTextMethods, name);
   if (value.dict()) return is_one_of(kOfDict, name);
   return value.list() && is_one_of(kOfList, name);
 }
