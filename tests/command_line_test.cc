@@ -46,7 +46,7 @@ TEST(CommandLine, TrainingWithoutItsProgramSaysWhereToGetIt) {
   for (const std::vector<std::string>& words : {std::vector<std::string>{"train"}, {"train", "pretrain", "--help"}}) {
     const Finished finished = home.run(words);
     expect_one_line_error(finished, 1);
-    EXPECT_THAT(finished.err, HasSubstr("scripts/setup-train"));
+    EXPECT_THAT(finished.err, HasSubstr("make train"));
   }
 }
 

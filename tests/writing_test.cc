@@ -111,6 +111,39 @@ TEST_F(DefaultModels, CtrlCEndsGenerationWith130) {
   EXPECT_THAT(finished.err, Not(HasSubstr("error")));
 }
 
+TEST(Generate, APromptCacheSavesALaterRunWhatItHasInCommon) {
+  const Home home;
+  const std::string cache = (home.path() / "prompts").string();
+  std::string prompt = "1";
+  for (int i = 0; i < 80; ++i) prompt += "," + std::to_string(5 + i % 50);
+  const auto object = [&](const std::string& ids, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"generate", "--model", kModel,     "--ids",        ids,
+                                      "-n",       "8",       "--greedy", "--ignore-end", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Finished finished = home.run(words);
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return *parse_json(finished.out);
+  };
+  EXPECT_EQ(object(prompt, {"--prompt-cache", cache})["reused_tokens"], 0);
+  const Json later = object(prompt + ",9,9", {"--prompt-cache", cache}), plain = object(prompt + ",9,9", {});
+  EXPECT_EQ(later["reused_tokens"], 81);
+  EXPECT_EQ(later["ids"], plain["ids"]);
+}
+
+TEST(Generate, AFileThatIsNoPromptCacheStaysAsItIs) {
+  const Home home;
+  const std::string diary = home.write("diary.txt", "Dear diary").string();
+  for (const std::string& file : {diary, home.path().string(), std::string("/dev/full")}) {
+    const Finished finished =
+        home.run({"generate", "--model", kModel, "--ids", "1,5,9", "-n", "2", "--prompt-cache", file});
+    EXPECT_EQ(finished.status, 1);
+    EXPECT_EQ(std::ranges::count(finished.err, '\n'), 1) << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr(file));
+    EXPECT_THAT(finished.out, IsEmpty());
+  }
+  EXPECT_EQ(*read_text_file(diary), "Dear diary");
+}
+
 TEST(Generate, AFullDiskIsToldInOneLine) {
   const Home home;
   const Finished finished =

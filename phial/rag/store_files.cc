@@ -163,6 +163,10 @@ Result<std::vector<Root>> Store::roots() {
 }
 
 Status Store::put_root(const Root& root) {
+  // Documents that have not changed are searched in a library that cannot be written, too.
+  PHIAL_TRY(const auto known, roots());
+  const auto is_same = [&](const Root& one) { return one.path == root.path && one.options == root.options; };
+  if (std::ranges::any_of(known, is_same)) return ok();
   PHIAL_TRY(Statement put, database_->prepare("INSERT INTO roots (path, options) VALUES (?1, ?2) "
                                               "ON CONFLICT (path) DO UPDATE SET options = ?2"));
   return put.bind(1, root.path).bind(2, root.options).run();

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "phial/base/random.h"
+#include "phial/rag/ingest.h"
 #include "phial/rag/lexical.h"
 #include "phial/rag/retrieve.h"
 #include "phial/rag/testing.h"
@@ -305,6 +306,23 @@ TEST_F(ReadOnlyLibrary, IsSearched) {
   ASSERT_EQ(found->hits.size(), 1U);
   EXPECT_EQ(found->hits[0].path, "badgers.txt");
   EXPECT_FALSE(std::filesystem::exists(folder / "library.db-shm"));
+}
+
+TEST_F(ReadOnlyLibrary, IsInStepWithDocumentsThatHaveNotChanged) {
+  write_file(docs() / "a.txt", "The kettle boils water.");
+  store = *Store::open(path(), embedder.identity());
+  EXPECT_EQ(add().added, 1);
+  store.reset();
+  close_to_writers();
+  store = *Store::open(path(), embedder.identity());
+  const std::filesystem::path documents = docs();
+  const auto again = ingest(*store, embedder, std::span(&documents, 1), test_options(), nullptr);
+  ASSERT_EQ(error_of(again), "");
+  EXPECT_EQ(again->unchanged, 1);
+  EXPECT_EQ(error_of(store->put_root({"/elsewhere", "{}"})),
+            path().string() +
+                " cannot be written (attempt to write a readonly database): make the file and its folder "
+                "writable, or name another library");
 }
 
 TEST_F(ReadOnlyLibrary, TakesNothingMoreAndSaysWhy) {
