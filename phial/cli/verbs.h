@@ -30,6 +30,7 @@ std::unique_ptr<Command> make_models_list();
 std::unique_ptr<Command> make_models_add();
 std::unique_ptr<Command> make_models_show();
 std::unique_ptr<Command> make_models_convert();
+std::unique_ptr<Command> make_models_merge();
 std::unique_ptr<Command> make_models_remove();
 
 }  // namespace phial::cli

@@ -17,6 +17,14 @@ uint64_t NewTensor::bytes() const {
   return elements / tensor::info(dtype).block_size * tensor::info(dtype).block_bytes;
 }
 
+void LowRank::add_to(std::span<float> weights, size_t row, uint64_t first) const {
+  for (size_t r = 0; r < rank; ++r) {
+    const float factor = scale * b[row * rank + r];
+    const float* from = a.data() + r * columns + first;
+    for (size_t i = 0; i < weights.size(); ++i) weights[i] += factor * from[i];
+  }
+}
+
 Status write_values(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop) {
   std::vector<float> decoded;
   std::vector<std::byte> encoded;
@@ -26,7 +34,7 @@ Status write_values(OutputFile& file, const NewTensor& tensor, const std::stop_t
       const auto count = static_cast<size_t>(std::min(kChunk, piece.count - first));
       const tensor::DTypeInfo& type = tensor::info(tensor.dtype);
       const size_t bytes = count / type.block_size * type.block_bytes;
-      if (piece.dtype == tensor.dtype) {
+      if (piece.dtype == tensor.dtype && piece.added == nullptr) {
         PHIAL_CHECKED(file.write({piece.bytes + first / type.block_size * type.block_bytes, bytes}));
         continue;
       }
@@ -36,6 +44,7 @@ Status write_values(OutputFile& file, const NewTensor& tensor, const std::stop_t
       } else {
         tensor::decode_row(piece.dtype, piece.bytes, first, decoded);
       }
+      if (piece.added != nullptr) piece.added->add_to(decoded, piece.row, first);
       encoded.resize(bytes);
       tensor::encode_row(tensor.dtype, decoded, encoded.data());
       PHIAL_CHECKED(file.write(encoded));

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -15,6 +16,16 @@
 
 namespace phial::formats {
 
+// What is added to a matrix [rows, columns]: scale · b a, with b [rows, rank] and a [rank, columns].
+struct LowRank {
+  size_t rank = 0, rows = 0, columns = 0;
+  float scale = 0;
+  std::vector<float> a, b;
+
+  // Adds columns first, first + 1, ... of its row `row`.
+  void add_to(std::span<float> weights, size_t row, uint64_t first) const;
+};
+
 // `count` stored weights, whole blocks.
 struct Piece {
   tensor::DType dtype = tensor::DType::kF32;
@@ -22,6 +33,7 @@ struct Piece {
   uint64_t count = 0;
   const tensor::Int4Matrix* int4 = nullptr;  // of kInt4 only: all inputs of output `row`
   size_t row = 0;
+  const LowRank* added = nullptr;  // its row `row` is added
 };
 
 struct NewTensor {
