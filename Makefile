@@ -34,7 +34,7 @@ train: setup
 	@scripts/build release phial phial-train
 
 test: setup models
-	@scripts/setup-train
+	@[ $(PRESET) != release ] || scripts/setup-train
 	@scripts/build $(PRESET)
 	@ctest --preset $(PRESET) -j$$(nproc)
 

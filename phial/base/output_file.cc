@@ -1,9 +1,12 @@
 #include "phial/base/output_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -52,6 +55,38 @@ Status OutputFile::finish() {
   // EINVAL: a pipe or a terminal has nothing to sync; EROFS: some devices say so.
   if (::fsync(file_.get()) != 0 && errno != EINVAL && errno != EROFS) return system_error(named_, "write");
   return ok();
+}
+
+Status replace_private_file(const fs::path& path, const std::function<Status(OutputFile& file)>& write) {
+  std::error_code failed;
+  const fs::path real = fs::exists(path, failed) ? fs::canonical(path, failed) : path;
+  const fs::path& target = failed ? path : real;
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  struct stat old{};
+  const bool is_there = ::stat(target.c_str(), &old) == 0;
+  if (is_there && !S_ISREG(old.st_mode)) return Error{Code::kInvalid, path.string() + " is no file", "name a file"};
+
+  // Without a name until it is whole, where the file system can: then nothing is left of a run that is killed.
+  std::string beside = (folder / ("." + target.filename().string() + ".part-XXXXXX")).string();
+  Descriptor unnamed(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  const bool has_no_name = unnamed.get() >= 0;
+  Descriptor begun = has_no_name ? std::move(unnamed) : Descriptor(::mkostemp(beside.data(), O_CLOEXEC));
+  if (begun.get() < 0) return system_error(path, "create");
+  OutputFile file(path, std::move(begun));
+  if (is_there) static_cast<void>(::fchmod(file.file_.get(), old.st_mode & 0777));  // refused: it stays private
+  Status done = write(file);
+  if (done) done = file.finish();
+  if (done && has_no_name) {
+    const std::string self = "/proc/self/fd/" + std::to_string(file.file_.get());
+    beside.replace(beside.size() - 6, 6, std::to_string(::getpid()));
+    ::unlink(beside.c_str());  // of a process that was killed between the next two lines
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, beside.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      return system_error(path, "replace");
+    }
+  }
+  if (done && ::rename(beside.c_str(), target.c_str()) != 0) done = system_error(path, "replace");
+  if (!done) ::unlink(beside.c_str());
+  return done;
 }
 
 Status make_folders(const fs::path& folder) {

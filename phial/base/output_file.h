@@ -29,11 +29,18 @@ class OutputFile {
   Status finish();
 
  private:
+  friend Status replace_private_file(const std::filesystem::path& path,
+                                     const std::function<Status(OutputFile& file)>& write);
   OutputFile(std::filesystem::path named, Descriptor file) : named_(std::move(named)), file_(std::move(file)) {}
 
   std::filesystem::path named_;
   Descriptor file_;
 };
+
+// Puts a file in place of what stands at `path`, when `write` has filled it: whatever goes wrong, the old file or the
+// new one stands there whole, and nothing beside it. Its owner alone may read it, unless the old one was open to
+// others. A link stays, and what it points to is replaced. kInvalid if that is no file.
+Status replace_private_file(const std::filesystem::path& path, const std::function<Status(OutputFile& file)>& write);
 
 // Makes `folder`, and the folders that it lies in, where they are not there.
 Status make_folders(const std::filesystem::path& folder);

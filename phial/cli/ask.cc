@@ -29,6 +29,9 @@ struct Ask : Command {
     if (question.find_first_not_of(" \t\r\n") == std::string::npos) {
       return Error{Code::kInvalid, "the question is empty", "phial ask --docs PATH \"When does the lease end?\""};
     }
+    if (quote && model.prompt_cache) {
+      return Error{Code::kInvalid, "--prompt-cache with --quote", "no model runs then: give one of them"};
+    }
     PHIAL_CHECKED(model.compute.check_kv());
     return grounding.check();
   }

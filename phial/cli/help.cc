@@ -6,7 +6,7 @@
 namespace phial::cli {
 namespace {
 
-constexpr size_t kWidth = 96;
+constexpr size_t kHelpWidth = 96;
 constexpr size_t kHelpColumn = 30;
 
 // `text` wrapped to the page, its lines after the first indented.
@@ -16,7 +16,7 @@ std::string wrapped(std::string_view text, size_t indent) {
   std::istringstream words{std::string(text)};
   for (std::string word; words >> word;) {
     if (!out.empty()) {
-      if (column + 1 + word.size() > kWidth) {
+      if (column + 1 + word.size() > kHelpWidth) {
         out += "\n" + std::string(indent, ' ');
         column = indent;
       } else {

@@ -41,7 +41,7 @@ void ModelFlags::describe_prompt_cache(Flags& flags) {
   flags
       .add("--prompt-cache", &prompt_cache, "FILE",
            "keeps the model's keys and values of prompts in FILE, so that a later run whose prompt begins alike starts "
-           "sooner. The answer is the same")
+           "sooner. The answer is the same. FILE tells what was said, and only its owner can read it")
       .offers(Completes::kPath);
 }
 

@@ -77,6 +77,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   } else {
     return std::move(tokenizer).error();
   }
+  if (!options.prompt_cache.empty()) engine->model_hash_ = model_hash(*checkpoint);  // before tensors are held
   PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool, options.log));
   PHIAL_TRY(engine->pictures_, Pictures::open(checkpoint, spec, options.precision, pool));
   PHIAL_TRY(model::KvCache empty, engine->decoder_->make_cache(engine->context_tokens_, engine->plan_.kv_type));
@@ -88,7 +89,6 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
                                                                  .log = options.log});
   if (!options.prompt_cache.empty()) {
     engine->prompt_cache_ = options.prompt_cache;
-    PHIAL_TRY(engine->model_hash_, model_hash(*checkpoint));
     PHIAL_CHECKED(engine->sessions_->read_prompts(options.prompt_cache, engine->model_hash_));
   }
   engine->draft_tokens_ = options.draft_tokens;

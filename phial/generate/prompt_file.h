@@ -19,21 +19,24 @@
 
 namespace phial::generate {
 
-// Of all that a checkpoint says: two with the same number are taken for the same model. Reads every weight once.
-Result<uint64_t> model_hash(const formats::Checkpoint& checkpoint);
+// Of all bytes of a checkpoint's files, its metadata and the instruction set that runs: keys and values are taken from
+// whoever has the same number. For a checkpoint whose tensors are not held.
+uint64_t model_hash(const formats::Checkpoint& checkpoint);
 
-// In place of what stands at `path`: whatever goes wrong, the old file or the new one stands there whole. Left out is
-// what stands behind a picture, whose ids mean nothing to another process. `like`: a cache of the model's decoder.
+// In place of what stands at `path` (replace_private_file: it tells what was said). Left out is what stands behind a
+// picture, whose ids mean nothing to another process. `like`: a cache of the model's decoder. kInvalid if something
+// else or another model's stands there.
 Status write_prompt_file(const std::filesystem::path& path, uint64_t hash, const std::list<CachedSequence>& sequences,
                          const model::KvCache& like);
 
-// Nothing if there is no file; what is longer than `like` may become is left out. Errors name the file: kInvalid for a
+// Nothing if there is no file or an empty one; what is longer than `like` may become is left out, and what would take
+// more than `most_bytes`. Errors name the file: kInvalid for a
 // file of something else or of another model, kCorrupt, kUnsupported for another version, kOutOfMemory.
 Result<std::vector<CachedSequence>> read_prompt_file(const std::filesystem::path& path, uint64_t hash,
-                                                     const model::KvCache& like);
+                                                     const model::KvCache& like, uint64_t most_bytes);
 
 // The part of a file behind its checksum's check.
 Result<std::vector<CachedSequence>> parse_prompts(std::span<const std::byte> bytes, uint64_t hash,
-                                                  const model::KvCache& like);
+                                                  const model::KvCache& like, uint64_t most_bytes);
 
 }  // namespace phial::generate

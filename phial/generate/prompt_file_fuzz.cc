@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   spec.head_dim = 2;
   spec.sliding_window = 70;
   static const model::KvCache empty = *model::KvCache::make(spec, 300, model::KvType::kF32);
-  auto read = generate::parse_prompts(std::as_bytes(std::span(data, size)), 1, empty);
+  auto read = generate::parse_prompts(std::as_bytes(std::span(data, size)), 1, empty, 1 << 20);
   if (!read) {
     PHIAL_CHECK(!read.error().message.empty());
     return 0;

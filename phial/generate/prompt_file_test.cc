@@ -20,6 +20,8 @@ namespace phial::generate {
 namespace {
 namespace fs = std::filesystem;
 
+constexpr uint64_t kNoLimit = UINT64_MAX;
+
 class PromptFile : public testing::Test {
  protected:
   PromptFile()
@@ -47,6 +49,55 @@ std::vector<int32_t> some_ids(int n, int first) {
   std::vector<int32_t> ids(static_cast<size_t>(n));
   for (int i = 0; i < n; ++i) ids[static_cast<size_t>(i)] = 5 + (first + i * 7) % 90;
   return ids;
+}
+
+// Of one layer and key-value head, each position's keys and values its own number.
+spec::DecoderSpec tiny(int window) {
+  spec::DecoderSpec spec;
+  spec.n_layers = spec.n_heads = spec.n_kv_heads = 1;
+  spec.head_dim = 4;
+  spec.sliding_window = window;
+  return spec;
+}
+
+spec::DecoderSpec tiny_sparse() {
+  spec::DecoderSpec spec = tiny(0);
+  spec.n_heads = 2;
+  spec.block_sparse = {.block = 16, .local_blocks = 3, .stride = 31};
+  return spec;
+}
+
+// Reads all that a query behind the last position sees, in every page where it stands.
+void expect_readable(model::KvCache& cache, const spec::DecoderSpec& spec) {
+  const model::KvAccess access(cache);
+  const int length = access.length();
+  const auto expect_number = [&](int p) {
+    const float key = *reinterpret_cast<float*>(access.key(0, 0, p));
+    EXPECT_EQ(key, *reinterpret_cast<float*>(access.value(0, 0, p)));
+  };
+  int near = spec.sliding_window == 0 ? 0 : std::max(0, length - spec.sliding_window + 1);
+  if (spec.block_sparse.active()) {
+    const int block = spec.block_sparse.block;
+    const spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, 1000);
+    near = lists.first_local(length / block) * block;
+    for (const auto& entry : lists.far(0, length / block)) {
+      for (int p = entry.block * block; p < std::min(length, (entry.block + 1) * block); ++p) expect_number(p);
+    }
+  }
+  for (int p = near; p < length; ++p) expect_number(p);
+}
+
+CachedSequence sequence_of(const model::KvCache& empty, int tokens) {
+  CachedSequence sequence = {.ids = some_ids(tokens, 0), .cache = empty.fork(0)};
+  model::KvAccess access(sequence.cache);
+  EXPECT_TRUE(access.reserve(tokens));
+  for (int t = 0; t < tokens; ++t) {
+    for (std::byte* row : {access.key(0, 0, t), access.value(0, 0, t)}) {
+      std::fill_n(reinterpret_cast<float*>(row), 4, static_cast<float>(t));
+    }
+  }
+  for (int t = 0; t < tokens; t += 64) access.advance(std::min(64, tokens - t));
+  return sequence;
 }
 
 TEST_F(PromptFile, ALaterRunGoesOnFromItToTheSameBits) {
@@ -107,9 +158,7 @@ TEST_F(PromptFile, WhatDoesNotBelongThereIsNamedAndStays) {
   expect_refused("llama-biased", "another model");
   replace("A diary, not a cache of any kind.");
   expect_refused("llama-like", "is no prompt cache");
-  replace("");
-  expect_refused("llama-like", "is no prompt cache");
-  for (const size_t at : {size_t{9}, size_t{30}, whole.size() / 2, whole.size() - 1}) {
+  for (const size_t at : {size_t{30}, whole.size() / 2, whole.size() - 1}) {
     std::string changed = whole;
     changed[at] = static_cast<char>(changed[at] ^ 4);
     replace(changed);
@@ -119,6 +168,31 @@ TEST_F(PromptFile, WhatDoesNotBelongThereIsNamedAndStays) {
   }
   replace(whole);
   EXPECT_EQ(opening_error("llama-like", options()), "");
+  replace("");  // of mktemp
+  EXPECT_EQ(opening_error("llama-like", options()), "");
+  std::string later = whole;
+  later[8] = 2;
+  replace(later);
+  expect_refused("llama-like", "has version 2, version 1 is read");
+}
+
+TEST_F(PromptFile, WhatCameThereMeanwhileIsNotWrittenOver) {
+  const auto engine = open(golden("llama-like"), pool_, options());
+  ASSERT_TRUE(engine->generate(request_of(some_ids(70, 1), 2), nullptr));
+  replace("A diary, not a cache of any kind.");
+  const Status written = engine->write_prompt_cache();
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().text().find("is no prompt cache"), std::string::npos);
+  EXPECT_EQ(bytes(), "A diary, not a cache of any kind.");
+}
+
+TEST_F(PromptFile, ItsOwnerAloneReadsItUnlessItWasOpenToOthers) {
+  const model::KvCache empty = *model::KvCache::make(tiny(0), 100, model::KvType::kF32);
+  ASSERT_TRUE(write_prompt_file(path_, 1, {}, empty));
+  EXPECT_EQ(fs::status(path_).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  fs::permissions(path_, fs::perms(0640));
+  ASSERT_TRUE(write_prompt_file(path_, 1, {}, empty));
+  EXPECT_EQ(fs::status(path_).permissions(), fs::perms(0640));
 }
 
 TEST_F(PromptFile, ASequenceTooLongForThisContextIsLeftOut) {
@@ -142,53 +216,17 @@ TEST_F(PromptFile, WhatAFolderCannotTakeIsAnErrorAndTheOldFileStays) {
   EXPECT_NE(written.error().text().find(path_.string()), std::string::npos) << written.error().text();
 }
 
-// Of one layer and key-value head, each position's keys and values its own number.
-spec::DecoderSpec tiny(int window) {
-  spec::DecoderSpec spec;
-  spec.n_layers = spec.n_heads = spec.n_kv_heads = 1;
-  spec.head_dim = 4;
-  spec.sliding_window = window;
-  return spec;
-}
-
-spec::DecoderSpec tiny_sparse() {
-  spec::DecoderSpec spec = tiny(0);
-  spec.n_heads = 2;
-  spec.block_sparse = {.block = 16, .local_blocks = 3, .stride = 31};
-  return spec;
-}
-
-// Reads all that a query behind the last position sees, in every page where it stands.
-void expect_readable(model::KvCache& cache, const spec::DecoderSpec& spec) {
-  const model::KvAccess access(cache);
-  const int length = access.length();
-  const auto expect_number = [&](int p) {
-    const float key = *reinterpret_cast<float*>(access.key(0, 0, p));
-    EXPECT_EQ(key, *reinterpret_cast<float*>(access.value(0, 0, p)));
-  };
-  int near = spec.sliding_window == 0 ? 0 : std::max(0, length - spec.sliding_window + 1);
-  if (spec.block_sparse.active()) {
-    const int block = spec.block_sparse.block;
-    const spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, 1000);
-    near = lists.first_local(length / block) * block;
-    for (const auto& entry : lists.far(0, length / block)) {
-      for (int p = entry.block * block; p < std::min(length, (entry.block + 1) * block); ++p) expect_number(p);
-    }
+TEST_F(PromptFile, MoreThanThereIsRoomForIsLeftOut) {
+  const model::KvCache empty = *model::KvCache::make(tiny(0), 1000, model::KvType::kF32);
+  std::list<CachedSequence> all;
+  for (const int tokens : {100, 200, 300}) all.push_back(sequence_of(empty, tokens));
+  ASSERT_TRUE(write_prompt_file(path_, 1, all, empty));
+  const uint64_t page = all.front().cache.bytes() / 2;  // two pages
+  for (const auto& [room, n] : {std::pair(1, 0U), {2, 1U}, {5, 1U}, {6, 2U}, {11, 3U}}) {
+    const auto read = read_prompt_file(path_, 1, empty, page * static_cast<uint64_t>(room));
+    ASSERT_TRUE(read) << read.error().text();
+    EXPECT_EQ(read->size(), n) << room;
   }
-  for (int p = near; p < length; ++p) expect_number(p);
-}
-
-CachedSequence sequence_of(const model::KvCache& empty, int tokens) {
-  CachedSequence sequence = {.ids = some_ids(tokens, 0), .cache = empty.fork(0)};
-  model::KvAccess access(sequence.cache);
-  EXPECT_TRUE(access.reserve(tokens));
-  for (int t = 0; t < tokens; ++t) {
-    for (std::byte* row : {access.key(0, 0, t), access.value(0, 0, t)}) {
-      std::fill_n(reinterpret_cast<float*>(row), 4, static_cast<float>(t));
-    }
-  }
-  for (int t = 0; t < tokens; t += 64) access.advance(std::min(64, tokens - t));
-  return sequence;
 }
 
 TEST_F(PromptFile, PagesThatAreSharedStandThereOnce) {
@@ -200,7 +238,7 @@ TEST_F(PromptFile, PagesThatAreSharedStandThereOnce) {
   all.push_back({.ids = some_ids(600, 0), .cache = all.front().cache.fork(600)});
   ASSERT_TRUE(write_prompt_file(path_, 1, all, empty));
   EXPECT_LT(fs::file_size(path_), one + 4000);
-  const auto read = read_prompt_file(path_, 1, empty);
+  const auto read = read_prompt_file(path_, 1, empty, kNoLimit);
   ASSERT_TRUE(read) << read.error().text();
   ASSERT_EQ(read->size(), 2U);
   model::KvCache again = (*read)[1].cache.fork(600);
@@ -215,7 +253,7 @@ TEST_F(PromptFile, WhatStandsBehindAPictureIsLeftOut) {
   all.push_back(sequence_of(empty, 100));
   all.back().ids[0] = -1;
   ASSERT_TRUE(write_prompt_file(path_, 1, all, empty));
-  const auto read = read_prompt_file(path_, 1, empty);
+  const auto read = read_prompt_file(path_, 1, empty, kNoLimit);
   ASSERT_TRUE(read) << read.error().text();
   ASSERT_EQ(read->size(), 1U);
   EXPECT_EQ(read->front().ids.size(), 150U);
@@ -230,7 +268,7 @@ TEST_F(PromptFile, PagesThatNobodyWillSeeAgainStayAway) {
     ASSERT_LT(all.front().cache.bytes(),
               sequence_of(*model::KvCache::make(tiny(0), 1000, model::KvType::kF32), 700).cache.bytes());
     ASSERT_TRUE(write_prompt_file(path_, 1, all, empty));
-    auto read = read_prompt_file(path_, 1, empty);
+    auto read = read_prompt_file(path_, 1, empty, kNoLimit);
     ASSERT_TRUE(read) << read.error().text();
     EXPECT_EQ(read->front().cache.bytes(), all.front().cache.bytes());
     expect_readable(read->front().cache, spec);
@@ -251,7 +289,7 @@ TEST_F(PromptFile, WhateverTheBytesSayTheCachesCanBeRead) {
       for (const uint32_t value : {0U, 1U, 64U, 448U, 0x7FFFFFFFU, 0xFFFFFFFFU}) {
         std::string changed = whole.substr(0, whole.size() - 8);
         std::memcpy(changed.data() + at, &value, sizeof value);
-        auto read = parse_prompts(std::as_bytes(std::span(changed)), 1, empty);
+        auto read = parse_prompts(std::as_bytes(std::span(changed)), 1, empty, kNoLimit);
         if (!read) {
           ++refused;
           continue;

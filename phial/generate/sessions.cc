@@ -61,9 +61,8 @@ CachedSequence Sessions::borrow(std::span<const int32_t> ids, size_t most, size_
 }
 
 Status Sessions::read_prompts(const std::filesystem::path& path, uint64_t model_hash) {
-  PHIAL_TRY(std::vector<CachedSequence> sequences, read_prompt_file(path, model_hash, empty_));
+  PHIAL_TRY(std::vector<CachedSequence> sequences, read_prompt_file(path, model_hash, empty_, options_.kv_bytes));
   for (auto it = sequences.rbegin(); it != sequences.rend(); ++it) kept_.keep(std::move(*it));
-  kept_.shrink(options_.kv_bytes);
   kept_.set_saved();
   return ok();
 }

@@ -15,8 +15,6 @@ namespace {
 // Positions behind the window that stay, so that a wrong draft can be taken back (at most a step's rows).
 constexpr int kKeptBehind = kPageTokens;
 
-size_t pages_for(int tokens) { return size((tokens + kPageTokens - 1) / kPageTokens); }
-
 size_t page_bytes_for(const spec::DecoderSpec& spec, KvType type) {
   return 2 * size(kPageTokens) * row_bytes(type, spec.head_dim);
 }

@@ -5,9 +5,12 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
+#include "phial/base/append_bytes.h"
+#include "phial/kernels/kernels.h"
 #include "phial/model/size.h"
 
 namespace phial::model {
@@ -15,27 +18,14 @@ namespace {
 
 constexpr uint32_t kNoPage = UINT32_MAX;  // given back
 
-template <class T>
-void put(std::vector<std::byte>& to, std::span<const T> values) {
-  const auto bytes = std::as_bytes(values);
-  to.insert(to.end(), bytes.begin(), bytes.end());
-}
-template <class T>
-void put(std::vector<std::byte>& to, const T& value) {
-  put(to, std::span<const T>(&value, 1));
-}
-
-size_t n_pages(int length) { return size((length + kPageTokens - 1) / kPageTokens); }
-
 Error damaged_cache(const std::string& what) { return Error{Code::kCorrupt, "it " + what, "delete it"}; }
 
-// A page with the rows that are filled; what others left in it stays here.
-std::vector<std::byte> filled_rows(std::span<const std::byte> page, int rows) {
-  std::vector<std::byte> copy(page.size());
+// A page with the rows that are filled, into `copy`; what others left in it stays here.
+void copy_filled_rows(std::span<const std::byte> page, int rows, std::vector<std::byte>& copy) {
+  copy.assign(page.size(), std::byte{0});
   const size_t half = page.size() / 2, filled = half / kPageTokens * size(rows);
   std::memcpy(copy.data(), page.data(), filled);
   std::memcpy(copy.data() + half, page.data() + half, filled);
-  return copy;
 }
 
 }  // namespace
@@ -55,6 +45,8 @@ struct KvFile::Stored {
   std::vector<std::vector<uint32_t>> tables;
 };
 
+std::string_view KvFile::instruction_set() { return kernels::active().name; }
+
 KvFile::Shape KvFile::shape_of(const KvCache& cache) {
   const auto number = [](int n) { return static_cast<uint32_t>(n); };
   Shape shape = {.type = static_cast<uint32_t>(cache.type_),
@@ -70,7 +62,7 @@ KvFile::Shape KvFile::shape_of(const KvCache& cache) {
   return shape;
 }
 
-void KvFile::append(const KvCache& like, std::span<const KvCache* const> caches, FileParts& to) {
+Status KvFile::write(const KvCache& like, std::span<const KvCache* const> caches, const ByteSink& sink) {
   struct Page {
     const std::byte* bytes = nullptr;
     int rows = 0;  // filled, by whichever cache reaches furthest
@@ -79,37 +71,39 @@ void KvFile::append(const KvCache& like, std::span<const KvCache* const> caches,
   std::unordered_map<const std::byte*, uint32_t> numbers;
   std::vector<std::byte> tables;
   for (const KvCache* cache : caches) {
-    put(tables, static_cast<uint32_t>(cache->length_));
-    put(tables, static_cast<uint32_t>(cache->kept_from_));
+    append_bytes(tables, static_cast<uint32_t>(cache->length_));
+    append_bytes(tables, static_cast<uint32_t>(cache->kept_from_));
     for (const auto& table : cache->tables_) {
-      for (size_t p = 0; p < n_pages(cache->length_); ++p) {
+      for (size_t p = 0; p < pages_for(cache->length_); ++p) {
         const std::byte* bytes = table[p].get();
         if (bytes == nullptr) {
-          put(tables, kNoPage);
+          append_bytes(tables, kNoPage);
           continue;
         }
         const auto [at, is_new] = numbers.try_emplace(bytes, static_cast<uint32_t>(pages.size()));
         if (is_new) pages.push_back({.bytes = bytes});
         Page& page = pages[at->second];
         page.rows = std::max(page.rows, std::min(kPageTokens, cache->length_ - static_cast<int>(p) * kPageTokens));
-        put(tables, at->second);
+        append_bytes(tables, at->second);
       }
     }
   }
   std::vector<std::byte> head;
-  put(head, shape_of(like));
-  put(head, static_cast<uint32_t>(caches.size()));
-  put(head, static_cast<uint64_t>(pages.size()));
-  put(head, std::span<const std::byte>(tables));
-  to.add(std::move(head));
+  append_bytes(head, shape_of(like));
+  append_bytes(head, static_cast<uint32_t>(caches.size()));
+  append_bytes(head, static_cast<uint64_t>(pages.size()));
+  append_bytes(head, std::span<const std::byte>(tables));
+  PHIAL_CHECKED(sink(head));
+  std::vector<std::byte> copy;
   for (const Page& page : pages) {
-    const std::span<const std::byte> whole(page.bytes, like.pages_->page_bytes());
-    if (page.rows == kPageTokens) {
-      to.parts.push_back(whole);
-    } else {
-      to.add(filled_rows(whole, page.rows));
+    std::span<const std::byte> whole(page.bytes, like.pages_->page_bytes());
+    if (page.rows < kPageTokens) {
+      copy_filled_rows(whole, page.rows, copy);
+      whole = copy;
     }
+    PHIAL_CHECKED(sink(whole));
   }
+  return ok();
 }
 
 bool KvFile::may_lack(const KvCache& cache, size_t head, int page, int kept_from) {
@@ -133,7 +127,7 @@ Result<KvFile::Stored> KvFile::read_stored(Reader& in, const KvCache& like) {
   }
   stored.length = static_cast<int>(length);
   stored.kept_from = static_cast<int>(kept_from);
-  const size_t pages = n_pages(stored.length);
+  const size_t pages = pages_for(stored.length);
   for (size_t head = 0; head < like.tables_.size(); ++head) {
     PHIAL_TRY(const auto bytes, in.take(uint64_t{pages} * sizeof(uint32_t)));
     std::memcpy(stored.tables.emplace_back(pages).data(), bytes.data(), bytes.size());
@@ -157,7 +151,7 @@ Status KvFile::check(const KvCache& like, const Stored& stored) {
   return ok();
 }
 
-Result<std::vector<std::optional<KvCache>>> KvFile::read(Reader& in, const KvCache& like) {
+Result<std::vector<std::optional<KvCache>>> KvFile::read(Reader& in, const KvCache& like, uint64_t most_bytes) {
   PHIAL_TRY(const Shape shape, in.read<Shape>());
   if (shape != shape_of(like)) {
     return Error{Code::kInvalid, "it holds keys and values of another model or type (--kv, --precision)",
@@ -176,11 +170,15 @@ Result<std::vector<std::optional<KvCache>>> KvFile::read(Reader& in, const KvCac
   PHIAL_TRY(const auto stored_pages, in.take(bytes));
 
   std::vector<KvPage> pages(static_cast<size_t>(n_stored_pages));
-  std::vector<std::optional<KvCache>> caches;
-  for (const Stored& stored : all) {
-    caches.emplace_back();
+  std::vector<std::optional<KvCache>> caches(all.size());
+  uint64_t held = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Stored& stored = all[i];
     if (stored.length > like.capacity_) continue;
     PHIAL_CHECKED(check(like, stored));
+    for (const auto& table : stored.tables)
+      held += (table.size() - static_cast<size_t>(std::ranges::count(table, kNoPage))) * page_bytes;
+    if (held > most_bytes) break;
     KvCache cache = like.fork(0);
     cache.length_ = stored.length;
     cache.kept_from_ = stored.kept_from;
@@ -198,7 +196,7 @@ Result<std::vector<std::optional<KvCache>>> KvFile::read(Reader& in, const KvCac
         cache.tables_[head].push_back(std::move(page));
       }
     }
-    caches.back() = std::move(cache);
+    caches[i] = std::move(cache);
   }
   return caches;
 }

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "phial/base/bytes.h"
@@ -16,22 +18,21 @@
 
 namespace phial::model {
 
-// Bytes that follow each other in a file, where they stand.
-struct FileParts {
-  std::vector<std::span<const std::byte>> parts;
-  std::deque<std::vector<std::byte>> owned;  // that some of them stand in
-
-  void add(std::vector<std::byte> bytes) { parts.emplace_back(owned.emplace_back(std::move(bytes))); }
-};
+// Takes bytes in the order in which a file has them.
+using ByteSink = std::function<Status(std::span<const std::byte>)>;
 
 class KvFile {
  public:
-  // `like`: a cache of the same decoder. The parts live as long as the caches, and until one of them changes.
-  static void append(const KvCache& like, std::span<const KvCache* const> caches, FileParts& to);
+  // That computes keys and values here: those of another may differ in bits.
+  static std::string_view instruction_set();
 
-  // The caches in order, in pages beside those of `like`; nullopt for one that is longer than `like` may become.
-  // kInvalid for caches of another shape or type, kCorrupt, kOutOfMemory.
-  static Result<std::vector<std::optional<KvCache>>> read(Reader& in, const KvCache& like);
+  // `like`: a cache of the same decoder. Errors: those of `sink`.
+  static Status write(const KvCache& like, std::span<const KvCache* const> caches, const ByteSink& sink);
+
+  // The caches in order, in pages beside those of `like`. nullopt for one that is longer than `like` may become, and
+  // for those that would make more than `most_bytes` with those before. kInvalid for caches of another shape or type,
+  // kCorrupt, kOutOfMemory.
+  static Result<std::vector<std::optional<KvCache>>> read(Reader& in, const KvCache& like, uint64_t most_bytes);
 
  private:
   struct Shape;

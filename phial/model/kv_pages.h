@@ -17,6 +17,8 @@ namespace phial::model {
 
 inline constexpr int kPageTokens = 64;
 
+inline size_t pages_for(int tokens) { return static_cast<size_t>((tokens + kPageTokens - 1) / kPageTokens); }
+
 // Whoever holds it owns the page, alone or with others; the last one gives it back.
 using KvPage = std::shared_ptr<std::byte>;
 
