@@ -142,6 +142,7 @@ Result<std::vector<CachedSequence>> parse_prompts(std::span<const std::byte> byt
     PHIAL_TRY(const uint32_t table, in.u32());
     if (table > static_cast<uint32_t>(spec::RopeTable::kLong)) return unusable(Code::kCorrupt, "is damaged");
     PHIAL_TRY(const uint32_t n_ids, in.u32());
+    if (n_ids == 0) return unusable(Code::kCorrupt, "is damaged");
     PHIAL_TRY(const auto stored, in.take(uint64_t{n_ids} * sizeof(int32_t)));
     std::vector<int32_t> ids(n_ids);
     std::memcpy(ids.data(), stored.data(), stored.size());
