@@ -7,8 +7,8 @@
 # libraries that they need for a second architecture by default.
 #
 # Presets compile several sources of a room at a time (CMAKE_UNITY_BUILD), because the headers that they share cost more
-# than they do: so a name is used once in a room, in unnamed namespaces too. The fuzz preset compiles them one by one
-# and sees a header that is missing.
+# than they do: so a name is used once in a room, in unnamed namespaces too. The arm64 preset compiles them one by
+# one and sees a header that is missing.
 #
 # Rooms are compiled once, for the programs and for libphial: so position-independent, and with their symbols hidden,
 # which lets the compiler inline and call within a source as it does without (docs/decisions/0010-the-library.md).
