@@ -79,9 +79,8 @@ constexpr Verb kModelsVerbs[] = {
      "and the chat template come along. OUT must not be there yet.",
      "phial models convert model.gguf model-folder\nphial models convert model-folder model.gguf", make_models_convert},
     {"merge", "a LoRA adapter into its model",
-     "MODEL is the Hugging Face folder that the adapter was trained on, in F32, F16 or BF16; the merged weights have "
-     "the "
-     "same type. 'phial quantize' and 'phial models convert' go on from OUT, which must not be there yet.",
+     "MODEL is the Hugging Face folder that the adapter was trained on, in F32, F16 or BF16; the merged weights keep "
+     "that type. 'phial quantize' and 'phial models convert' go on from OUT, which must not be there yet.",
      "phial models merge Phi-3-mini-4k-instruct my-adapter merged\nphial quantize merged merged.gguf --to Q4_K",
      make_models_merge},
     {"remove", "takes a model out of the list",

@@ -97,7 +97,7 @@ class Models(unittest.TestCase):
         self.assertTrue(phial.Image(TESTDATA / "images/plain.png"))
 
 
-@unittest.skipUnless(MODELS, "the default models were not named")
+@unittest.skipUnless(MODELS, "the default models are not in the tree: run scripts/models FOLDER and set PHIAL_MODELS=FOLDER")
 class Documents(unittest.TestCase):
     def test_embeddings_are_those_of_the_reference(self):
         reference = json.loads((TESTDATA / "golden/real/all-minilm-l6-v2/expected.json").read_text())
