@@ -56,7 +56,7 @@ Status read_exactly(const std::filesystem::path& path, int fd, size_t offset, st
 
 size_t page_bytes() { return static_cast<size_t>(::sysconf(_SC_PAGESIZE)); }
 
-Status write_parts(OutputFile file, std::span<const std::span<const std::byte>> parts) {
+Status write_parts(OutputFile file, std::initializer_list<std::span<const std::byte>> parts) {
   for (const std::span<const std::byte> part : parts) PHIAL_CHECKED(file.write(part));
   return file.finish();
 }
@@ -149,10 +149,11 @@ Result<std::string> read_text_file(const std::filesystem::path& path, size_t max
 }
 
 Status write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  return write_file_atomically(path, std::span(&bytes, 1));
+  return write_file_atomically(path, {bytes});
 }
 
-Status write_file_atomically(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts) {
+Status write_file_atomically(const std::filesystem::path& path,
+                             std::initializer_list<std::span<const std::byte>> parts) {
   struct stat info{};
   const bool exists = ::stat(path.c_str(), &info) == 0;
   if (exists && S_ISDIR(info.st_mode))

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
 
@@ -57,6 +58,7 @@ Result<std::string> read_text_file(const std::filesystem::path& path, size_t max
 // A pipe or device is written to as it is; a symbolic link stays one.
 Status write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 // The same for a file in several parts, written one after the other.
-Status write_file_atomically(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts);
+Status write_file_atomically(const std::filesystem::path& path,
+                             std::initializer_list<std::span<const std::byte>> parts);
 
 }  // namespace phial

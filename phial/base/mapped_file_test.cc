@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <array>
 
 #include <algorithm>
 #include <cstdint>
@@ -167,8 +166,7 @@ TEST_F(Files, ATextFileBeyondTheLimitIsToldWithBothSizes) {
 TEST_F(Files, AFileIsReplacedWholeAndNothingIsLeftBeside) {
   const fs::path path = write("a", "a much longer text than the new one");
   const std::string first = "new", second = " text";
-  ASSERT_TRUE(
-      write_file_atomically(path, std::array{std::as_bytes(std::span(first)), std::as_bytes(std::span(second))}));
+  ASSERT_TRUE(write_file_atomically(path, {std::as_bytes(std::span(first)), std::as_bytes(std::span(second))}));
   EXPECT_EQ(*read_text_file(path), "new text");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
 }

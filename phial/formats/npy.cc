@@ -1,6 +1,5 @@
 #include "phial/formats/npy.h"
 
-#include <array>
 #include <string>
 
 #include "phial/base/check.h"
@@ -32,8 +31,7 @@ Status write_npy(const std::filesystem::path& path, std::span<const uint64_t> sh
   for (const uint64_t extent : shape) product *= extent;
   PHIAL_CHECK(product == values.size());
   const std::string header = npy_header(shape);
-  const std::array parts = {std::as_bytes(std::span(header)), std::as_bytes(values)};
-  return write_file_atomically(path, parts);
+  return write_file_atomically(path, {std::as_bytes(std::span(header)), std::as_bytes(values)});
 }
 
 }  // namespace phial::formats
