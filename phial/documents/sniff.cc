@@ -4,6 +4,8 @@
 #include <array>
 #include <span>
 
+#include "phial/base/utf8.h"
+
 namespace phial::documents {
 namespace {
 
@@ -64,13 +66,6 @@ bool among(std::string_view what, std::span<const std::string_view> these) {
   return std::find(these.begin(), these.end(), what) != these.end();
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return result;
-}
-
 bool is_image(std::string_view bytes) {
   constexpr size_t kHeader = 14;
   if (bytes.starts_with("BM") && bytes.size() > kHeader && bytes.substr(6, 4) == "\0\0\0\0"sv) return true;
@@ -81,7 +76,7 @@ bool is_image(std::string_view bytes) {
 
 std::string base_name(std::string_view name) {
   const size_t slash = name.rfind('/');
-  return lower(slash == std::string_view::npos ? name : name.substr(slash + 1));
+  return ascii_lower(slash == std::string_view::npos ? name : name.substr(slash + 1));
 }
 
 // A zip archive's members are named in its local headers, which come first, and in its directory, which comes last.
@@ -102,7 +97,7 @@ Result<std::string> sniff_zip(std::string_view bytes) {
 }
 
 bool looks_like_html(std::string_view bytes) {
-  std::string head = lower(bytes.substr(0, 1024));
+  std::string head = ascii_lower(bytes.substr(0, 1024));
   const size_t first = head.find_first_not_of("\xEF\xBB\xBF \t\r\n");
   if (first == std::string::npos) return false;
   head.erase(0, first);

@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "phial/base/utf8.h"
+
 namespace phial::rag {
 namespace {
 
@@ -25,12 +27,10 @@ bool ends_in_abbreviation(std::string_view sentence) {
   sentence.remove_suffix(1);
   size_t at = sentence.size();
   while (at > 0 && !is_space(sentence[at - 1]) && sentence[at - 1] != '(') --at;
-  std::string word(sentence.substr(at));
+  const std::string_view word = sentence.substr(at);
   // "A. Smith"; that "vitamin A. It" is joined as well does less harm.
   if (word.size() == 1 && word[0] >= 'A' && word[0] <= 'Z' && word != "I") return true;
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return std::find(kAbbreviations.begin(), kAbbreviations.end(), word) != kAbbreviations.end();
+  return std::find(kAbbreviations.begin(), kAbbreviations.end(), ascii_lower(word)) != kAbbreviations.end();
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
