@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     "convert": BELOW_THE_TOP - {"generate"},
     "quantize": BELOW_THE_TOP - {"generate", "tokenizer"},
     "data": {"tokenizer", "formats", "base"},
-    "train": {"spec", "formats", "tokenizer", "tensor", "base"},
+    "train": {"generate", "spec", "formats", "tokenizer", "tensor", "base"},
     "capi": {"rag", "generate", "model", "formats", "kernels", "base"},
     "cli": BELOW_THE_TOP | {"rag", "convert", "quantize", "data", "train"},
 }
@@ -48,7 +48,10 @@ ONLY_THESE_HEADERS = [
     # phial-reader writes the record that rag reads; it must not parse model files.
     ("documents", "formats", {"phial/formats/extracted_document.h"}),
     # What the program phial-train runs; the headers beside them bring libtorch, which takes half a minute a source.
-    ("cli", "train", {"phial/train/config.h", "phial/train/coordinate_check.h", "phial/train/pretrain.h"}),
+    ("cli", "train", {"phial/train/config.h", "phial/train/coordinate_check.h", "phial/train/dpo.h", "phial/train/pretrain.h",
+                      "phial/train/run_config.h", "phial/train/sft.h"}),
+    # The chat templates that a tuned model is asked with.
+    ("train", "generate", {"phial/generate/chat.h"}),
 ]
 
 # Third-party or system headers -> rooms that may include them.

@@ -17,6 +17,16 @@ constexpr Verb kTrainVerbs[] = {
      "phial train pretrain --config run.toml\nphial train pretrain --config run.toml --set optimizer.lr=2e-3\n"
      "phial train pretrain --fields > run.toml",
      make_pretrain},
+    {"sft", "tunes a model on conversations",
+     "Trains on what the assistant says in conversations (JSON lines of messages, prompt and completion, Alpaca or "
+     "ShareGPT), written with the model's own chat template and packed into rows. With lora.rank only a low-rank "
+     "adapter is trained; the run's folder then has it as PEFT reads it, beside the whole model.",
+     "phial train sft --config sft.toml\nphial train sft --fields > sft.toml", make_sft},
+    {"dpo", "tunes a model on pairs of a better and a worse answer",
+     "Direct preference optimization: the model that the run begins with is the reference; what it makes of the pairs "
+     "is "
+     "computed once and kept in the run's folder. Metrics: reward margin and accuracy, divergence from the reference.",
+     "phial train dpo --config dpo.toml\nphial train dpo --config dpo.toml --set dpo.loss=ipo", make_dpo},
     {"coordcheck", "whether activations keep their size as the model grows wider (muP)",
      "Trains small models of several widths for a few steps on the same random tokens and tells by how much the mean "
      "size of each layer's output changes from width to width, as the slope of its logarithm. With muP they stay flat; "

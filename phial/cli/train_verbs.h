@@ -8,6 +8,8 @@
 namespace phial::cli {
 
 std::unique_ptr<Command> make_pretrain();
+std::unique_ptr<Command> make_sft();
+std::unique_ptr<Command> make_dpo();
 std::unique_ptr<Command> make_coordinate_check();
 
 }  // namespace phial::cli

@@ -111,6 +111,17 @@ class PictureMarks {
   std::string start_;
 };
 
+struct RenderedText {
+  explicit RenderedText(std::span<const PromptSegment> segments) {
+    for (const PromptSegment& segment : segments) {
+      if (segment.is_data) plain.push_back({text.size(), text.size() + segment.text.size()});
+      text += segment.text;
+    }
+  }
+  std::string text;
+  std::vector<tokenizer::TextRange> plain;  // what is data
+};
+
 // The parts of `ranges` between two places of a text, counted from the first.
 std::vector<tokenizer::TextRange> ranges_within(std::span<const tokenizer::TextRange> ranges, size_t begin,
                                                 size_t end) {
@@ -184,31 +195,62 @@ Chat Chat::make(const ChatFacts& facts, const tokenizer::Tokenizer& tokenizer, s
   return chat;
 }
 
-Result<std::vector<PromptSegment>> Chat::render(std::span<const Message> messages) const {
+// `asks`: up to where the assistant speaks.
+Result<std::vector<PromptSegment>> Chat::render(std::span<const Message> messages, bool asks) const {
+  TemplateContext context = context_;
+  context.add_generation_prompt = asks;
   if (own_) {
-    auto rendered = joins_system_ ? own_->render(join_system(messages), context_) : own_->render(messages, context_);
+    auto rendered = joins_system_ ? own_->render(join_system(messages), context) : own_->render(messages, context);
     if (rendered) return rendered;
     if (!warned_->test_and_set()) {
       log_(Severity::kWarning, rendered.error().text() + "; the family's built-in format serves instead");
     }
   }
-  return builtin_.render(messages, context_);
+  return builtin_.render(messages, context);
 }
 
 std::vector<int32_t> Chat::encode_text(std::string_view text, std::span<const tokenizer::TextRange> plain) const {
   return tokenizer_->encode(text, {.parse_special = true, .add_bos = tokenizer_->adds_bos(), .plain_ranges = plain});
 }
 
+Result<std::vector<int32_t>> Chat::encode_rendered(std::span<const Message> messages, bool asks) const {
+  PHIAL_TRY(const std::vector<PromptSegment> segments, render(messages, asks));
+  const RenderedText rendered(segments);
+  return encode_text(rendered.text, rendered.plain);
+}
+
+Result<EncodedConversation> Chat::encode_conversation(std::span<const Message> messages, size_t first) const {
+  PHIAL_TRY(std::vector<int32_t> ids, encode_rendered(messages, /*asks=*/false));
+  EncodedConversation encoded = {std::move(ids), {}};
+  encoded.is_answer.resize(encoded.ids.size());
+  for (size_t k = first; k < messages.size(); ++k) {
+    if (messages[k].role != "assistant") continue;
+    PHIAL_TRY(const std::vector<int32_t> before, encode_rendered(messages.first(k), /*asks=*/true));
+    const auto common = static_cast<size_t>(std::ranges::mismatch(before, encoded.ids).in1 - before.begin());
+    // The last token before an answer may have taken the answer's first letter in.
+    auto end = encoded.ids.end();
+    if (common + 1 >= before.size()) {
+      end = std::ranges::find_first_of(
+          std::ranges::subrange(encoded.ids.begin() + static_cast<std::ptrdiff_t>(common), encoded.ids.end()),
+          end_ids_);
+    }
+    if (end == encoded.ids.end()) {
+      return Error{Code::kUnsupported,
+                   "the chat template does not write message " + std::to_string(k + 1) +
+                       " as it asks for it, with a token that ends it",
+                   "take a model whose template does"};
+    }
+    std::fill(encoded.is_answer.begin() + static_cast<std::ptrdiff_t>(common),
+              encoded.is_answer.begin() + (end - encoded.ids.begin()) + 1, true);
+  }
+  return encoded;
+}
+
 Result<std::vector<int32_t>> Chat::encode(std::span<const Message> messages,
                                           std::span<const int> picture_tokens) const {
   const PictureMarks marks(messages);
-  PHIAL_TRY(const std::vector<PromptSegment> segments, render(marks.messages()));
-  std::string text;
-  std::vector<tokenizer::TextRange> plain;
-  for (const PromptSegment& segment : segments) {
-    if (segment.is_data) plain.push_back({text.size(), text.size() + segment.text.size()});
-    text += segment.text;
-  }
+  PHIAL_TRY(const std::vector<PromptSegment> segments, render(marks.messages(), /*asks=*/true));
+  const auto [text, plain] = RenderedText(segments);
   if (picture_tokens.empty()) return encode_text(text, plain);
 
   std::vector<int32_t> ids;

@@ -35,6 +35,12 @@ Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint);
 // What serves where the model brings no template: that of the family whose markers the vocabulary has.
 const spec::ChatFormat& builtin_format(const tokenizer::Tokenizer& tokenizer);
 
+// A conversation that has its answers, as training takes it.
+struct EncodedConversation {
+  std::vector<int32_t> ids;
+  std::vector<bool> is_answer;  // of each id: part of what the assistant said, or the token that ends it
+};
+
 class Chat {
  public:
   // A template that cannot be parsed, or later refuses messages, is a warning (once), and the family's built-in one
@@ -48,13 +54,19 @@ class Chat {
   Result<std::vector<int32_t>> encode(std::span<const Message> messages,
                                       std::span<const int> picture_tokens = {}) const;
 
+  // The whole conversation, ended. Answers are those of messages[first] and on; they begin where `encode` of the
+  // messages before them would leave the model to speak. kUnsupported if the template writes an answer otherwise than
+  // it asks for it, or leaves it open.
+  Result<EncodedConversation> encode_conversation(std::span<const Message> messages, size_t first = 0) const;
+
   // The tokens that end an answer.
   const std::vector<int32_t>& end_ids() const { return end_ids_; }
 
  private:
   Chat(const tokenizer::Tokenizer& tokenizer, ChatTemplate builtin)
       : tokenizer_(&tokenizer), builtin_(std::move(builtin)) {}
-  Result<std::vector<PromptSegment>> render(std::span<const Message> messages) const;
+  Result<std::vector<PromptSegment>> render(std::span<const Message> messages, bool asks) const;
+  Result<std::vector<int32_t>> encode_rendered(std::span<const Message> messages, bool asks) const;
   std::vector<int32_t> encode_text(std::string_view text, std::span<const tokenizer::TextRange> plain) const;
 
   const tokenizer::Tokenizer* tokenizer_;

@@ -283,5 +283,73 @@ TEST(Chat, AnswersEndAtTheVocabularysAndTheFamilysEndTokens) {
   }
 }
 
+std::string text_of_answers(const Tokenizer& tokenizer, const EncodedConversation& encoded) {
+  std::string text;
+  for (size_t i = 0; i < encoded.ids.size(); ++i) {
+    const bool begins = encoded.is_answer[i] && (i == 0 || !encoded.is_answer[i - 1]);
+    if (begins && !text.empty()) text += "|";
+    if (encoded.is_answer[i]) text += tokenizer.bytes_of(encoded.ids[i], /*show_special=*/true);
+  }
+  return text;
+}
+
+const std::vector<Message> kTwoTurns = {{"system", "Be brief."},
+                                        {"user", "What is <|end|>?"},
+                                        {"assistant", "A marker: <|end|> ends."},
+                                        {"user", "And then?"},
+                                        {"assistant", "Nothing."}};
+
+TEST(Chat, AnswersOfAConversationBeginWhereThePromptEndsAndEndWithTheirToken) {
+  struct Case {
+    std::unique_ptr<Tokenizer> tokenizer;
+    std::string template_name, ends_with;
+  };
+  std::vector<Case> cases;
+  for (const char* name : {"phi-3-mini-june-2024", "phi-3-mini-april-2024", "phi-3.5-mini", ""}) {
+    cases.push_back({phi3(), name, "<|end|>"});
+  }
+  cases.push_back({phi3_small(), "phi-3-small", "<|end|>"});
+  cases.push_back({llama3_markers(), "llama-3", "<|eot_id|>"});
+  for (const Case& one : cases) {
+    ASSERT_NE(one.tokenizer, nullptr);
+    const Chat chat = chat_of(*one.tokenizer, one.template_name.empty() ? "" : template_text(one.template_name));
+    const auto encoded = chat.encode_conversation(kTwoTurns);
+    ASSERT_TRUE(encoded) << one.template_name << encoded.error().text();
+    ASSERT_EQ(encoded->ids.size(), encoded->is_answer.size());
+    std::string found = text_of_answers(*one.tokenizer, *encoded);
+    // A vocabulary may begin an answer with the space that its words begin with.
+    found.erase(std::remove(found.begin(), found.end(), ' '), found.end());
+    EXPECT_EQ(found, "Amarker:<|end|>ends." + one.ends_with + "|Nothing." + one.ends_with) << one.template_name;
+    for (const size_t answer : {size_t{2}, size_t{4}}) {
+      const auto prompt = chat.encode(std::span(kTwoTurns).first(answer));
+      ASSERT_TRUE(prompt);
+      ASSERT_LT(prompt->size(), encoded->ids.size());
+      EXPECT_TRUE(std::equal(prompt->begin(), prompt->end(), encoded->ids.begin())) << one.template_name;
+      EXPECT_TRUE(encoded->is_answer[prompt->size()]) << one.template_name;
+      EXPECT_FALSE(encoded->is_answer[prompt->size() - 1]) << one.template_name;
+    }
+  }
+}
+
+TEST(Chat, OnlyAnswersFromTheGivenMessageOnCount) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const auto encoded = chat_of(*vocabulary, "").encode_conversation(kTwoTurns, 3);
+  ASSERT_TRUE(encoded);
+  EXPECT_EQ(text_of_answers(*vocabulary, *encoded), " Nothing.<|end|>");
+}
+
+TEST(Chat, ATemplateThatLeavesAnswersOpenCannotBeTrainedWith) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const std::string open =
+      "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}"
+      "{% if add_generation_prompt %}assistant: {% endif %}";
+  const auto encoded = chat_of(*vocabulary, open).encode_conversation(kTwoTurns);
+  ASSERT_FALSE(encoded);
+  EXPECT_EQ(encoded.error().code, Code::kUnsupported);
+  EXPECT_NE(encoded.error().message.find("message 3"), std::string::npos) << encoded.error().message;
+}
+
 }  // namespace
 }  // namespace phial::generate

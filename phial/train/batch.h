@@ -1,6 +1,9 @@
-// Packed sequences as the network takes them.
+// Packed sequences as the network takes them, and where they come from.
 #pragma once
 
+#include <cstdint>
+
+#include "phial/base/result.h"
 #include "phial/spec/rope.h"
 #include "phial/train/torch.h"
 
@@ -14,6 +17,16 @@ struct Batch {
   at::Tensor ids, targets, positions, documents;
   bool one_document_a_row = false;  // true: every row is one document from position 0, and no mask is needed
   spec::RopeTable table = spec::RopeTable::kShort;
+};
+
+// Rows in an order that is a function of their number: that number is all the state there is.
+// Threads: immutable once made.
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+  virtual uint64_t rows() const = 0;  // before anything comes again
+  // Rows [first, first + count), counted from the beginning of training.
+  virtual Result<Batch> batch(uint64_t first, int64_t count) const = 0;
 };
 
 }  // namespace phial::train

@@ -20,7 +20,7 @@ const ConfigField* find(const std::vector<ConfigField>& fields, std::string_view
 
 Error unknown(std::string_view name, const std::string& where, const std::vector<ConfigField>& fields) {
   const std::string_view last = name.substr(name.find_last_of('.') + 1);
-  std::string remedy = "'phial train pretrain --fields' lists them";
+  std::string remedy = "--fields lists them";
   for (const ConfigField& field : fields) {
     if (field.name.ends_with("." + std::string(last))) remedy = "did you mean '" + field.name + "'?";
   }
@@ -68,12 +68,16 @@ Status put(const ConfigField& field, const std::string& where, const toml::node&
           }
           *target = *value;
         } else {
+          using Item = typename T::value_type;
+          const std::string wanted = std::is_same_v<Item, double> ? "a list of numbers" : "a list of texts";
           const toml::array* array = node.as_array();
-          if (array == nullptr) return wrong(field, where, "a list of texts");
+          if (array == nullptr) return wrong(field, where, wanted);
           T values;
           for (const toml::node& item : *array) {
-            const auto value = item.value_exact<std::string>();
-            if (!value) return wrong(field, where, "a list of texts");
+            const auto value =
+                item.is_integer() && std::is_same_v<Item, double> ? item.value<Item>() : item.value_exact<Item>();
+            if (!value) return wrong(field, where, wanted);
+            if constexpr (std::is_same_v<Item, double>) PHIAL_CHECKED(check_limits(field, where, *value));
             values.push_back(*value);
           }
           *target = std::move(values);
@@ -101,6 +105,19 @@ Status put_table(const std::vector<ConfigField>& fields, const toml::table& tabl
     PHIAL_CHECKED(put_table(fields, *node.as_table(), name + ".", named));
   }
   return ok();
+}
+
+std::string with_help(const ConfigField& field) {
+  std::string out = "# " + field.help;
+  for (size_t i = 0; i < field.choices.size(); ++i) out += (i == 0 ? " (" : ", ") + field.choices[i];
+  out += field.choices.empty() ? "\n" : ")\n";
+  // What JSON writes of these kinds is TOML as well.
+  std::visit(
+      [&](const auto* target) {
+        out += field.name.substr(field.name.find_last_of('.') + 1) + " = " + dump_json(Json(*target)) + "\n";
+      },
+      field.target);
+  return out;
 }
 
 }  // namespace
@@ -150,18 +167,17 @@ Json ConfigFields::values() const {
 }
 
 std::string ConfigFields::toml() const {
-  std::string out, group;
+  const auto group_of = [](const ConfigField& field) { return field.name.substr(0, field.name.find_last_of('.')); };
+  std::vector<std::string> groups;
   for (const ConfigField& field : fields_) {
-    const size_t dot = field.name.find_last_of('.');
-    const std::string own = field.name.substr(0, dot);
-    if (own != group) out += (out.empty() ? "[" : "\n[") + own + "]\n";
-    group = own;
-    out += "# " + field.help;
-    for (size_t i = 0; i < field.choices.size(); ++i) out += (i == 0 ? " (" : ", ") + field.choices[i];
-    out += field.choices.empty() ? "\n" : ")\n";
-    // What JSON writes of these kinds is TOML as well.
-    std::visit([&](const auto* target) { out += field.name.substr(dot + 1) + " = " + dump_json(Json(*target)) + "\n"; },
-               field.target);
+    if (std::ranges::find(groups, group_of(field)) == groups.end()) groups.push_back(group_of(field));
+  }
+  std::string out;
+  for (const std::string& group : groups) {
+    out += (out.empty() ? "[" : "\n[") + group + "]\n";
+    for (const ConfigField& field : fields_) {
+      if (group_of(field) == group) out += with_help(field);
+    }
   }
   return out;
 }

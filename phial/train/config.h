@@ -18,7 +18,8 @@
 
 namespace phial::train {
 
-using ConfigTarget = std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*>;
+using ConfigTarget =
+    std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::vector<double>*>;
 
 struct ConfigField {
   std::string name;  // "optimizer.lr"

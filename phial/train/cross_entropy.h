@@ -16,18 +16,24 @@ struct CrossEntropyOptions {
   double logit_divisor = 1;
   double z_loss = 0;                     // weight of the square of log(sum(exp(logits)))
   std::vector<int64_t> masked_ids = {};  // never an answer: out of the sum
+  at::Tensor weights = {};               // [N], of each target; undefined: all count the same
   at::ScalarType compute = at::kFloat;   // of the matrix products; sums are f32
   int64_t chunk_rows = 0;                // 0: as many as make about 16 MB of logits
 };
 
 struct CrossEntropy {
   at::Tensor objective;  // what is differentiated: the sum of both below over all targets that count
-  at::Tensor nll;        // sum of negative log-likelihoods, not differentiable
+  at::Tensor nll;        // weighted sum of negative log-likelihoods, not differentiable
   at::Tensor z;          // weighted sum of squares, not differentiable
 };
 
 // hidden: [N, D]; head: [V, D]; targets: [N], kIgnored for rows that do not count.
 CrossEntropy cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                            const CrossEntropyOptions& options);
+
+// [N], f32: the log-probability of each target, 0 where it does not count. Not differentiable; z_loss and weights have
+// no part in it.
+at::Tensor target_log_probabilities(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                                    const CrossEntropyOptions& options);
 
 }  // namespace phial::train

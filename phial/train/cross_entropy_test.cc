@@ -56,5 +56,42 @@ TEST(CrossEntropy, RowsThatDoNotCountHaveNoGradient) {
   EXPECT_GT(p.hidden.grad()[35].abs().max().item<float>(), 0);
 }
 
+TEST(CrossEntropy, WeightsMultiplyEachTargetsShareOfSumAndGradients) {
+  const Problem wanted = problem();
+  const at::Tensor weights = at::linspace(-1, 2, 37);
+  const at::Tensor nll =
+      at::cross_entropy_loss(at::mm(wanted.hidden, wanted.head.t()), wanted.targets, {}, at::Reduction::None, kIgnored);
+  const at::Tensor reference = (nll * weights).sum();
+  reference.backward();
+  for (const int64_t rows : {0, 5}) {
+    const Problem p = problem();
+    const CrossEntropy found = cross_entropy(p.hidden, p.head, p.targets, {.weights = weights, .chunk_rows = rows});
+    EXPECT_NEAR(found.nll.item<double>(), reference.item<double>(), 1e-4);
+    found.objective.backward();
+    EXPECT_LE((p.hidden.grad() - wanted.hidden.grad()).abs().max().item<float>(), 1e-5F);
+    EXPECT_LE((p.head.grad() - wanted.head.grad()).abs().max().item<float>(), 1e-5F);
+  }
+}
+
+TEST(CrossEntropy, AHeadThatIsNotTrainedGetsNoGradient) {
+  Problem p = problem();
+  p.head = p.head.detach();
+  cross_entropy(p.hidden, p.head, p.targets, {}).objective.backward();
+  EXPECT_GT(p.hidden.grad().abs().max().item<float>(), 0);
+  EXPECT_FALSE(p.head.grad().defined());
+}
+
+TEST(CrossEntropy, LogProbabilitiesOfTargetsAreTorchs) {
+  const Problem p = problem();
+  const CrossEntropyOptions options = {.logit_divisor = 2, .masked_ids = {26, 28}, .chunk_rows = 4};
+  at::Tensor logits = at::mm(p.hidden, p.head.t()) / 2;
+  logits = logits.index_fill(1, at::tensor({26, 28}, at::kLong), -INFINITY);
+  const at::Tensor wanted = -at::cross_entropy_loss(logits, p.targets, {}, at::Reduction::None, kIgnored);
+  const at::Tensor found = target_log_probabilities(p.hidden, p.head, p.targets, options);
+  EXPECT_FALSE(found.requires_grad());
+  EXPECT_LE((found - wanted).abs().max().item<float>(), 1e-5F);
+  EXPECT_EQ(found[36].item<float>(), 0);
+}
+
 }  // namespace
 }  // namespace phial::train

@@ -81,21 +81,21 @@ uint64_t Loader::fingerprint() const {
 }
 
 uint64_t Loader::window_of(uint64_t sample) const {
-  const uint64_t epoch = sample / windows();
-  return Shuffle(windows(), options_.seed * 0x9E3779B97F4A7C15ULL + epoch)(sample % windows());
+  const uint64_t epoch = sample / rows();
+  return Shuffle(rows(), seed_of_epoch(options_.seed, epoch))(sample % rows());
 }
 
-Result<Batch> Loader::batch(uint64_t first, int64_t rows) const {
+Result<Batch> Loader::batch(uint64_t first, int64_t count) const {
   const int64_t n = options_.sequence_tokens;
   const auto width = static_cast<size_t>(n);
-  const at::Tensor empty = at::empty({rows, n}, at::kLong);
+  const at::Tensor empty = at::empty({count, n}, at::kLong);
   Batch batch = {.ids = empty,
                  .targets = at::empty_like(empty),
                  .positions = at::empty_like(empty),
                  .documents = at::empty_like(empty),
                  .one_document_a_row = true};
   std::vector<int32_t> tokens(width + 1);
-  for (int64_t r = 0; r < rows; ++r) {
+  for (int64_t r = 0; r < count; ++r) {
     const uint64_t window = window_of(first + static_cast<uint64_t>(r));
     const auto shard = static_cast<size_t>(std::ranges::upper_bound(window_ends_, window) - window_ends_.begin());
     const uint64_t place = (window - (shard == 0 ? 0 : window_ends_[shard - 1])) * width;

@@ -24,18 +24,16 @@ struct LoaderOptions {
   uint64_t vocabulary_hash = 0;  // of the model's tokenizer; 0: not known
 };
 
-class Loader {
+class Loader : public BatchSource {
  public:
   // `paths`: in this order.
   static Result<Loader> open(const std::vector<std::filesystem::path>& paths, const LoaderOptions& options);
 
-  uint64_t windows() const { return window_ends_.back(); }  // of one epoch
+  uint64_t rows() const override { return window_ends_.back(); }  // windows of one epoch
   // Hash of what the shards say of themselves and of where their documents end: other data has another.
   uint64_t fingerprint() const;
-  uint64_t tokens() const { return windows() * static_cast<uint64_t>(options_.sequence_tokens); }
 
-  // Samples [first, first + rows), counted from the beginning of training.
-  Result<Batch> batch(uint64_t first, int64_t rows) const;
+  Result<Batch> batch(uint64_t first, int64_t count) const override;
 
  private:
   Loader() = default;

@@ -46,7 +46,7 @@ std::vector<int64_t> values(const at::Tensor& row) {
 TEST_F(LoaderTest, EveryWindowComesOnceAnEpochInAnotherOrderEach) {
   const auto loader = Loader::open({shard("a", {100}, 0), shard("b", {57}, 500)}, {5, 1000, 3});
   ASSERT_TRUE(loader);
-  ASSERT_EQ(loader->windows(), 19 + 11);
+  ASSERT_EQ(loader->rows(), 19 + 11);
   std::vector<std::vector<int64_t>> orders;
   for (uint64_t epoch = 0; epoch < 3; ++epoch) {
     const auto batch = loader->batch(epoch * 30, 30);

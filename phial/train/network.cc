@@ -34,11 +34,17 @@ std::pair<at::Tensor, at::Tensor> rotary_tensors(const spec::DecoderSpec& spec, 
 
 }  // namespace
 
-Network::Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options)
+Network::Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options,
+                 std::vector<Parameter> adapter, LoraOptions lora)
     : spec_(std::move(spec)),
       parameters_(std::move(parameters)),
+      adapter_(std::move(adapter)),
       options_(options),
+      lora_(lora),
       compute_(options.compute == Compute::kBf16 ? at::kBFloat16 : at::kFloat) {
+  if (!adapter_.empty()) {
+    for (Parameter& parameter : parameters_) parameter.value.requires_grad_(false);
+  }
   const bool is_small = spec_.architecture == "phi3small";
   embedding_ = take("model.embed_tokens").weight;
   head_ = spec_.tied_output ? embedding_ : take("lm_head").weight;
@@ -70,6 +76,10 @@ Network::Linear Network::take(const std::string& name) const {
     if (parameter.name == name + ".weight") linear.weight = parameter.value;
     if (parameter.name == name + ".bias") linear.bias = parameter.value;
   }
+  for (const Parameter& half : adapter_) {
+    if (half.name == lora_name(name + ".weight", 'A')) linear.a = half.value;
+    if (half.name == lora_name(name + ".weight", 'B')) linear.b = half.value;
+  }
   PHIAL_CHECK(linear.weight.defined());
   return linear;
 }
@@ -85,7 +95,10 @@ Network::Pass Network::pass_of(const Batch& batch) const {
 
 at::Tensor Network::multiply(const at::Tensor& x, const Linear& linear) const {
   const std::optional<at::Tensor> bias = linear.bias.defined() ? std::optional(linear.bias.to(compute_)) : std::nullopt;
-  return at::linear(x.to(compute_), linear.weight.to(compute_), bias);
+  const at::Tensor in = x.to(compute_);
+  const at::Tensor out = at::linear(in, linear.weight.to(compute_), bias);
+  if (!linear.a.defined()) return out;
+  return out + at::linear(at::linear(in, linear.a.to(compute_)), linear.b.to(compute_)) * lora_.scale();
 }
 
 at::Tensor Network::normalise(const at::Tensor& x, const Linear& norm) const {
@@ -203,12 +216,23 @@ at::Tensor Network::logits(const Batch& batch) const {
   return logits.index_fill(2, masked, std::numeric_limits<float>::lowest());
 }
 
-CrossEntropy Network::loss(const Batch& batch, double z_loss) const {
+CrossEntropyOptions Network::output_options() const {
   CrossEntropyOptions options;
   options.logit_divisor = static_cast<double>(spec_.logit_divisor);
-  options.z_loss = z_loss;
   options.masked_ids.assign(spec_.masked_ids.begin(), spec_.masked_ids.end());
   options.compute = compute_;
+  return options;
+}
+
+at::Tensor Network::target_log_probabilities(const Batch& batch) const {
+  const at::NoGradGuard no_grad;
+  return train::target_log_probabilities(hidden(batch).flatten(0, 1), head_, batch.targets.flatten(), output_options())
+      .view_as(batch.targets);
+}
+
+CrossEntropy Network::loss(const Batch& batch, double z_loss) const {
+  CrossEntropyOptions options = output_options();
+  options.z_loss = z_loss;
   return cross_entropy(hidden(batch).flatten(0, 1), head_, batch.targets.flatten(), options);
 }
 

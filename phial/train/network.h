@@ -15,6 +15,7 @@
 #include "phial/train/attention_mask.h"
 #include "phial/train/batch.h"
 #include "phial/train/cross_entropy.h"
+#include "phial/train/lora.h"
 #include "phial/train/parameters.h"
 #include "phial/train/torch.h"
 
@@ -29,12 +30,16 @@ struct NetworkOptions {
 
 class Network {
  public:
-  // Promise: `parameters` are those of spec::decoder_tensors(spec).
-  Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options = {});
+  // Promise: `parameters` are those of spec::decoder_tensors(spec), `adapter` is one for them (train/lora.h) or empty.
+  // With an adapter the parameters themselves get no gradients.
+  Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options = {},
+          std::vector<Parameter> adapter = {}, LoraOptions lora = {});
 
   const spec::DecoderSpec& spec() const { return spec_; }
   std::vector<Parameter>& parameters() { return parameters_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  // What training changes: the adapter if there is one, else all parameters.
+  std::vector<Parameter>& trained() { return adapter_.empty() ? parameters_ : adapter_; }
   // What the output is multiplied with: the head, or the embedding. [V, D].
   const at::Tensor& head() const { return head_; }
 
@@ -43,10 +48,15 @@ class Network {
   // [B, T, V] in f32, all at once: for tests and small models.
   at::Tensor logits(const Batch& batch) const;
   CrossEntropy loss(const Batch& batch, double z_loss = 0) const;
+  // [B, T], f32: of each target, 0 where it does not count; not differentiable.
+  at::Tensor target_log_probabilities(const Batch& batch) const;
+  // How what hidden() returns becomes probabilities.
+  CrossEntropyOptions output_options() const;
 
  private:
   struct Linear {
     at::Tensor weight, bias;  // bias undefined: none
+    at::Tensor a, b;          // of the adapter; undefined: none
   };
   struct Layer {
     Linear attention_norm, ffn_norm;
@@ -71,8 +81,9 @@ class Network {
   at::Tensor layer(const at::Tensor& x, size_t index, const Pass& pass) const;
 
   spec::DecoderSpec spec_;
-  std::vector<Parameter> parameters_;
+  std::vector<Parameter> parameters_, adapter_;
   NetworkOptions options_;
+  LoraOptions lora_;
   at::ScalarType compute_;
   at::Tensor embedding_, head_;
   Linear final_norm_;

@@ -4,20 +4,11 @@
 #include <cmath>
 #include <numbers>
 #include <span>
-#include <string_view>
 
-#include "phial/base/random.h"
 #include "phial/tensor/blocks.h"
 
 namespace phial::train {
 namespace {
-
-// FNV-1a, 64 bits.
-uint64_t hash_of(std::string_view name) {
-  uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  return hash;
-}
 
 // Box and Muller (1958): two normal numbers of two uniform ones.
 void fill_normal(std::span<float> values, double std, Random random) {
@@ -35,6 +26,12 @@ std::span<float> values_of(at::Tensor& tensor) {
 
 }  // namespace
 
+Random random_of(uint64_t seed, std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return Random(seed ^ hash);
+}
+
 std::vector<Parameter> new_parameters(const spec::DecoderSpec& spec, const std::optional<spec::MupBase>& base,
                                       const spec::InitRule& init, uint64_t seed) {
   std::vector<Parameter> parameters;
@@ -43,7 +40,7 @@ std::vector<Parameter> new_parameters(const spec::DecoderSpec& spec, const std::
     if (tensor.role == spec::TensorRole::kNormGain) {
       value.fill_(1);
     } else if (const double std = tensor_rule(spec, base, init, tensor.role).init_std; std > 0) {
-      fill_normal(values_of(value), std, Random(seed ^ hash_of(tensor.name)));
+      fill_normal(values_of(value), std, random_of(seed, tensor.name));
     }
     parameters.push_back({tensor.name, tensor.role, value.requires_grad_()});
   }

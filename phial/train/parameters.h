@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "phial/base/random.h"
 #include "phial/base/result.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/spec/mup.h"
@@ -22,8 +24,10 @@ struct Parameter {
   at::Tensor value;
 };
 
-// Drawn from normal distributions. Every tensor has a stream of its own, made of the seed and its name: what one is
-// does not depend on which others there are.
+// Every tensor has a stream of its own: what one is does not depend on which others there are.
+Random random_of(uint64_t seed, std::string_view name);
+
+// Drawn from normal distributions.
 std::vector<Parameter> new_parameters(const spec::DecoderSpec& spec, const std::optional<spec::MupBase>& base,
                                       const spec::InitRule& init, uint64_t seed);
 

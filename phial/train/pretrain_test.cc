@@ -203,7 +203,7 @@ TEST_F(Pretrain, AConfigurationThatMakesNoSenseIsAnErrorWithTheRemedy) {
   config.model_config = "";
   EXPECT_THAT(error(config), HasSubstr("model.config"));
   config = tiny_run("a");
-  config.model_start = path("b").string();
+  config.model_start = (fs::path(PHIAL_TESTDATA) / "golden/phi3-mini-like").string();
   config.base_hidden_dim = 16;
   EXPECT_THAT(error(config), HasSubstr("leave the fields of mup away"));
 }

@@ -10,6 +10,9 @@
 
 namespace phial::train {
 
+// The key of an epoch's order.
+inline uint64_t seed_of_epoch(uint64_t seed, uint64_t epoch) { return seed * 0x9E3779B97F4A7C15ULL + epoch; }
+
 class Shuffle {
  public:
   // Promise: n > 0.

@@ -75,6 +75,7 @@ Json as_json(const RunState& state) {
           {"samples", state.samples},
           {"tokens", state.tokens},
           {"metrics_bytes", state.metrics_bytes},
+          {"events_bytes", state.events_bytes},
           {"config", state.config}};
 }
 
@@ -114,6 +115,7 @@ Result<RunState> read_state(const fs::path& folder) {
   state.samples = static_cast<uint64_t>(number("samples"));
   state.tokens = static_cast<uint64_t>(number("tokens"));
   state.metrics_bytes = static_cast<uint64_t>(number("metrics_bytes"));
+  state.events_bytes = static_cast<uint64_t>(number("events_bytes"));
   if (const Json* config = find_member(json, "config")) state.config = *config;
   return state;
 }

@@ -28,6 +28,7 @@ struct RunState {
   uint64_t samples = 0;        // of the loader, used
   uint64_t tokens = 0;         // targets that counted
   uint64_t metrics_bytes = 0;  // of metrics.jsonl, written by then
+  uint64_t events_bytes = 0;   // of TensorBoard's events
   Json config = Json::object();
 };
 

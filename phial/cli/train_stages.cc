@@ -4,7 +4,9 @@
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
 #include "phial/cli/train_verbs.h"
+#include "phial/train/dpo.h"
 #include "phial/train/pretrain.h"
+#include "phial/train/sft.h"
 
 namespace phial::cli {
 namespace {
@@ -24,7 +26,16 @@ std::string clock_text(double seconds) {
   return {text.data(), static_cast<size_t>(length)};
 }
 
-struct Pretrain : Command {
+// ", held_out_loss 1.2345"
+std::string metrics_text(const train::Metrics& metrics) {
+  std::string text;
+  for (const auto& [name, value] : metrics) text += ", " + name + " " + printed("%.4f", value);
+  return text;
+}
+
+// A stage that a TOML file describes.
+template <typename Config, Result<train::RunSummary> (*run_stage)(Config, const train::RunHooks&)>
+struct TrainStage : Command {
   std::optional<std::string> file;
   std::vector<std::string> overrides;
   bool wants_fields = false, json = false;
@@ -34,7 +45,8 @@ struct Pretrain : Command {
     flags.add("--set", &overrides, "FIELD=VALUE", "overrides a field: optimizer.lr=2e-3. May be repeated").one_each();
     flags.add("--fields", wants_fields,
               "prints a configuration of every field with its default, and does nothing else");
-    flags.add("--json", json, "one JSON object at the end: model, steps, tokens, parameters, loss");
+    flags.add("--json", json,
+              "one JSON object at the end: model, steps, tokens, parameters, loss, and what the stage measures");
   }
 
   Status check() override {
@@ -43,7 +55,7 @@ struct Pretrain : Command {
   }
 
   Status run(Console& console) override {
-    train::PretrainConfig config;
+    Config config;
     train::ConfigFields fields;
     config.describe(fields);
     if (file) {
@@ -55,22 +67,28 @@ struct Pretrain : Command {
       console.write(fields.toml());
       return ok();
     }
-    const train::RunHooks hooks = {.log = console.log(),
-                                   .report = [&](const train::StepReport& report) { tell(report, console); },
-                                   .stop = console.stopped()};
-    PHIAL_TRY(const train::RunSummary summary, train::pretrain(config, hooks));
+    const train::RunHooks hooks = {
+        .log = console.log(),
+        .report = [&](const train::StepReport& report) { tell(report, console); },
+        .prepares =
+            [&](std::string_view what, int64_t done, int64_t of) {
+              console.progress(std::string(what) + ": " + std::to_string(done) + " of " + std::to_string(of));
+            },
+        .stop = console.stopped()};
+    PHIAL_TRY(const train::RunSummary summary, run_stage(config, hooks));
     console.clear_progress();
     if (json) {
-      console.write(dump_json({{"model", summary.model.string()},
-                               {"steps", summary.steps},
-                               {"tokens", summary.tokens},
-                               {"parameters", summary.parameters},
-                               {"loss", summary.loss}}) +
-                    "\n");
+      Json object = {{"model", summary.model.string()},
+                     {"steps", summary.steps},
+                     {"tokens", summary.tokens},
+                     {"parameters", summary.parameters},
+                     {"loss", summary.loss}};
+      for (const auto& [name, value] : summary.metrics) object[name] = value;
+      console.write(dump_json(object) + "\n");
     } else {
       console.write(shown_path(summary.model.string()) + ": " + std::to_string(summary.parameters) +
                     " parameters after " + std::to_string(summary.tokens) + " tokens, loss " +
-                    printed("%.4f", summary.loss) + "\n");
+                    printed("%.4f", summary.loss) + metrics_text(summary.metrics) + "\n");
     }
     return ok();
   }
@@ -85,6 +103,10 @@ struct Pretrain : Command {
 
 }  // namespace
 
-std::unique_ptr<Command> make_pretrain() { return std::make_unique<Pretrain>(); }
+std::unique_ptr<Command> make_pretrain() {
+  return std::make_unique<TrainStage<train::PretrainConfig, train::pretrain>>();
+}
+std::unique_ptr<Command> make_sft() { return std::make_unique<TrainStage<train::SftConfig, train::sft>>(); }
+std::unique_ptr<Command> make_dpo() { return std::make_unique<TrainStage<train::DpoConfig, train::dpo>>(); }
 
 }  // namespace phial::cli

@@ -1,0 +1,212 @@
+#include "phial/train/preference_stage.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <system_error>
+
+#include "phial/base/output_file.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/formats/safetensors_writer.h"
+#include "phial/train/shuffle.h"
+#include "phial/train/stored_tensor.h"
+
+namespace phial::train {
+namespace {
+
+// Of one answer of each pair: [P] sums of its tokens' log-probabilities, and how many these are.
+PairLogProbabilities halves_of(const at::Tensor& rows) {
+  const at::Tensor sums = rows.sum(1, false, at::kDouble).to(at::kFloat);
+  const int64_t pairs = rows.size(0) / 2;
+  return {sums.slice(0, 0, pairs), sums.slice(0, pairs)};
+}
+
+uint64_t fingerprint_of(const std::vector<TokenizedPair>& pairs) {
+  uint64_t hash = pairs.size();
+  for (const TokenizedPair& pair : pairs) hash = fingerprint(fingerprint(hash, pair.chosen), pair.rejected);
+  return hash;
+}
+
+uint64_t hash_of_weights(const Network& network) {
+  uint64_t hash = 0;
+  for (const Parameter& parameter : network.parameters()) {
+    hash = XXH3_64bits_withSeed(parameter.value.const_data_ptr<float>(),
+                                static_cast<size_t>(parameter.value.numel()) * sizeof(float), hash);
+  }
+  return hash;
+}
+
+Result<PairLogProbabilities> read_reference(const std::filesystem::path& file, int64_t pairs) {
+  PHIAL_TRY(const auto stored, formats::Checkpoint::open(file));
+  PairLogProbabilities reference;
+  for (auto [name, into] : {std::pair{"chosen", &reference.chosen}, std::pair{"rejected", &reference.rejected}}) {
+    PHIAL_TRY(const formats::Tensor* tensor, stored.need(name));
+    const auto bytes = static_cast<size_t>(pairs) * sizeof(float);
+    if (tensor->dtype != tensor::DType::kF32 || tensor->bytes.size() != bytes) {
+      return Error{Code::kCorrupt, file.string() + " is of other pairs", "remove it: it is made anew"};
+    }
+    *into = at::empty({pairs}, at::kFloat);
+    std::copy_n(tensor->bytes.data(), bytes, reinterpret_cast<std::byte*>(into->mutable_data_ptr<float>()));
+  }
+  return reference;
+}
+
+}  // namespace
+
+struct PreferenceStage::Sums {
+  int64_t pairs = 0, tokens = 0, targets = 0;
+  double loss = 0, reward_chosen = 0, reward_rejected = 0, right = 0, logp_chosen = 0, chosen_tokens = 0, lost = 0;
+
+  Metrics metrics(const std::string& prefix) const {
+    const auto n = static_cast<double>(std::max<int64_t>(1, pairs));
+    return {{prefix + "reward_accuracy", right / n},
+            {prefix + "reward_margin", (reward_chosen - reward_rejected) / n},
+            {prefix + "reward_chosen", reward_chosen / n},
+            {prefix + "reward_rejected", reward_rejected / n},
+            {prefix + "logp_chosen", logp_chosen / std::max(1.0, chosen_tokens)},
+            {prefix + "kl", lost / static_cast<double>(std::max<int64_t>(1, targets))}};
+  }
+};
+
+PreferenceStage::PreferenceStage(std::vector<TokenizedPair> pairs, std::vector<TokenizedPair> held_out,
+                                 const PreferenceStageOptions& options)
+    : train_{std::move(pairs), {}}, held_out_{std::move(held_out), {}}, options_(options) {}
+
+uint64_t PreferenceStage::fingerprint() const { return fingerprint_of(train_.pairs); }
+
+Batch PreferenceStage::batch_of(const Pairs& all, const std::vector<int64_t>& which) const {
+  std::vector<const TokenizedAnswer*> rows;
+  for (const int64_t i : which) rows.push_back(&all.pairs[static_cast<size_t>(i)].chosen);
+  for (const int64_t i : which) rows.push_back(&all.pairs[static_cast<size_t>(i)].rejected);
+  size_t width = 0;
+  for (const TokenizedAnswer* row : rows) width = std::max(width, row->ids.size());
+  const at::Tensor zeros = at::zeros({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kLong);
+  Batch batch = {.ids = zeros,
+                 .targets = at::full_like(zeros, kIgnored),
+                 .positions = at::arange(zeros.size(1), at::kLong).expand_as(zeros).contiguous(),
+                 .documents = at::zeros_like(zeros),
+                 .one_document_a_row = true,  // what fills a row up stands behind all that counts
+                 .table = options_.table};
+  auto ids = batch.ids.accessor<int64_t, 2>(), targets = batch.targets.accessor<int64_t, 2>();
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const auto row = static_cast<int64_t>(r);
+    for (size_t i = 0; i < rows[r]->ids.size(); ++i) {
+      ids[row][static_cast<int64_t>(i)] = rows[r]->ids[i];
+      if (i > 0 && rows[r]->is_answer[i]) targets[row][static_cast<int64_t>(i) - 1] = rows[r]->ids[i];
+    }
+  }
+  return batch;
+}
+
+Status PreferenceStage::prepare(const Network& network, const RunHooks& hooks) {
+  PHIAL_CHECKED(find_reference(network, train_, hooks));
+  return find_reference(network, held_out_, hooks);
+}
+
+Status PreferenceStage::find_reference(const Network& network, Pairs& all, const RunHooks& hooks) const {
+  const auto n = static_cast<int64_t>(all.pairs.size());
+  const uint64_t key[] = {hash_of_weights(network), fingerprint_of(all.pairs),
+                          static_cast<uint64_t>(network.output_options().compute)};
+  const std::filesystem::path file =
+      options_.folder / ("reference-" + std::to_string(XXH3_64bits(key, sizeof key)) + ".safetensors");
+  if (auto kept = read_reference(file, n)) {
+    all.reference = *std::move(kept);
+    return ok();
+  }
+  all.reference = {at::empty({n}, at::kFloat), at::empty({n}, at::kFloat)};
+  for (int64_t first = 0; first < n; first += options_.rows) {
+    if (hooks.stop.stop_requested()) return Error{Code::kCancelled, "stopped before the first step", ""};
+    hooks.prepares("log-probabilities of the reference", first, n);
+    std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, n - first)));
+    std::iota(which.begin(), which.end(), first);
+    const PairLogProbabilities found = halves_of(network.target_log_probabilities(batch_of(all, which)));
+    const int64_t end = first + static_cast<int64_t>(which.size());
+    all.reference.chosen.slice(0, first, end).copy_(found.chosen);
+    all.reference.rejected.slice(0, first, end).copy_(found.rejected);
+  }
+  std::error_code failed;
+  std::filesystem::remove(file, failed);  // one that cannot be read
+  return write_beside(file, [&](const std::filesystem::path& partial) {
+    return formats::write_safetensors(
+        partial, {stored_tensor("chosen", all.reference.chosen), stored_tensor("rejected", all.reference.rejected)},
+        {});
+  });
+}
+
+// Two passes over the output matrix: what a pair's loss makes of its log-probabilities is known only when all of its
+// tokens are; the layers are computed once.
+void PreferenceStage::add(const Network& network, const Pairs& all, const std::vector<int64_t>& which, double share,
+                          Sums& sums) const {
+  const Batch batch = batch_of(all, which);
+  const at::Tensor hidden = network.hidden(batch).flatten(0, 1), targets = batch.targets.flatten();
+  CrossEntropyOptions output = network.output_options();
+  const PairLogProbabilities policy =
+      halves_of(target_log_probabilities(hidden, network.head(), targets, output).view_as(batch.targets));
+  const at::Tensor places = at::tensor(which, at::kLong);
+  const PairLogProbabilities reference = {all.reference.chosen.index_select(0, places),
+                                          all.reference.rejected.index_select(0, places)};
+  const PairLogProbabilities tokens = halves_of(batch.targets.ne(kIgnored).to(at::kFloat));
+
+  const PairLogProbabilities leaves = {policy.chosen.detach().requires_grad_(share > 0),
+                                       policy.rejected.detach().requires_grad_(share > 0)};
+  const at::Tensor loss = preference_loss(leaves, reference, tokens, options_.preference).sum();
+  if (share > 0) {
+    (loss * share).backward();
+    // The loss of a pair falls as a log-probability rises: the weights of their negatives.
+    output.weights =
+        (-at::cat({leaves.chosen.grad(), leaves.rejected.grad()})).unsqueeze(1).expand_as(batch.targets).flatten();
+    cross_entropy(hidden, network.head(), targets, output).objective.backward();
+  }
+
+  const double beta = options_.preference.beta;
+  const at::Tensor gained = policy.chosen - reference.chosen, gained_rejected = policy.rejected - reference.rejected;
+  const auto sum = [](const at::Tensor& values) { return values.sum(at::kDouble).item<double>(); };
+  sums.loss += loss.item<double>();
+  sums.pairs += static_cast<int64_t>(which.size());
+  sums.tokens += batch.ids.numel();
+  sums.chosen_tokens += sum(tokens.chosen);
+  sums.targets += std::llround(sum(tokens.chosen) + sum(tokens.rejected));
+  sums.reward_chosen += beta * sum(gained);
+  sums.reward_rejected += beta * sum(gained_rejected);
+  sums.right += sum(gained.gt(gained_rejected).to(at::kFloat));
+  sums.logp_chosen += sum(policy.chosen);
+  sums.lost -= sum(gained) + sum(gained_rejected);
+}
+
+Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first) {
+  const uint64_t n = train_.pairs.size();
+  const double share = 1 / static_cast<double>(options_.rows * options_.accumulate);
+  Sums sums;
+  for (int64_t i = 0; i < options_.accumulate; ++i) {
+    std::vector<int64_t> which;
+    for (int64_t r = 0; r < options_.rows; ++r) {
+      const uint64_t sample = first + static_cast<uint64_t>(i * options_.rows + r);
+      which.push_back(static_cast<int64_t>(Shuffle(n, seed_of_epoch(options_.seed, sample / n))(sample % n)));
+    }
+    add(network, train_, which, share, sums);
+  }
+  return StepSums{.loss = sums.loss * share,
+                  .targets = static_cast<uint64_t>(sums.targets),
+                  .tokens = sums.tokens,
+                  .metrics = sums.metrics("")};
+}
+
+Result<Metrics> PreferenceStage::evaluate(const Network& network) {
+  const auto n = static_cast<int64_t>(held_out_.pairs.size());
+  if (n == 0) return Metrics{};
+  const at::NoGradGuard no_grad;
+  Sums sums;
+  for (int64_t first = 0; first < n; first += options_.rows) {
+    std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, n - first)));
+    std::iota(which.begin(), which.end(), first);
+    add(network, held_out_, which, /*share=*/0, sums);
+  }
+  Metrics metrics = sums.metrics("held_out_");
+  metrics.insert(metrics.begin(), {"held_out_loss", sums.loss / static_cast<double>(n)});
+  return metrics;
+}
+
+}  // namespace phial::train

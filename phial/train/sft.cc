@@ -1,0 +1,74 @@
+#include "phial/train/sft.h"
+
+#include <memory>
+
+#include "phial/train/chat_data.h"
+#include "phial/train/packed_conversations.h"
+#include "phial/train/run.h"
+#include "phial/train/token_stage.h"
+
+namespace phial::train {
+namespace {
+
+Result<RunSummary> run_sft(SftConfig& config, const RunHooks& hooks) {
+  ConfigFields fields;
+  config.describe(fields);
+  if (!config.weights.empty() && config.weights.size() != config.files.size()) {
+    return Error{Code::kInvalid,
+                 "data.weights has " + std::to_string(config.weights.size()) + " numbers for " +
+                     std::to_string(config.files.size()) + " files",
+                 "give one for each of data.files, or none"};
+  }
+  PHIAL_TRY(StartModel model, open_start_model("", config.model_start));
+  PHIAL_CHECKED(check_sequence_tokens(model, config.sequence_tokens));
+  const PackingOptions packing = {.sequence_tokens = config.sequence_tokens,
+                                  .epochs = config.epochs,
+                                  .weights = config.weights,
+                                  .seed = static_cast<uint64_t>(config.seed)};
+  PHIAL_TRY(auto conversations, tokenize_conversations(config.files, model, config.sequence_tokens, hooks.log));
+  auto source = std::make_unique<PackedConversations>(std::move(conversations), packing);
+  std::unique_ptr<BatchSource> held_out;
+  if (!config.held_out.empty()) {
+    PHIAL_TRY(auto others, tokenize_conversations(config.held_out, model, config.sequence_tokens, hooks.log));
+    held_out = std::make_unique<PackedConversations>(std::move(others),
+                                                     PackingOptions{.sequence_tokens = config.sequence_tokens});
+  }
+  if (source->rows() == 0) {
+    return Error{Code::kInvalid, "train.epochs and data.weights leave nothing to train on", "take larger ones"};
+  }
+  config.set_steps(source->rows());
+  const Json data = {{"rows", source->rows()}, {"hash", std::to_string(source->fingerprint())}};
+  TokenStage stage(
+      std::move(source), std::move(held_out),
+      {.rows = config.rows,
+       .accumulate = config.accumulate,
+       .table = choose_rope_table(model.spec, spec::RopePolicy::kDynamic, static_cast<int>(config.sequence_tokens))});
+  PHIAL_TRY(auto parameters, load_parameters(*model.weights, model.spec));
+  return run({.config = config,
+              .fields = fields,
+              .model = std::move(model),
+              .parameters = std::move(parameters),
+              .stage = stage,
+              .data = data},
+             hooks);
+}
+
+}  // namespace
+
+void SftConfig::describe(ConfigFields& fields) {
+  fields.add("model.start", &model_start, "the Hugging Face folder of the model to tune");
+  describe_lora(fields);
+  fields.add("data.files", &files, "conversations: .jsonl or .json, as docs/training.md describes them");
+  fields.add("data.weights", &weights, "how often each file's conversations are seen, beside one another; none: alike")
+      .at_least(0);
+  fields.add("data.held_out", &held_out, "conversations that the model is measured on and never trained on");
+  fields.add("data.sequence_tokens", &sequence_tokens, "tokens of a row; longer conversations are cut").at_least(2);
+  describe_shared(fields);
+  describe_epochs(fields);
+}
+
+Result<RunSummary> sft(SftConfig config, const RunHooks& hooks) {
+  return with_torch(config.threads, [&] { return run_sft(config, hooks); });
+}
+
+}  // namespace phial::train

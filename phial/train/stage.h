@@ -1,0 +1,31 @@
+// What a stage of training is to the loop that runs it: a loss over numbered samples.
+#pragma once
+
+#include <cstdint>
+
+#include "phial/base/result.h"
+#include "phial/train/network.h"
+#include "phial/train/run_config.h"
+
+namespace phial::train {
+
+struct StepSums {
+  double loss = 0;       // what the gradients are of
+  uint64_t targets = 0;  // that counted
+  int64_t tokens = 0;    // that were computed
+  Metrics metrics;
+};
+
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  // Before the first step and when a run goes on, with the weights that it began with.
+  virtual Status prepare(const Network&, const RunHooks&) { return ok(); }
+  // Forwards and backwards over samples [first, first + rows) `accumulate` times on; the gradients are those of the
+  // mean over all of them together.
+  virtual Result<StepSums> step(const Network& network, uint64_t first) = 0;
+  // On held-out data; nothing: there is none.
+  virtual Result<Metrics> evaluate(const Network& network) = 0;
+};
+
+}  // namespace phial::train

@@ -1,0 +1,35 @@
+// The model that a run begins with: its configuration, the tokenizer beside it, and its weights if it has some.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "phial/base/json.h"
+#include "phial/base/result.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/spec/spec.h"
+#include "phial/train/parameters.h"
+
+namespace phial::train {
+
+struct StartModel {
+  spec::DecoderSpec spec;
+  Json config;
+  std::filesystem::path folder;  // that config.json stands in
+  uint64_t vocabulary_hash = 0;  // of the tokenizer beside it; 0: there is none
+  std::shared_ptr<const formats::Checkpoint> weights;
+
+  uint64_t config_hash() const;
+};
+
+// `start`: a Hugging Face folder with weights; empty: none. `config`: a config.json; empty: that of `start`.
+// Errors: kInvalid if neither is named, kNotFound, kIo, kCorrupt, kUnsupported.
+Result<StartModel> open_start_model(const std::string& config, const std::string& start);
+
+// kInvalid if rows of so many tokens are longer than the model's context.
+Status check_sequence_tokens(const StartModel& model, int64_t sequence_tokens);
+
+}  // namespace phial::train

@@ -1,0 +1,37 @@
+// The loss of predicting each target of packed rows: pretraining, and instruction tuning.
+//
+// The mean is over all targets of a step together, however many batches they were cut into. Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "phial/train/batch.h"
+#include "phial/train/stage.h"
+
+namespace phial::train {
+
+struct TokenStageOptions {
+  int64_t rows = 1, accumulate = 1;
+  double z_loss = 0;
+  int64_t held_out_rows = 0;  // at most; 0: all
+  spec::RopeTable table = spec::RopeTable::kShort;
+};
+
+class TokenStage : public Stage {
+ public:
+  // `held_out` may be nothing.
+  TokenStage(std::unique_ptr<BatchSource> source, std::unique_ptr<BatchSource> held_out,
+             const TokenStageOptions& options)
+      : source_(std::move(source)), held_out_(std::move(held_out)), options_(options) {}
+
+  Result<StepSums> step(const Network& network, uint64_t first) override;
+  // held_out_loss: mean negative log-likelihood.
+  Result<Metrics> evaluate(const Network& network) override;
+
+ private:
+  std::unique_ptr<BatchSource> source_, held_out_;
+  TokenStageOptions options_;
+};
+
+}  // namespace phial::train

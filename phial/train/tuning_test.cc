@@ -1,0 +1,194 @@
+// SFT and DPO as whole runs over a model of testdata/golden.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "phial/base/mapped_file.h"
+#include "phial/formats/checkpoint.h"
+#include "phial/train/dpo.h"
+#include "phial/train/sft.h"
+
+namespace phial::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Tuning : public testing::Test {
+ protected:
+  Tuning() {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    const char* words[] = {"red", "blue", "green", "white", "black", "grey", "gold", "pink"};
+    std::ofstream chats(path("chats.jsonl")), pairs(path("pairs.jsonl"));
+    for (const std::string word : words) {
+      chats << R"({"messages": [{"role": "user", "content": "Say )" << word
+            << R"("}, {"role": "assistant", "content": ")" << word << R"("}]})" << "\n";
+      pairs << R"({"prompt": "Say )" << word << R"(", "chosen": "yes )" << word << R"(", "rejected": "no )" << word
+            << R"("})" << "\n";
+    }
+  }
+  ~Tuning() override { fs::remove_all(folder_); }
+
+  fs::path path(const std::string& name) const { return folder_ / name; }
+  static std::string model() { return (fs::path(PHIAL_TESTDATA) / "golden" / "phi3-mini-like").string(); }
+
+  template <typename Config>
+  Config run_into(const std::string& out) const {
+    Config config;
+    config.model_start = model();
+    config.out = path(out).string();
+    config.sequence_tokens = 48;
+    config.rows = 2;
+    config.lr = 3e-3;
+    config.epochs = 4;
+    config.snapshot_every = 3;
+    config.threads = 1;
+    return config;
+  }
+  SftConfig sft_run(const std::string& out) const {
+    auto config = run_into<SftConfig>(out);
+    config.files = {path("chats.jsonl").string()};
+    return config;
+  }
+  DpoConfig dpo_run(const std::string& out) const {
+    auto config = run_into<DpoConfig>(out);
+    config.files = {path("pairs.jsonl").string()};
+    return config;
+  }
+  std::string model_bytes(const std::string& out) const {
+    auto text = read_text_file(path(out) / "model" / "model.safetensors");
+    return text ? *text : "";
+  }
+
+  const fs::path folder_ =
+      fs::temp_directory_path() /
+      ("phial-tuning-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+};
+
+struct Seen {
+  std::vector<StepReport> reports;
+  std::stop_source stop;
+  // Asks to stop after so many steps; 0: never.
+  RunHooks hooks(int64_t stop_after = 0) {
+    return {.report =
+                [this, stop_after](const StepReport& report) {
+                  reports.push_back(report);
+                  if (report.step == stop_after) stop.request_stop();
+                },
+            .stop = stop.get_token()};
+  }
+};
+
+double metric(const Metrics& metrics, std::string_view name) {
+  for (const auto& [key, value] : metrics) {
+    if (key == name) return value;
+  }
+  ADD_FAILURE() << "there is no " << name;
+  return NAN;
+}
+
+TEST_F(Tuning, ConversationsAreLearnedAndMeasuredOnOthers) {
+  SftConfig config = sft_run("out");
+  config.held_out = config.files;
+  config.epochs = 30;
+  Seen seen;
+  const auto summary = sft(config, seen.hooks());
+  ASSERT_TRUE(summary) << summary.error().text();
+  EXPECT_LT(summary->loss, 0.5 * seen.reports.front().loss);
+  EXPECT_NEAR(metric(summary->metrics, "held_out_loss"), summary->loss, 0.3 * seen.reports.front().loss);
+  EXPECT_EQ(summary->steps, static_cast<int64_t>(seen.reports.size()));
+  const auto written = formats::Checkpoint::open(summary->model);
+  EXPECT_TRUE(written) << written.error().text();
+  EXPECT_TRUE(fs::exists(summary->model / "tokenizer.model"));
+}
+
+TEST_F(Tuning, AStoppedRunEndsWithTheBitsOfOneThatWasLeftAlone) {
+  Seen whole, first, second;
+  ASSERT_TRUE(sft(sft_run("whole"), whole.hooks()));
+  const auto stopped = sft(sft_run("cut"), first.hooks(2));
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, Code::kCancelled);
+  ASSERT_TRUE(sft(sft_run("cut"), second.hooks()));
+  EXPECT_EQ(second.reports.front().step, 3);
+  EXPECT_EQ(model_bytes("cut"), model_bytes("whole"));
+
+  Seen whole_pairs, first_pairs, second_pairs;
+  ASSERT_TRUE(dpo(dpo_run("whole-pairs"), whole_pairs.hooks()));
+  ASSERT_FALSE(dpo(dpo_run("cut-pairs"), first_pairs.hooks(2)));
+  ASSERT_TRUE(dpo(dpo_run("cut-pairs"), second_pairs.hooks()));
+  EXPECT_EQ(model_bytes("cut-pairs"), model_bytes("whole-pairs"));
+}
+
+TEST_F(Tuning, PreferencesAreLearnedFromALossOfGuessingOn) {
+  DpoConfig config = dpo_run("out");
+  config.held_out = config.files;
+  config.epochs = 10;
+  Seen seen;
+  const auto summary = dpo(config, seen.hooks());
+  ASSERT_TRUE(summary) << summary.error().text();
+  EXPECT_NEAR(seen.reports.front().loss, std::log(2.0), 1e-4);
+  EXPECT_EQ(metric(summary->metrics, "held_out_reward_accuracy"), 1);
+  EXPECT_GT(metric(summary->metrics, "held_out_reward_margin"), 0.5);
+  EXPECT_LT(metric(summary->metrics, "held_out_loss"), 0.6);
+}
+
+TEST_F(Tuning, AnAdapterIsWrittenBesideTheWholeModel) {
+  SftConfig config = sft_run("out");
+  config.lora_rank = 2;
+  ASSERT_TRUE(sft(config, {}));
+  EXPECT_TRUE(fs::exists(path("out/adapter/adapter_config.json")));
+  const auto adapter = formats::Checkpoint::open(path("out/adapter/adapter_model.safetensors"));
+  ASSERT_TRUE(adapter) << adapter.error().text();
+  const formats::Tensor* b = adapter->find("base_model.model.model.layers.0.mlp.down_proj.lora_B.weight");
+  ASSERT_NE(b, nullptr);
+  EXPECT_EQ(b->shape, (std::vector<uint64_t>{64, 2}));
+  const auto before = formats::Checkpoint::open(model()), after = formats::Checkpoint::open(path("out/model"));
+  ASSERT_TRUE(before && after);
+  const auto same = [&](const std::string& name) {
+    return std::ranges::equal(before->find(name)->bytes, after->find(name)->bytes);
+  };
+  EXPECT_TRUE(same("model.embed_tokens.weight"));
+  EXPECT_TRUE(same("model.layers.0.input_layernorm.weight"));
+  EXPECT_FALSE(same("model.layers.0.mlp.down_proj.weight"));
+}
+
+TEST_F(Tuning, WhatCannotBeTrainedOnSaysWhy) {
+  struct Case {
+    std::function<void(SftConfig&)> change;
+    std::string says;
+  };
+  std::ofstream(path("long.jsonl")) << R"({"prompt": ")" << std::string(400, 'x') << R"(", "completion": "y"})" << "\n";
+  std::ofstream(path("bad.jsonl")) << "{\"messages\": [\n";
+  const Case cases[] = {
+      {[](SftConfig& c) { c.files.clear(); }, "no file of data is named"},
+      {[](SftConfig& c) { c.model_start.clear(); }, "no model is named"},
+      {[](SftConfig& c) { c.weights = {1, 2}; }, "2 numbers for 1 files"},
+      {[](SftConfig& c) { c.weights = {0}; }, "leave nothing to train on"},
+      {[](SftConfig& c) { c.out.clear(); }, "no folder is named"},
+      {[](SftConfig& c) { c.sequence_tokens = 100000; }, "the model's context"},
+      {[&](SftConfig& c) { c.files = {path("long.jsonl").string()}; }, "no answer fits"},
+      {[&](SftConfig& c) { c.files = {path("bad.jsonl").string()}; }, "bad.jsonl"},
+      {[&](SftConfig& c) { c.files = {path("none.jsonl").string()}; }, "none.jsonl"},
+  };
+  for (const Case& one : cases) {
+    SftConfig config = sft_run("out");
+    one.change(config);
+    const auto summary = sft(config, {});
+    ASSERT_FALSE(summary) << one.says;
+    EXPECT_NE(summary.error().text().find(one.says), std::string::npos) << summary.error().text();
+  }
+}
+
+TEST_F(Tuning, ARunGoesOnOnlyWithItsOwnData) {
+  Seen seen;
+  ASSERT_FALSE(sft(sft_run("out"), seen.hooks(1)));
+  std::ofstream(path("chats.jsonl"), std::ios::app) << R"({"prompt": "one", "completion": "more"})" << "\n";
+  const auto summary = sft(sft_run("out"), {});
+  ASSERT_FALSE(summary);
+  EXPECT_NE(summary.error().message.find("data.hash"), std::string::npos) << summary.error().message;
+}
+
+}  // namespace
+}  // namespace phial::train
