@@ -15,8 +15,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 std::vector<CurvePoint> curve_of(int n, double (*value)(double)) {
-  std::vector<CurvePoint> points;
-  for (int i = 0; i < n; ++i) points.push_back({static_cast<double>(i), value(i)});
+  std::vector<CurvePoint> points(static_cast<size_t>(n));
+  for (int i = 0; i < n; ++i) points[static_cast<size_t>(i)] = {static_cast<double>(i), value(i)};
   return points;
 }
 

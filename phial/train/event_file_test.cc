@@ -5,7 +5,6 @@
 
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "phial/base/mapped_file.h"
@@ -38,7 +37,7 @@ T front_of(std::string_view text) {
   if (text.size() < sizeof value) {
     ADD_FAILURE() << "the text ends early";
   } else {
-    std::memcpy(&value, text.data(), sizeof value);
+    text.copy(reinterpret_cast<char*>(&value), sizeof value);
   }
   return value;
 }
