@@ -29,7 +29,7 @@ MAY_INCLUDE = {
     "sandbox": {"base"},
     "convert": BELOW_THE_TOP - {"generate"},
     "quantize": BELOW_THE_TOP - {"generate", "tokenizer"},
-    "data": {"tokenizer", "formats", "base"},
+    "data": {"spec", "tokenizer", "formats", "base"},
     "train": {"generate", "spec", "formats", "tokenizer", "tensor", "base"},
     "capi": {"rag", "generate", "model", "formats", "kernels", "base"},
     "cli": BELOW_THE_TOP | {"rag", "convert", "quantize", "data", "train"},

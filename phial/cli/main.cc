@@ -89,6 +89,10 @@ constexpr Verb kModelsVerbs[] = {
 };
 
 constexpr Verb kDataVerbs[] = {
+    {"tokenizer", "learns a vocabulary of documents",
+     "Byte-level BPE with the markers of Phi-3's chats, as a Hugging Face folder: the same merges that Hugging Face's "
+     "trainer finds. FOLDER must not be there yet; 'phial data pack' and a model's config.json go on from it.",
+     "phial data tokenizer books.jsonl --vocab-size 4096 -o tokenizer", make_data_tokenizer},
     {"pack", "documents to token shards, for training",
      "Every document becomes the ids of its text, with the vocabulary's end-of-text token behind; text that spells a "
      "special token stays text. FOLDER must not be there yet. The same inputs give the same shards.",
