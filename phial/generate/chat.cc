@@ -195,13 +195,13 @@ Chat Chat::make(const ChatFacts& facts, const tokenizer::Tokenizer& tokenizer, s
   return chat;
 }
 
-// `asks`: up to where the assistant speaks.
-Result<std::vector<PromptSegment>> Chat::render(std::span<const Message> messages, bool asks) const {
+Result<std::vector<PromptSegment>> Chat::render(std::span<const Message> messages, bool asks, Use use) const {
   TemplateContext context = context_;
   context.add_generation_prompt = asks;
   if (own_) {
     auto rendered = joins_system_ ? own_->render(join_system(messages), context) : own_->render(messages, context);
-    if (rendered) return rendered;
+    // What is trained on must not be in two formats.
+    if (rendered || use == Use::kToLearn) return rendered;
     if (!warned_->test_and_set()) {
       log_(Severity::kWarning, rendered.error().text() + "; the family's built-in format serves instead");
     }
@@ -213,34 +213,33 @@ std::vector<int32_t> Chat::encode_text(std::string_view text, std::span<const to
   return tokenizer_->encode(text, {.parse_special = true, .add_bos = tokenizer_->adds_bos(), .plain_ranges = plain});
 }
 
-Result<std::vector<int32_t>> Chat::encode_rendered(std::span<const Message> messages, bool asks) const {
-  PHIAL_TRY(const std::vector<PromptSegment> segments, render(messages, asks));
+Result<std::vector<int32_t>> Chat::encode_to_learn(std::span<const Message> messages, bool asks) const {
+  PHIAL_TRY(const std::vector<PromptSegment> segments, render(messages, asks, Use::kToLearn));
   const RenderedText rendered(segments);
   return encode_text(rendered.text, rendered.plain);
 }
 
 Result<EncodedConversation> Chat::encode_conversation(std::span<const Message> messages, size_t first) const {
-  PHIAL_TRY(std::vector<int32_t> ids, encode_rendered(messages, /*asks=*/false));
+  PHIAL_TRY(std::vector<int32_t> ids, encode_to_learn(messages, /*asks=*/false));
   EncodedConversation encoded = {std::move(ids), {}};
   encoded.is_answer.resize(encoded.ids.size());
   for (size_t k = first; k < messages.size(); ++k) {
     if (messages[k].role != "assistant") continue;
-    PHIAL_TRY(const std::vector<int32_t> before, encode_rendered(messages.first(k), /*asks=*/true));
+    PHIAL_TRY(const std::vector<int32_t> before, encode_to_learn(messages.first(k), /*asks=*/true));
+    PHIAL_TRY(const std::vector<int32_t> through, encode_to_learn(messages.first(k + 1), /*asks=*/false));
     const auto common = static_cast<size_t>(std::ranges::mismatch(before, encoded.ids).in1 - before.begin());
+    const size_t most = std::min(through.size(), encoded.ids.size());
+    const auto begin = encoded.ids.begin() + static_cast<std::ptrdiff_t>(std::min(common, most));
+    const auto limit = encoded.ids.begin() + static_cast<std::ptrdiff_t>(most);
+    const auto end = std::find_first_of(begin, limit, end_ids_.begin(), end_ids_.end());
     // The last token before an answer may have taken the answer's first letter in.
-    auto end = encoded.ids.end();
-    if (common + 1 >= before.size()) {
-      end = std::ranges::find_first_of(
-          std::ranges::subrange(encoded.ids.begin() + static_cast<std::ptrdiff_t>(common), encoded.ids.end()),
-          end_ids_);
-    }
-    if (end == encoded.ids.end()) {
+    if (end == limit || common + 1 < before.size()) {
       return Error{Code::kUnsupported,
                    "the chat template does not write message " + std::to_string(k + 1) +
                        " as it asks for it, with a token that ends it",
-                   "take a model whose template does"};
+                   "put one that does beside the model, as chat_template.jinja"};
     }
-    std::fill(encoded.is_answer.begin() + static_cast<std::ptrdiff_t>(common),
+    std::fill(encoded.is_answer.begin() + (begin - encoded.ids.begin()),
               encoded.is_answer.begin() + (end - encoded.ids.begin()) + 1, true);
   }
   return encoded;
@@ -249,7 +248,7 @@ Result<EncodedConversation> Chat::encode_conversation(std::span<const Message> m
 Result<std::vector<int32_t>> Chat::encode(std::span<const Message> messages,
                                           std::span<const int> picture_tokens) const {
   const PictureMarks marks(messages);
-  PHIAL_TRY(const std::vector<PromptSegment> segments, render(marks.messages(), /*asks=*/true));
+  PHIAL_TRY(const std::vector<PromptSegment> segments, render(marks.messages(), /*asks=*/true, Use::kToAnswer));
   const auto [text, plain] = RenderedText(segments);
   if (picture_tokens.empty()) return encode_text(text, plain);
 

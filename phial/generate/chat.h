@@ -55,8 +55,8 @@ class Chat {
                                       std::span<const int> picture_tokens = {}) const;
 
   // The whole conversation, ended. Answers are those of messages[first] and on; they begin where `encode` of the
-  // messages before them would leave the model to speak. kUnsupported if the template writes an answer otherwise than
-  // it asks for it, or leaves it open.
+  // messages before them would leave the model to speak. The family's format serves only where there is no template.
+  // kUnsupported if the template writes an answer otherwise than it asks for it, or leaves it open; its own errors.
   Result<EncodedConversation> encode_conversation(std::span<const Message> messages, size_t first = 0) const;
 
   // The tokens that end an answer.
@@ -65,8 +65,10 @@ class Chat {
  private:
   Chat(const tokenizer::Tokenizer& tokenizer, ChatTemplate builtin)
       : tokenizer_(&tokenizer), builtin_(std::move(builtin)) {}
-  Result<std::vector<PromptSegment>> render(std::span<const Message> messages, bool asks) const;
-  Result<std::vector<int32_t>> encode_rendered(std::span<const Message> messages, bool asks) const;
+  enum class Use { kToAnswer, kToLearn };
+  // `asks`: up to where the assistant speaks.
+  Result<std::vector<PromptSegment>> render(std::span<const Message> messages, bool asks, Use use) const;
+  Result<std::vector<int32_t>> encode_to_learn(std::span<const Message> messages, bool asks) const;
   std::vector<int32_t> encode_text(std::string_view text, std::span<const tokenizer::TextRange> plain) const;
 
   const tokenizer::Tokenizer* tokenizer_;

@@ -345,10 +345,23 @@ TEST(Chat, ATemplateThatLeavesAnswersOpenCannotBeTrainedWith) {
   const std::string open =
       "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}"
       "{% if add_generation_prompt %}assistant: {% endif %}";
-  const auto encoded = chat_of(*vocabulary, open).encode_conversation(kTwoTurns);
+  // One that ends the last answer only would make an answer of everything from the first one on.
+  const std::string ended_once = open + "{% if not add_generation_prompt %}<|endoftext|>{% endif %}";
+  for (const std::string& text : {open, ended_once}) {
+    const auto encoded = chat_of(*vocabulary, text).encode_conversation(kTwoTurns);
+    ASSERT_FALSE(encoded);
+    EXPECT_EQ(encoded.error().code, Code::kUnsupported);
+    EXPECT_NE(encoded.error().message.find("message 3"), std::string::npos) << encoded.error().message;
+  }
+}
+
+TEST(Chat, AConversationThatTheTemplateRefusesIsNotWrittenInAnotherFormat) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const std::string refusing = "{{ raise_exception('roles must alternate') }}";
+  const auto encoded = chat_of(*vocabulary, refusing).encode_conversation(kTwoTurns);
   ASSERT_FALSE(encoded);
-  EXPECT_EQ(encoded.error().code, Code::kUnsupported);
-  EXPECT_NE(encoded.error().message.find("message 3"), std::string::npos) << encoded.error().message;
+  EXPECT_NE(encoded.error().message.find("roles must alternate"), std::string::npos) << encoded.error().message;
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ AttentionMasks attention_masks(const spec::DecoderSpec& spec, const Batch& batch
 
   const auto of_queries = [](const at::Tensor& rows) { return rows.index({Slice(), Slice(), None}); };
   const auto of_keys = [](const at::Tensor& rows) { return rows.index({Slice(), None, Slice()}); };
-  const at::Tensor distance = of_queries(batch.positions) - of_keys(batch.positions);
+  const at::Tensor positions = batch.positions.to(at::kInt);  // [B, T, T] of them below: half the memory
+  const at::Tensor distance = of_queries(positions) - of_keys(positions);
   at::Tensor allowed = (distance >= 0) & (of_queries(batch.documents) == of_keys(batch.documents));
   if (has_window) allowed = allowed & (distance < spec.sliding_window);
   masks.dense = allowed.unsqueeze(1);

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <memory>
 #include <span>
 
@@ -21,6 +22,10 @@ Result<Tokenization> tokenization_of(const StartModel& model, const Log& log) {
   if (!model.weights) return Error{Code::kInvalid, "no model is named", "give model.start, a folder with weights"};
   PHIAL_TRY(auto tokenizer, tokenizer::from_folder(model.folder));
   PHIAL_TRY(const generate::ChatFacts facts, generate::read_chat_facts(*model.weights));
+  if (facts.template_text.empty()) {
+    log(Severity::kNote, model.folder.string() + " has no chat template: that of family '" +
+                             std::string(generate::builtin_format(*tokenizer).family) + "' serves");
+  }
   // Templates that write a date write the same one whenever they are run: the data of a run does not change.
   generate::Chat chat = generate::Chat::make(facts, *tokenizer, "2024-07-26", log);
   return Tokenization{std::move(tokenizer), std::move(chat)};
@@ -33,69 +38,92 @@ std::vector<generate::Message> messages_of(std::span<const formats::Turn> turns)
   return messages;
 }
 
-// What became of the rows of the files.
-struct Cuts {
-  size_t rows = 0, cut = 0, left_out = 0;
+// What becomes of the rows of a file.
+class Cuts {
+ public:
+  Cuts(std::string file, int64_t most_tokens) : file_(std::move(file)), most_(static_cast<size_t>(most_tokens)) {}
 
-  // False if no answer is left of it.
-  bool cut_to(int64_t most_tokens, TokenizedAnswer& answer) {
-    const auto most = static_cast<size_t>(most_tokens);
-    if (answer.ids.size() > most) {
-      ++cut;
-      answer.ids.resize(most);
-      answer.is_answer.resize(most);
+  // True if all of a row's `sides` have an answer left.
+  bool take(std::initializer_list<TokenizedAnswer*> sides) {
+    bool is_cut = false, is_whole = true;
+    for (TokenizedAnswer* side : sides) {
+      if (side->ids.size() > most_) {
+        is_cut = true;
+        side->ids.resize(most_);
+        side->is_answer.resize(most_);
+      }
+      // The first id is never a target: nothing stands before it.
+      if (!side->is_answer.empty()) side->is_answer[0] = false;
+      if (std::ranges::find(side->is_answer, true) == side->is_answer.end()) is_whole = false;
     }
-    // The first id is never a target: nothing stands before it.
-    if (!answer.is_answer.empty()) answer.is_answer[0] = false;
-    return std::ranges::find(answer.is_answer, true) != answer.is_answer.end();
+    ++rows_;
+    cut_ += is_cut ? 1 : 0;
+    left_out_ += is_whole ? 0 : 1;
+    return is_whole;
   }
 
-  Status tell(const Log& log, int64_t most_tokens) const {
-    if (cut > 0) {
-      log(Severity::kWarning,
-          std::to_string(cut) + " of " + std::to_string(rows) + " are longer than " + std::to_string(most_tokens) +
-              " tokens and are cut" +
-              (left_out == 0 ? "" : "; " + std::to_string(left_out) + " have no answer left and are left out"));
+  size_t rows() const { return rows_; }
+
+  Status tell(const Log& log) const {
+    const std::string most = std::to_string(most_);
+    if (rows_ == left_out_) {
+      return Error{Code::kInvalid, file_ + ": no answer fits into data.sequence_tokens, " + most,
+                   "take a larger data.sequence_tokens"};
     }
-    if (rows > left_out) return ok();
-    return Error{Code::kInvalid, rows == 0 ? "no file of data is named" : "no answer fits into data.sequence_tokens",
-                 rows == 0 ? "give data.files" : "take a larger data.sequence_tokens"};
+    if (cut_ > 0) {
+      std::string text = file_ + ": " + std::to_string(cut_) + " of " + std::to_string(rows_);
+      text += " are longer than " + most + " tokens and are cut";
+      if (left_out_ > 0) text += "; " + std::to_string(left_out_) + " have no answer left and are left out";
+      log(Severity::kWarning, text);
+    }
+    return ok();
   }
+
+ private:
+  std::string file_;
+  size_t most_;
+  size_t rows_ = 0, cut_ = 0, left_out_ = 0;
 };
+
+Status check_named(const std::vector<std::string>& files) {
+  return files.empty() ? Error{Code::kInvalid, "no file of data is named", "give data.files"} : ok();
+}
+
+// `row`: counted from 0.
+Error in_row(Error error, const std::string& file, size_t row) {
+  return std::move(error).in(file + ", row " + std::to_string(row + 1));
+}
 
 }  // namespace
 
 Result<std::vector<std::vector<TokenizedAnswer>>> tokenize_conversations(const std::vector<std::string>& files,
                                                                          const StartModel& model, int64_t most_tokens,
                                                                          const Log& log) {
+  PHIAL_CHECKED(check_named(files));
   PHIAL_TRY(const Tokenization tokenization, tokenization_of(model, log));
   std::vector<std::vector<TokenizedAnswer>> all;
-  Cuts cuts;
   for (const std::string& file : files) {
     PHIAL_TRY(const auto conversations, formats::read_conversations(file));
     std::vector<TokenizedAnswer>& own = all.emplace_back();
+    Cuts cuts(file, most_tokens);
     for (const formats::Conversation& conversation : conversations) {
       auto encoded = tokenization.chat.encode_conversation(messages_of(conversation.turns));
-      if (!encoded) return std::move(encoded).error().in(file);
-      ++cuts.rows;
-      if (cuts.cut_to(most_tokens, *encoded)) {
-        own.push_back(*std::move(encoded));
-      } else {
-        ++cuts.left_out;
-      }
+      if (!encoded) return in_row(std::move(encoded).error(), file, cuts.rows());
+      if (cuts.take({&*encoded})) own.push_back(*std::move(encoded));
     }
+    PHIAL_CHECKED(cuts.tell(log));
   }
-  PHIAL_CHECKED(cuts.tell(log, most_tokens));
   return all;
 }
 
 Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::string>& files, const StartModel& model,
                                                         int64_t most_tokens, const Log& log) {
+  PHIAL_CHECKED(check_named(files));
   PHIAL_TRY(const Tokenization tokenization, tokenization_of(model, log));
   std::vector<TokenizedPair> all;
-  Cuts cuts;
   for (const std::string& file : files) {
     PHIAL_TRY(const auto preferences, formats::read_preferences(file));
+    Cuts cuts(file, most_tokens);
     for (const formats::Preference& preference : preferences) {
       const auto encode = [&](const std::vector<formats::Turn>& answer) {
         std::vector<formats::Turn> turns = preference.prompt;
@@ -104,18 +132,12 @@ Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::s
       };
       auto chosen = encode(preference.chosen);
       auto rejected = encode(preference.rejected);
-      if (!chosen) return std::move(chosen).error().in(file);
-      if (!rejected) return std::move(rejected).error().in(file);
-      ++cuts.rows;
-      const bool has_chosen = cuts.cut_to(most_tokens, *chosen);
-      if (cuts.cut_to(most_tokens, *rejected) && has_chosen) {
-        all.push_back({*std::move(chosen), *std::move(rejected)});
-      } else {
-        ++cuts.left_out;
-      }
+      if (!chosen) return in_row(std::move(chosen).error(), file, cuts.rows());
+      if (!rejected) return in_row(std::move(rejected).error(), file, cuts.rows());
+      if (cuts.take({&*chosen, &*rejected})) all.push_back({*std::move(chosen), *std::move(rejected)});
     }
+    PHIAL_CHECKED(cuts.tell(log));
   }
-  PHIAL_CHECKED(cuts.tell(log, most_tokens));
   return all;
 }
 

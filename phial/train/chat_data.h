@@ -1,6 +1,6 @@
 // Conversations and preferences as token ids: a model's own chat template over files of formats/conversations.
 //
-// Errors: those of formats/conversations and generate/chat, naming the file; kInvalid if nothing is left.
+// Errors: those of formats/conversations and generate/chat, naming file and row; kInvalid if nothing is left of a file.
 #pragma once
 
 #include <cstdint>

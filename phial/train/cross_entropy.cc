@@ -39,14 +39,11 @@ struct Product {
   int64_t step = 0;
 };
 
-struct TargetsOfChunk {
-  explicit TargetsOfChunk(const at::Tensor& targets)
-      : counts(targets.ne(kIgnored)), chosen(targets.clamp_min(0).unsqueeze(1)) {}
-  at::Tensor counts, chosen;
-};
+at::Tensor rows_that_count(const at::Tensor& targets) { return targets.ne(kIgnored).nonzero().squeeze(1); }
 
-at::Tensor log_probabilities(const at::Tensor& logits, const at::Tensor& log_sum, const TargetsOfChunk& targets) {
-  return logits.gather(1, targets.chosen).squeeze(1) - log_sum;
+// targets: [N, 1]
+at::Tensor log_probabilities(const at::Tensor& logits, const at::Tensor& log_sum, const at::Tensor& targets) {
+  return logits.gather(1, targets).squeeze(1) - log_sum;
 }
 
 struct Sums {
@@ -65,18 +62,22 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
                  .hidden_gradient = at::empty_like(hidden),
                  .head_gradient = head.requires_grad() ? at::zeros_like(head) : at::Tensor()};
     product.for_each_chunk([&](int64_t first, int64_t end, at::Tensor& logits) {
-      const TargetsOfChunk chunk(targets.slice(0, first, end));
-      at::Tensor weights = chunk.counts.to(at::kFloat);
-      if (options.weights.defined()) weights = weights * options.weights.slice(0, first, end);
+      const at::Tensor chosen = targets.slice(0, first, end).unsqueeze(1);
       const at::Tensor log_sum = logits.logsumexp(1);
-      sums.nll -= (log_probabilities(logits, log_sum, chunk) * weights).sum(at::kDouble);
-      if (options.z_loss != 0) sums.z += (log_sum.square() * weights).sum(at::kDouble) * options.z_loss;
+      at::Tensor nll = -log_probabilities(logits, log_sum, chosen), z = log_sum.square() * options.z_loss;
+      at::Tensor scale = at::full_like(log_sum, 1 / options.logit_divisor);
+      if (options.weights.defined()) {
+        const at::Tensor weights = options.weights.slice(0, first, end);
+        for (at::Tensor* each : {&nll, &z, &scale}) each->mul_(weights);
+      }
+      sums.nll += nll.sum(at::kDouble);
+      sums.z += z.sum(at::kDouble);
 
       // d objective / d logits = weight (p (1 + 2 z log_sum) - onehot).
       at::Tensor gradient = logits.sub_(log_sum.unsqueeze(1)).exp_();
       if (options.z_loss != 0) gradient.mul_((log_sum * (2 * options.z_loss) + 1).unsqueeze(1));
-      gradient.scatter_add_(1, chunk.chosen, at::full_like(chunk.chosen, -1, gradient.options()));
-      gradient.mul_((weights / options.logit_divisor).unsqueeze(1));
+      gradient.scatter_add_(1, chosen, at::full_like(chosen, -1, gradient.options()));
+      gradient.mul_(scale.unsqueeze(1));
       const at::Tensor compact = gradient.to(options.compute);
       sums.hidden_gradient.slice(0, first, end).copy_(at::mm(compact, product.matrix));
       if (sums.head_gradient.defined()) {
@@ -99,22 +100,25 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
 
 CrossEntropy cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                            const CrossEntropyOptions& options) {
-  const variable_list sums = CrossEntropyFunction::apply(hidden, head, targets, options);
+  const at::Tensor counting = rows_that_count(targets);
+  CrossEntropyOptions of_counting = options;
+  if (options.weights.defined()) of_counting.weights = options.weights.index_select(0, counting);
+  const variable_list sums = CrossEntropyFunction::apply(hidden.index_select(0, counting), head,
+                                                         targets.index_select(0, counting), of_counting);
   return {sums[0], sums[1], sums[2]};
 }
 
 at::Tensor target_log_probabilities(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                                     const CrossEntropyOptions& options) {
   const at::NoGradGuard no_grad;
-  at::Tensor all = at::empty({hidden.size(0)}, hidden.options().dtype(at::kFloat));
-  Product(hidden, head, options).for_each_chunk([&](int64_t first, int64_t end, const at::Tensor& logits) {
-    const TargetsOfChunk chunk(targets.slice(0, first, end));
-    // A target that is masked has no probability; one that does not count has 0, not NaN.
-    all.slice(0, first, end)
-        .copy_(at::where(chunk.counts, log_probabilities(logits, logits.logsumexp(1), chunk),
-                         at::zeros({}, all.options())));
-  });
-  return all;
+  const at::Tensor counting = rows_that_count(targets);
+  const at::Tensor chosen = targets.index_select(0, counting).unsqueeze(1);
+  at::Tensor found = at::empty({counting.size(0)}, hidden.options().dtype(at::kFloat));
+  Product(hidden.index_select(0, counting), head, options)
+      .for_each_chunk([&](int64_t first, int64_t end, const at::Tensor& logits) {
+        found.slice(0, first, end).copy_(log_probabilities(logits, logits.logsumexp(1), chosen.slice(0, first, end)));
+      });
+  return at::zeros({hidden.size(0)}, found.options()).index_copy(0, counting, found);
 }
 
 }  // namespace phial::train

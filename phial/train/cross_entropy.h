@@ -1,5 +1,5 @@
 // The loss of a decoder's output without its logits: they are made for a few rows at a time, forwards and backwards at
-// once, and never stand in memory together.
+// once, and never stand in memory together; of rows whose target does not count none are made.
 //
 // Source: chunked cross-entropy as in Cut Your Losses (arXiv 2411.09009) and Liger (arXiv 2410.10989); z-loss, PaLM
 // (arXiv 2204.02311), section 5.

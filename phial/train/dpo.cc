@@ -1,5 +1,6 @@
 #include "phial/train/dpo.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "phial/train/chat_data.h"
@@ -19,7 +20,10 @@ PreferenceOptions preference_of(const DpoConfig& config) {
 Result<RunSummary> run_dpo(DpoConfig& config, const RunHooks& hooks) {
   ConfigFields fields;
   config.describe(fields);
-  if (config.out.empty()) return Error{Code::kInvalid, "no folder is named for the run", "give run.out"};
+  if (config.label_smoothing > 0 && config.loss == "ipo") {
+    return Error{Code::kInvalid, "dpo.label_smoothing is of the sigmoid losses, dpo.loss is ipo",
+                 "leave one of them away"};
+  }
   PHIAL_TRY(StartModel model, open_start_model("", config.model_start));
   PHIAL_CHECKED(check_sequence_tokens(model, config.sequence_tokens));
   PHIAL_TRY(auto pairs, tokenize_preferences(config.files, model, config.sequence_tokens, hooks.log));
@@ -27,15 +31,16 @@ Result<RunSummary> run_dpo(DpoConfig& config, const RunHooks& hooks) {
   if (!config.held_out.empty()) {
     PHIAL_TRY(held_out, tokenize_preferences(config.held_out, model, config.sequence_tokens, hooks.log));
   }
-  config.set_steps(static_cast<uint64_t>(std::ceil(config.epochs * static_cast<double>(pairs.size()))));
-  PreferenceStage stage(
-      std::move(pairs), std::move(held_out),
-      {.preference = preference_of(config),
-       .rows = config.rows,
-       .accumulate = config.accumulate,
-       .seed = static_cast<uint64_t>(config.seed),
-       .table = choose_rope_table(model.spec, spec::RopePolicy::kDynamic, static_cast<int>(config.sequence_tokens)),
-       .folder = config.out});
+  const uint64_t samples = std::max<int64_t>(1, std::llround(config.epochs * static_cast<double>(pairs.size())));
+  config.set_steps(samples);
+  PreferenceStage stage(std::move(pairs), std::move(held_out),
+                        {.preference = preference_of(config),
+                         .rows = config.rows,
+                         .accumulate = config.accumulate,
+                         .samples = samples,
+                         .held_out_pairs = config.held_out_rows,
+                         .seed = static_cast<uint64_t>(config.seed),
+                         .folder = config.out});
   PHIAL_TRY(auto parameters, load_parameters(*model.weights, model.spec));
   return run({.config = config,
               .fields = fields,
@@ -63,7 +68,7 @@ void DpoConfig::describe(ConfigFields& fields) {
 }
 
 Result<RunSummary> dpo(DpoConfig config, const RunHooks& hooks) {
-  return with_torch(config.threads, [&] { return run_dpo(config, hooks); });
+  return with_torch(config, [&] { return run_dpo(config, hooks); });
 }
 
 }  // namespace phial::train

@@ -51,18 +51,12 @@ std::vector<Parameter> new_adapter(const spec::DecoderSpec& spec, const LoraOpti
   return adapter;
 }
 
-std::vector<Parameter> merged(const std::vector<Parameter>& parameters, const std::vector<Parameter>& adapter,
-                              const LoraOptions& options) {
-  std::vector<Parameter> all;
-  for (const Parameter& parameter : parameters) {
-    Parameter copy = {parameter.name, parameter.role, parameter.value.detach()};
+void merge(const std::vector<Parameter>& adapter, const LoraOptions& options, std::vector<Parameter>& parameters) {
+  const at::NoGradGuard no_grad;
+  for (Parameter& parameter : parameters) {
     const auto a = std::ranges::find(adapter, lora_name(parameter.name, 'A'), &Parameter::name);
-    if (a != adapter.end()) {  // B follows A
-      copy.value = at::addmm(copy.value, (a + 1)->value.detach(), a->value.detach(), 1, options.scale());
-    }
-    all.push_back(std::move(copy));
+    if (a != adapter.end()) parameter.value.addmm_((a + 1)->value, a->value, 1, options.scale());  // B follows A
   }
-  return all;
 }
 
 Status write_adapter(const std::filesystem::path& folder, const std::vector<Parameter>& adapter,

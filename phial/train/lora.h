@@ -28,9 +28,8 @@ std::string lora_name(std::string_view tensor, char half);
 // A and B of every matrix of the layers, in their order.
 std::vector<Parameter> new_adapter(const spec::DecoderSpec& spec, const LoraOptions& options, uint64_t seed);
 
-// The same network without an adapter: copies of the matrices with the products added.
-std::vector<Parameter> merged(const std::vector<Parameter>& parameters, const std::vector<Parameter>& adapter,
-                              const LoraOptions& options);
+// Adds the products to the matrices, in place: the same network without an adapter.
+void merge(const std::vector<Parameter>& adapter, const LoraOptions& options, std::vector<Parameter>& parameters);
 
 // adapter_config.json and adapter_model.safetensors. `base`: the model's folder, as the configuration names it.
 // Errors: kIo; kInvalid if something stands at `folder`.

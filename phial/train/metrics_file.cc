@@ -4,9 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <string>
+
+#include "phial/base/mapped_file.h"
 
 namespace phial::train {
 
@@ -14,7 +15,11 @@ Result<MetricsFile> MetricsFile::open(const std::filesystem::path& path, uint64_
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   struct stat status = {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return system_error(path, "open");
-  const uint64_t kept = std::min(bytes, static_cast<uint64_t>(status.st_size));
+  uint64_t kept = bytes;
+  if (static_cast<uint64_t>(status.st_size) < bytes) {
+    PHIAL_TRY(const std::string text, read_text_file(path));
+    kept = text.rfind('\n') + 1;  // 0 if there is none
+  }
   if (::ftruncate(file.get(), static_cast<off_t>(kept)) != 0) return system_error(path, "write");
   return MetricsFile(path, std::move(file), kept);
 }

@@ -14,7 +14,7 @@ namespace phial::train {
 
 class MetricsFile {
  public:
-  // Keeps the first `bytes` of what is there.
+  // Keeps the first `bytes` of what is there; of a file that has fewer, its whole lines.
   static Result<MetricsFile> open(const std::filesystem::path& path, uint64_t bytes);
 
   Status append(const Json& line);

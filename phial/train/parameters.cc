@@ -1,5 +1,7 @@
 #include "phial/train/parameters.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -45,6 +47,15 @@ std::vector<Parameter> new_parameters(const spec::DecoderSpec& spec, const std::
     parameters.push_back({tensor.name, tensor.role, value.requires_grad_()});
   }
   return parameters;
+}
+
+uint64_t hash_of(const std::vector<Parameter>& parameters) {
+  uint64_t hash = 0;
+  for (const Parameter& parameter : parameters) {
+    hash = XXH3_64bits_withSeed(parameter.value.const_data_ptr<float>(),
+                                static_cast<size_t>(parameter.value.numel()) * sizeof(float), hash);
+  }
+  return hash;
 }
 
 Result<std::vector<Parameter>> load_parameters(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec) {

@@ -31,6 +31,9 @@ Random random_of(uint64_t seed, std::string_view name);
 std::vector<Parameter> new_parameters(const spec::DecoderSpec& spec, const std::optional<spec::MupBase>& base,
                                       const spec::InitRule& init, uint64_t seed);
 
+// Of all values, in their order.
+uint64_t hash_of(const std::vector<Parameter>& parameters);
+
 // From a Hugging Face folder; F32, F16, BF16. kCorrupt names a tensor that is missing or has another shape.
 Result<std::vector<Parameter>> load_parameters(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec);
 

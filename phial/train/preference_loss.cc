@@ -2,8 +2,8 @@
 
 namespace phial::train {
 
-at::Tensor preference_loss(const PairLogProbabilities& policy, const PairLogProbabilities& reference,
-                           const PairLogProbabilities& tokens, const PreferenceOptions& options) {
+at::Tensor preference_loss(const PairValues& policy, const PairValues& reference, const PairValues& tokens,
+                           const PreferenceOptions& options) {
   at::Tensor chosen = policy.chosen - reference.chosen;
   at::Tensor rejected = policy.rejected - reference.rejected;
   if (options.loss != PreferenceLoss::kSigmoid) {

@@ -21,13 +21,14 @@ struct PreferenceOptions {
   double label_smoothing = 0;  // of the sigmoid losses: the share of pairs that are labelled wrongly
 };
 
-// What a pair's answers are worth to a model: summed over their tokens.
-struct PairLogProbabilities {
+// A number for each answer of every pair.
+struct PairValues {
   at::Tensor chosen, rejected;
 };
 
-// Differentiable in `policy`. `tokens`: of both answers.
-at::Tensor preference_loss(const PairLogProbabilities& policy, const PairLogProbabilities& reference,
-                           const PairLogProbabilities& tokens, const PreferenceOptions& options);
+// `policy`, `reference`: log-probabilities, summed over an answer's tokens; `tokens`: how many these are.
+// Differentiable in `policy`.
+at::Tensor preference_loss(const PairValues& policy, const PairValues& reference, const PairValues& tokens,
+                           const PreferenceOptions& options);
 
 }  // namespace phial::train

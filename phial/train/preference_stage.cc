@@ -18,7 +18,7 @@ namespace phial::train {
 namespace {
 
 // Of one answer of each pair: [P] sums of its tokens' log-probabilities, and how many these are.
-PairLogProbabilities halves_of(const at::Tensor& rows) {
+PairValues halves_of(const at::Tensor& rows) {
   const at::Tensor sums = rows.sum(1, false, at::kDouble).to(at::kFloat);
   const int64_t pairs = rows.size(0) / 2;
   return {sums.slice(0, 0, pairs), sums.slice(0, pairs)};
@@ -30,18 +30,9 @@ uint64_t fingerprint_of(const std::vector<TokenizedPair>& pairs) {
   return hash;
 }
 
-uint64_t hash_of_weights(const Network& network) {
-  uint64_t hash = 0;
-  for (const Parameter& parameter : network.parameters()) {
-    hash = XXH3_64bits_withSeed(parameter.value.const_data_ptr<float>(),
-                                static_cast<size_t>(parameter.value.numel()) * sizeof(float), hash);
-  }
-  return hash;
-}
-
-Result<PairLogProbabilities> read_reference(const std::filesystem::path& file, int64_t pairs) {
+Result<PairValues> read_reference(const std::filesystem::path& file, int64_t pairs) {
   PHIAL_TRY(const auto stored, formats::Checkpoint::open(file));
-  PairLogProbabilities reference;
+  PairValues reference;
   for (auto [name, into] : {std::pair{"chosen", &reference.chosen}, std::pair{"rejected", &reference.rejected}}) {
     PHIAL_TRY(const formats::Tensor* tensor, stored.need(name));
     const auto bytes = static_cast<size_t>(pairs) * sizeof(float);
@@ -67,7 +58,7 @@ struct PreferenceStage::Sums {
             {prefix + "reward_chosen", reward_chosen / n},
             {prefix + "reward_rejected", reward_rejected / n},
             {prefix + "logp_chosen", logp_chosen / std::max(1.0, chosen_tokens)},
-            {prefix + "kl", lost / static_cast<double>(std::max<int64_t>(1, targets))}};
+            {prefix + "logp_lost", lost / static_cast<double>(std::max<int64_t>(1, targets))}};
   }
 };
 
@@ -77,7 +68,7 @@ PreferenceStage::PreferenceStage(std::vector<TokenizedPair> pairs, std::vector<T
 
 uint64_t PreferenceStage::fingerprint() const { return fingerprint_of(train_.pairs); }
 
-Batch PreferenceStage::batch_of(const Pairs& all, const std::vector<int64_t>& which) const {
+Batch PreferenceStage::batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which) {
   std::vector<const TokenizedAnswer*> rows;
   for (const int64_t i : which) rows.push_back(&all.pairs[static_cast<size_t>(i)].chosen);
   for (const int64_t i : which) rows.push_back(&all.pairs[static_cast<size_t>(i)].rejected);
@@ -89,7 +80,7 @@ Batch PreferenceStage::batch_of(const Pairs& all, const std::vector<int64_t>& wh
                  .positions = at::arange(zeros.size(1), at::kLong).expand_as(zeros).contiguous(),
                  .documents = at::zeros_like(zeros),
                  .one_document_a_row = true,  // what fills a row up stands behind all that counts
-                 .table = options_.table};
+                 .table = choose_rope_table(network.spec(), spec::RopePolicy::kDynamic, static_cast<int>(width))};
   auto ids = batch.ids.accessor<int64_t, 2>(), targets = batch.targets.accessor<int64_t, 2>();
   for (size_t r = 0; r < rows.size(); ++r) {
     const auto row = static_cast<int64_t>(r);
@@ -108,7 +99,7 @@ Status PreferenceStage::prepare(const Network& network, const RunHooks& hooks) {
 
 Status PreferenceStage::find_reference(const Network& network, Pairs& all, const RunHooks& hooks) const {
   const auto n = static_cast<int64_t>(all.pairs.size());
-  const uint64_t key[] = {hash_of_weights(network), fingerprint_of(all.pairs),
+  const uint64_t key[] = {hash_of(network.parameters()), fingerprint_of(all.pairs),
                           static_cast<uint64_t>(network.output_options().compute)};
   const std::filesystem::path file =
       options_.folder / ("reference-" + std::to_string(XXH3_64bits(key, sizeof key)) + ".safetensors");
@@ -118,11 +109,12 @@ Status PreferenceStage::find_reference(const Network& network, Pairs& all, const
   }
   all.reference = {at::empty({n}, at::kFloat), at::empty({n}, at::kFloat)};
   for (int64_t first = 0; first < n; first += options_.rows) {
-    if (hooks.stop.stop_requested()) return Error{Code::kCancelled, "stopped before the first step", ""};
+    if (hooks.stop.stop_requested())
+      return Error{Code::kCancelled, "stopped before the first step", "the same command begins again"};
     hooks.prepares("log-probabilities of the reference", first, n);
     std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, n - first)));
     std::iota(which.begin(), which.end(), first);
-    const PairLogProbabilities found = halves_of(network.target_log_probabilities(batch_of(all, which)));
+    const PairValues found = halves_of(network.target_log_probabilities(batch_of(network, all, which)));
     const int64_t end = first + static_cast<int64_t>(which.size());
     all.reference.chosen.slice(0, first, end).copy_(found.chosen);
     all.reference.rejected.slice(0, first, end).copy_(found.rejected);
@@ -140,18 +132,18 @@ Status PreferenceStage::find_reference(const Network& network, Pairs& all, const
 // tokens are; the layers are computed once.
 void PreferenceStage::add(const Network& network, const Pairs& all, const std::vector<int64_t>& which, double share,
                           Sums& sums) const {
-  const Batch batch = batch_of(all, which);
+  const Batch batch = batch_of(network, all, which);
   const at::Tensor hidden = network.hidden(batch).flatten(0, 1), targets = batch.targets.flatten();
   CrossEntropyOptions output = network.output_options();
-  const PairLogProbabilities policy =
+  const PairValues policy =
       halves_of(target_log_probabilities(hidden, network.head(), targets, output).view_as(batch.targets));
   const at::Tensor places = at::tensor(which, at::kLong);
-  const PairLogProbabilities reference = {all.reference.chosen.index_select(0, places),
-                                          all.reference.rejected.index_select(0, places)};
-  const PairLogProbabilities tokens = halves_of(batch.targets.ne(kIgnored).to(at::kFloat));
+  const PairValues reference = {all.reference.chosen.index_select(0, places),
+                                all.reference.rejected.index_select(0, places)};
+  const PairValues tokens = halves_of(batch.targets.ne(kIgnored).to(at::kFloat));
 
-  const PairLogProbabilities leaves = {policy.chosen.detach().requires_grad_(share > 0),
-                                       policy.rejected.detach().requires_grad_(share > 0)};
+  const PairValues leaves = {policy.chosen.detach().requires_grad_(share > 0),
+                             policy.rejected.detach().requires_grad_(share > 0)};
   const at::Tensor loss = preference_loss(leaves, reference, tokens, options_.preference).sum();
   if (share > 0) {
     (loss * share).backward();
@@ -178,12 +170,13 @@ void PreferenceStage::add(const Network& network, const Pairs& all, const std::v
 
 Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first) {
   const uint64_t n = train_.pairs.size();
-  const double share = 1 / static_cast<double>(options_.rows * options_.accumulate);
+  const int64_t pairs = samples_left(options_.samples, first, options_.rows * options_.accumulate);
+  const double share = 1 / static_cast<double>(std::max<int64_t>(1, pairs));
   Sums sums;
-  for (int64_t i = 0; i < options_.accumulate; ++i) {
+  for (int64_t begin = 0; begin < pairs; begin += options_.rows) {
     std::vector<int64_t> which;
-    for (int64_t r = 0; r < options_.rows; ++r) {
-      const uint64_t sample = first + static_cast<uint64_t>(i * options_.rows + r);
+    for (int64_t i = begin; i < std::min(pairs, begin + options_.rows); ++i) {
+      const uint64_t sample = first + static_cast<uint64_t>(i);
       which.push_back(static_cast<int64_t>(Shuffle(n, seed_of_epoch(options_.seed, sample / n))(sample % n)));
     }
     add(network, train_, which, share, sums);
@@ -194,14 +187,16 @@ Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first) {
                   .metrics = sums.metrics("")};
 }
 
-Result<Metrics> PreferenceStage::evaluate(const Network& network) {
-  const auto n = static_cast<int64_t>(held_out_.pairs.size());
+Result<Metrics> PreferenceStage::evaluate(const Network& network, const std::stop_token& stop) {
+  auto n = static_cast<int64_t>(held_out_.pairs.size());
+  if (options_.held_out_pairs > 0) n = std::min(n, options_.held_out_pairs);
   if (n == 0) return Metrics{};
   const at::NoGradGuard no_grad;
   Sums sums;
   for (int64_t first = 0; first < n; first += options_.rows) {
     std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, n - first)));
     std::iota(which.begin(), which.end(), first);
+    if (stop.stop_requested()) return Metrics{};
     add(network, held_out_, which, /*share=*/0, sums);
   }
   Metrics metrics = sums.metrics("held_out_");

@@ -2,8 +2,7 @@
 //
 // Metrics, means over the pairs: reward_chosen, reward_rejected (beta times what the log-probability gained on the
 // reference), reward_margin, reward_accuracy (share of pairs whose chosen answer has the larger reward), logp_chosen
-// (a token's), kl: log-probability a token that both answers lost on the reference, which is the divergence of the
-// model from it if the answers were its own. Threads: one.
+// (a token's), logp_lost: log-probability a token that both answers lost on the reference. Threads: one.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +19,9 @@ namespace phial::train {
 struct PreferenceStageOptions {
   PreferenceOptions preference = {};
   int64_t rows = 1, accumulate = 1;  // pairs
+  uint64_t samples = 0;              // pairs in all; 0: without end
+  int64_t held_out_pairs = 0;        // at most; 0: all
   uint64_t seed = 0;
-  spec::RopeTable table = spec::RopeTable::kShort;
   std::filesystem::path folder = {};  // where the reference's log-probabilities are kept
 };
 
@@ -33,21 +33,21 @@ class PreferenceStage : public Stage {
   Status prepare(const Network& network, const RunHooks& hooks) override;
   Result<StepSums> step(const Network& network, uint64_t first) override;
   // held_out_loss, and the metrics of held-out pairs by names that begin with held_out_.
-  Result<Metrics> evaluate(const Network& network) override;
+  Result<Metrics> evaluate(const Network& network, const std::stop_token& stop) override;
 
   uint64_t fingerprint() const;
 
  private:
   struct Pairs {
     std::vector<TokenizedPair> pairs;
-    PairLogProbabilities reference;  // [n], all of them
+    PairValues reference;  // [n], all of them
   };
   struct Sums;  // over pairs
 
   // The chosen answers' rows, then the rejected ones'.
-  Batch batch_of(const Pairs& all, const std::vector<int64_t>& which) const;
+  static Batch batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which);
   Status find_reference(const Network& network, Pairs& all, const RunHooks& hooks) const;
-  // Adds the pairs' loss, and with a `share` of them the gradients of share * loss.
+  // Adds the pairs' loss, and with a `share` above 0 the gradients of share * loss.
   void add(const Network& network, const Pairs& all, const std::vector<int64_t>& which, double share, Sums& sums) const;
 
   Pairs train_, held_out_;

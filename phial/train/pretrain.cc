@@ -99,13 +99,11 @@ Result<RunSummary> run_pretraining(PretrainConfig& config, const RunHooks& hooks
                                 static_cast<uint64_t>(config.seed));
   }
   const Json data = {{"windows", loader.rows()}, {"hash", std::to_string(loader.fingerprint())}};
-  TokenStage stage(
-      std::make_unique<Loader>(std::move(loader)), std::move(held_out),
-      {.rows = config.rows,
-       .accumulate = config.accumulate,
-       .z_loss = config.z_loss,
-       .held_out_rows = config.held_out_rows,
-       .table = choose_rope_table(model.spec, spec::RopePolicy::kDynamic, static_cast<int>(config.sequence_tokens))});
+  TokenStage stage(std::make_unique<Loader>(std::move(loader)), std::move(held_out),
+                   {.rows = config.rows,
+                    .accumulate = config.accumulate,
+                    .z_loss = config.z_loss,
+                    .held_out_rows = config.held_out_rows});
   return run({.config = config,
               .fields = fields,
               .model = std::move(model),
@@ -145,7 +143,6 @@ void PretrainConfig::describe(ConfigFields& fields) {
 
   fields.add("data.shards", &shards, "token shards, or folders of files that end in .tokens, in this order");
   fields.add("data.held_out", &held_out, "shards that the model is measured on and never trained on");
-  fields.add("data.held_out_rows", &held_out_rows, "of them at most; 0: all").at_least(0);
   fields.add("data.sequence_tokens", &sequence_tokens, "tokens of a row").at_least(1);
   describe_shared(fields);
   fields.add("optimizer.z_loss", &z_loss, "weight of the squared log of the softmax's sum; 1e-4 is usual").at_least(0);
@@ -154,7 +151,7 @@ void PretrainConfig::describe(ConfigFields& fields) {
 }
 
 Result<RunSummary> pretrain(PretrainConfig config, const RunHooks& hooks) {
-  return with_torch(config.threads, [&] { return run_pretraining(config, hooks); });
+  return with_torch(config, [&] { return run_pretraining(config, hooks); });
 }
 
 }  // namespace phial::train

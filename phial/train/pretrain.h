@@ -22,7 +22,7 @@ struct PretrainConfig : RunConfig {
   bool by_depth = true, zero_head = false, zero_query = false;
 
   std::vector<std::string> shards, held_out;
-  int64_t sequence_tokens = 512, held_out_rows = 64;
+  int64_t sequence_tokens = 512;
   double z_loss = 0;
 
   void describe(ConfigFields& fields);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <system_error>
 
+#include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/base/thread_pool.h"
 #include "phial/spec/variants.h"
@@ -26,6 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kConfig = "config.toml";
+constexpr std::string_view kConfigHead = "# Written by phial train: every field of this run.\n\n";
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kEvents = "events.out.tfevents.0.phial";  // TensorBoard looks for "tfevents"
 
@@ -87,6 +90,7 @@ class Loop {
     // Beside the fields, what the files that they name hold.
     values_ = run_.fields.values();
     values_["model.config_hash"] = std::to_string(run_.model.config_hash());
+    if (run_.model.weights) values_["model.weights_hash"] = std::to_string(hash_of(network_.parameters()));
     for (const auto& [name, value] : run_.data.items()) values_["data." + name] = value;
   }
 
@@ -97,7 +101,7 @@ class Loop {
     while (state_.step < config_.steps) {
       if (hooks_.stop.stop_requested()) {
         PHIAL_CHECKED(snapshot());
-        PHIAL_CHECKED(report_page());
+        write_page();
         return Error{Code::kCancelled, "stopped after step " + std::to_string(state_.step),
                      saved_step_ == state_.step ? "the same command goes on from there"
                                                 : "the same command goes on from the last snapshot"};
@@ -127,17 +131,19 @@ class Loop {
   fs::path out() const { return config_.out; }
 
   Status begin() {
+    PHIAL_CHECKED(check_outputs(has_snapshot(out() / "snapshots")));
     PHIAL_CHECKED(run_.stage.prepare(network_, hooks_));
-    PHIAL_TRY(const auto found, read_newest_snapshot(out() / "snapshots", network_.trained(), optimizer_, hooks_.log));
+    const auto accept = [&](const RunState& state) { return check_same_run(state.config, values_, hooks_.log); };
+    PHIAL_TRY(const auto found,
+              read_newest_snapshot(out() / "snapshots", network_.trained(), optimizer_, accept, hooks_.log));
     if (found) {
       state_ = *found;
       saved_step_ = state_.step;
-      PHIAL_CHECKED(check_same_run(state_.config, values_, hooks_.log));
       hooks_.log(Severity::kNote, "goes on after step " + std::to_string(state_.step));
     }
-    PHIAL_CHECKED(check_model_folder(found.has_value()));
-    const std::string toml = run_.fields.toml();
-    PHIAL_CHECKED(write_file_atomically(out() / "config.toml", std::as_bytes(std::span(toml))));
+    first_step_ = state_.step;
+    const std::string toml = std::string(kConfigHead) + run_.fields.toml();
+    PHIAL_CHECKED(write_file_atomically(out() / kConfig, std::as_bytes(std::span(toml))));
     remove_partial_snapshots(out() / "snapshots");
     state_.config = values_;
     PHIAL_TRY(metrics_, MetricsFile::open(out() / kMetrics, state_.metrics_bytes));
@@ -145,17 +151,25 @@ class Loop {
     return ok();
   }
 
-  // The model of this run with fewer steps is replaced at the end; nothing else is.
-  Status check_model_folder(bool has_snapshot) const {
-    const fs::path folder = out() / "model";
-    std::error_code failed;
-    if (fs::symlink_status(folder, failed).type() == fs::file_type::not_found) return ok();
-    const bool is_read = fs::equivalent(folder, run_.model.folder, failed) ||
-                         (!config_.model_start.empty() && fs::equivalent(folder, config_.model_start, failed));
-    if (has_snapshot && !is_read) return ok();
-    return Error{Code::kInvalid,
-                 folder.string() + (is_read ? " is what this run begins with: it would be replaced"
-                                            : " is there already, and no snapshot of the run that made it"),
+  // What a run with fewer steps wrote is replaced; nothing else is.
+  Status check_outputs(bool has_snapshot) const {
+    for (const char* name : {"model", "adapter"}) {
+      const fs::path folder = out() / name;
+      std::error_code failed;
+      if (fs::symlink_status(folder, failed).type() == fs::file_type::not_found) continue;
+      const bool is_read = fs::equivalent(folder, run_.model.folder, failed) ||
+                           (!config_.model_start.empty() && fs::equivalent(folder, config_.model_start, failed));
+      if (has_snapshot && !is_read) continue;
+      return Error{Code::kInvalid,
+                   folder.string() + (is_read ? " is what this run begins with: it would be replaced"
+                                              : " is there already, and no snapshot of the run that made it"),
+                   "name another run.out"};
+    }
+    if (has_snapshot) return ok();
+    const auto there = read_text_file(out() / kConfig);
+    const bool is_ours = there ? there->starts_with(kConfigHead) : there.error().code == Code::kNotFound;
+    if (is_ours) return ok();
+    return Error{Code::kInvalid, (out() / kConfig).string() + " is not of a run, and a run would replace it",
                  "name another run.out"};
   }
 
@@ -183,7 +197,7 @@ class Loop {
   }
 
   Status evaluate(StepReport& report) {
-    PHIAL_TRY(const Metrics found, run_.stage.evaluate(network_));
+    PHIAL_TRY(const Metrics found, run_.stage.evaluate(network_, hooks_.stop));
     report.metrics.insert(report.metrics.end(), found.begin(), found.end());
     return ok();
   }
@@ -231,31 +245,45 @@ class Loop {
     return ok();
   }
 
-  Status report_page() const {
-    return write_report(out() / kMetrics, out() / "report.html", out().filename().string());
+  // What goes wrong here keeps no model back.
+  void write_page() const {
+    const Status written = write_report(out() / kMetrics, out() / "report.html", place_of(out()).filename().string());
+    if (!written) hooks_.log(Severity::kWarning, written.error().text() + "; report.html is left as it is");
+  }
+
+  tensor::DType dtype_of_model() const {
+    if (config_.save_as == "bf16") return tensor::DType::kBF16;
+    if (config_.save_as == "f32" || !run_.model.weights) return tensor::DType::kF32;
+    const formats::Tensor* start = run_.model.weights->find("model.embed_tokens.weight");
+    return start != nullptr && start->dtype == tensor::DType::kBF16 ? tensor::DType::kBF16 : tensor::DType::kF32;
+  }
+
+  Status write_model(const fs::path& folder) {
+    const LoraOptions lora = lora_of(config_);
+    std::error_code failed;
+    fs::remove_all(folder, failed);
+    if (lora.rank > 0) {
+      fs::remove_all(out() / "adapter", failed);
+      PHIAL_CHECKED(write_adapter(out() / "adapter", network_.trained(), lora, config_.model_start));
+      merge(network_.trained(), lora, network_.parameters());
+    }
+    return write_model_folder(folder, run_.model.spec, run_.model.config, network_.parameters(), dtype_of_model(),
+                              run_.model.folder);
   }
 
   Result<RunSummary> finish() {
-    PHIAL_CHECKED(report_page());
     if (state_.skipped_in_a_row > 0 || !weights_are_finite()) {
+      write_page();
       return Error{
           Code::kOutOfRange,
           "after step " + std::to_string(state_.step) + " the loss or a weight is not finite: no model is written",
           "take a smaller optimizer.lr, or more train.steps"};
     }
     const fs::path folder = out() / "model";
-    const LoraOptions lora = lora_of(config_);
-    // Of this run with fewer steps: made anew from what the snapshot has.
     std::error_code failed;
-    fs::remove_all(folder, failed);
-    if (lora.rank > 0) {
-      fs::remove_all(out() / "adapter", failed);
-      PHIAL_CHECKED(write_adapter(out() / "adapter", network_.trained(), lora, config_.model_start));
-    }
-    PHIAL_CHECKED(write_model_folder(
-        folder, run_.model.spec, run_.model.config,
-        lora.rank > 0 ? merged(network_.parameters(), network_.trained(), lora) : network_.parameters(),
-        config_.save_as == "bf16" ? tensor::DType::kBF16 : tensor::DType::kF32, run_.model.folder));
+    // A run that had ended already leaves what stands there.
+    if (state_.step > first_step_ || !fs::exists(folder, failed)) PHIAL_CHECKED(write_model(folder));
+    write_page();
     return RunSummary{state_.step, state_.tokens, spec::parameters(run_.model.spec),
                       state_.loss, last_metrics_, folder};
   }
@@ -269,6 +297,7 @@ class Loop {
   Schedule schedule_;
   RunState state_;
   Metrics last_metrics_;
+  int64_t first_step_ = 0;             // that this call began after
   std::optional<int64_t> saved_step_;  // of the snapshot that was last written or taken up
   std::optional<MetricsFile> metrics_;
   std::optional<EventFile> events_;
@@ -277,7 +306,6 @@ class Loop {
 }  // namespace
 
 Result<RunSummary> run(Run run, const RunHooks& hooks) {
-  if (run.config.out.empty()) return Error{Code::kInvalid, "no folder is named for the run", "give run.out"};
   PHIAL_CHECKED(make_folders(run.config.out));
   const LoraOptions lora = lora_of(run.config);
   std::vector<Parameter> adapter;
@@ -289,8 +317,9 @@ Result<RunSummary> run(Run run, const RunHooks& hooks) {
   return Loop(std::move(run), std::move(network), hooks)();
 }
 
-Result<RunSummary> with_torch(int64_t threads, const std::function<Result<RunSummary>()>& body) {
-  at::set_num_threads(threads > 0 ? static_cast<int>(threads) : usable_cores());
+Result<RunSummary> with_torch(const RunConfig& config, const std::function<Result<RunSummary>()>& body) {
+  if (config.out.empty()) return Error{Code::kInvalid, "no folder is named for the run", "give run.out"};
+  at::set_num_threads(config.threads > 0 ? static_cast<int>(config.threads) : usable_cores());
   try {
     return body();
   } catch (const std::exception& thrown) {  // libtorch's, at the room's door

@@ -29,7 +29,8 @@ struct Run {
 // run then goes on from there the next time.
 Result<RunSummary> run(Run run, const RunHooks& hooks);
 
-// `body` with libtorch's threads set, and what libtorch throws as an error: a stage's own door.
-Result<RunSummary> with_torch(int64_t threads, const std::function<Result<RunSummary>()>& body);
+// A stage's own door: `body` with libtorch's threads set, and what libtorch throws as an error. kInvalid if the
+// configuration names no run.out.
+Result<RunSummary> with_torch(const RunConfig& config, const std::function<Result<RunSummary>()>& body);
 
 }  // namespace phial::train

@@ -5,6 +5,8 @@
 namespace phial::train {
 
 void RunConfig::describe_shared(ConfigFields& fields) {
+  fields.add("data.held_out_rows", &held_out_rows, "of the held-out data, measured at most; 0: all").at_least(0);
+
   fields.add("batch.rows", &rows, "rows that are computed together").at_least(1);
   fields.add("batch.accumulate", &accumulate, "so many times before each step").at_least(1);
 
@@ -31,13 +33,16 @@ void RunConfig::describe_shared(ConfigFields& fields) {
   fields.add("run.out", &out, "the run's folder; one that is there goes on");
   fields.add("run.snapshot_every", &snapshot_every, "steps between snapshots").at_least(1);
   fields.add("run.keep", &keep, "snapshots that are kept; with one, a damaged one ends the run").at_least(1);
-  fields.add("run.save_as", &save_as, "number type of the model at the end").one_of({"f32", "bf16"});
+  fields.add("run.save_as", &save_as, "number type of the model at the end; as_start: that of model.start, or f32")
+      .one_of({"as_start", "f32", "bf16"});
 }
 
 void RunConfig::describe_lora(ConfigFields& fields) {
-  fields.add("lora.rank", &lora_rank, "of the adapter of each matrix, which alone is trained; 0: every weight is")
+  fields
+      .add("lora.rank", &lora_rank,
+           "of the adapter of each matrix, which alone is trained, at ten times the rate; 0: every weight is")
       .between(0, 65536);
-  fields.add("lora.alpha", &lora_alpha, "an adapter counts alpha / rank times").at_least(0);
+  fields.add("lora.alpha", &lora_alpha, "an adapter counts alpha / rank times").at_least(1e-6);
 }
 
 void RunConfig::describe_epochs(ConfigFields& fields) {

@@ -29,8 +29,8 @@ struct RunConfig {
   double final_share = 0.1;
   double epochs = 1, warmup_share = 0.03;  // of stages that go through their data a number of times
 
-  int64_t steps = 1000, seed = 0, threads = 0, max_skipped = 5, evaluate_every = 100;
-  std::string compute = "f32", save_as = "f32";
+  int64_t steps = 1000, seed = 0, threads = 0, max_skipped = 5, evaluate_every = 100, held_out_rows = 64;
+  std::string compute = "f32", save_as = "as_start";
   bool recompute_layers = false;
 
   int64_t lora_rank = 0;  // 0: every weight is trained
@@ -46,7 +46,7 @@ struct RunConfig {
   void describe_lora(ConfigFields& fields);
   // For stages whose length is that of their data: epochs and the share of them in which the rate rises ...
   void describe_epochs(ConfigFields& fields);
-  // ... and from that the steps, for so many samples in all epochs.
+  // ... and from that the steps, for so many samples in all epochs; the last step may have fewer.
   void set_steps(uint64_t samples);
 };
 

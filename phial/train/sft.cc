@@ -36,13 +36,14 @@ Result<RunSummary> run_sft(SftConfig& config, const RunHooks& hooks) {
   if (source->rows() == 0) {
     return Error{Code::kInvalid, "train.epochs and data.weights leave nothing to train on", "take larger ones"};
   }
-  config.set_steps(source->rows());
-  const Json data = {{"rows", source->rows()}, {"hash", std::to_string(source->fingerprint())}};
-  TokenStage stage(
-      std::move(source), std::move(held_out),
-      {.rows = config.rows,
-       .accumulate = config.accumulate,
-       .table = choose_rope_table(model.spec, spec::RopePolicy::kDynamic, static_cast<int>(config.sequence_tokens))});
+  const uint64_t samples = source->rows();
+  config.set_steps(samples);
+  const Json data = {{"rows", samples}, {"hash", std::to_string(source->fingerprint())}};
+  TokenStage stage(std::move(source), std::move(held_out),
+                   {.rows = config.rows,
+                    .accumulate = config.accumulate,
+                    .samples = samples,
+                    .held_out_rows = config.held_out_rows});
   PHIAL_TRY(auto parameters, load_parameters(*model.weights, model.spec));
   return run({.config = config,
               .fields = fields,
@@ -59,8 +60,10 @@ void SftConfig::describe(ConfigFields& fields) {
   fields.add("model.start", &model_start, "the Hugging Face folder of the model to tune");
   describe_lora(fields);
   fields.add("data.files", &files, "conversations: .jsonl or .json, as docs/training.md describes them");
-  fields.add("data.weights", &weights, "how often each file's conversations are seen, beside one another; none: alike")
-      .at_least(0);
+  fields
+      .add("data.weights", &weights,
+           "of each file, how often an epoch sees its conversations: 2: twice, 0.5: every other; none: once")
+      .between(0, 1000);
   fields.add("data.held_out", &held_out, "conversations that the model is measured on and never trained on");
   fields.add("data.sequence_tokens", &sequence_tokens, "tokens of a row; longer conversations are cut").at_least(2);
   describe_shared(fields);
@@ -68,7 +71,7 @@ void SftConfig::describe(ConfigFields& fields) {
 }
 
 Result<RunSummary> sft(SftConfig config, const RunHooks& hooks) {
-  return with_torch(config.threads, [&] { return run_sft(config, hooks); });
+  return with_torch(config, [&] { return run_sft(config, hooks); });
 }
 
 }  // namespace phial::train

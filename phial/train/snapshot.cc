@@ -207,8 +207,12 @@ void remove_partial_snapshots(const fs::path& snapshots) {
   for (const fs::path& folder : partial) fs::remove_all(folder, failed);
 }
 
+bool has_snapshot(const fs::path& snapshots) { return !snapshots_in(snapshots).empty(); }
+
 Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, std::vector<Parameter>& parameters,
-                                                     AdamW& optimizer, const Log& log) {
+                                                     AdamW& optimizer,
+                                                     const std::function<Status(const RunState&)>& accept,
+                                                     const Log& log) {
   const std::vector<Found> all = snapshots_in(snapshots);
   for (const Found& found : all) {
     auto state = read_state(found.folder);
@@ -219,6 +223,7 @@ Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, 
       log(Severity::kWarning, state.error().text() + "; an older one is taken up");
       continue;
     }
+    PHIAL_CHECKED(accept(*state));
     PHIAL_CHECKED(take_tensors(found.folder, parameters, optimizer));
     optimizer.set_steps(state->optimizer_steps);
     return std::optional(*std::move(state));

@@ -1,14 +1,16 @@
 // Where a run stands, on disk: whole or not there, and as many of the last ones as are kept.
 //
-// A snapshot is a folder step-N of model.safetensors (the names of a Hugging Face folder, f32), optimizer.safetensors
-// (first and second moments) and state.json, which has the hash of both and of itself. It is written beside, synced
-// and renamed; training that goes on from one gives the same bits as training that was never stopped. There is no other
-// state: the order of the data and the first weights are functions of the seed.
+// A snapshot is a folder step-N of model.safetensors (what is trained: the tensors of a Hugging Face folder, or an
+// adapter's; f32), optimizer.safetensors (first and second moments) and state.json, which has the hash of both and of
+// itself. It is written beside, synced and renamed; training that goes on from one gives the same bits as training that
+// was never stopped. There is no other state: the order of the data and new weights are functions of the seed, and an
+// adapter's model is the one that the run began with.
 // Errors: kIo, kCorrupt, kInvalid for a snapshot of another run. Threads: one.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -40,10 +42,15 @@ Status write_snapshot(const std::filesystem::path& snapshots, const RunState& st
 // What runs that were killed had begun to write.
 void remove_partial_snapshots(const std::filesystem::path& snapshots);
 
-// Takes up the newest snapshot that is whole; `log` is warned of damaged ones, one that cannot be read is an error.
-// Nothing: there is none. kCorrupt if there are some and none is whole.
+// Whether there is one, whole or not.
+bool has_snapshot(const std::filesystem::path& snapshots);
+
+// Takes up the newest snapshot that is whole, if `accept` has nothing against it: else its error, and nothing is
+// changed. `log` is warned of damaged ones, one that cannot be read is an error. Nothing: there is none. kCorrupt if
+// there are some and none is whole.
 Result<std::optional<RunState>> read_newest_snapshot(const std::filesystem::path& snapshots,
                                                      std::vector<Parameter>& parameters, AdamW& optimizer,
+                                                     const std::function<Status(const RunState&)>& accept,
                                                      const Log& log);
 
 }  // namespace phial::train

@@ -1,7 +1,9 @@
 // What a stage of training is to the loop that runs it: a loss over numbered samples.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <stop_token>
 
 #include "phial/base/result.h"
 #include "phial/train/network.h"
@@ -16,6 +18,12 @@ struct StepSums {
   Metrics metrics;
 };
 
+// How many of `rows` samples from `first` on there are; 0 `samples`: without end.
+inline int64_t samples_left(uint64_t samples, uint64_t first, int64_t rows) {
+  if (samples == 0) return rows;
+  return first >= samples ? 0 : static_cast<int64_t>(std::min(samples - first, static_cast<uint64_t>(rows)));
+}
+
 class Stage {
  public:
   virtual ~Stage() = default;
@@ -24,8 +32,8 @@ class Stage {
   // Forwards and backwards over samples [first, first + rows) `accumulate` times on; the gradients are those of the
   // mean over all of them together.
   virtual Result<StepSums> step(const Network& network, uint64_t first) = 0;
-  // On held-out data; nothing: there is none.
-  virtual Result<Metrics> evaluate(const Network& network) = 0;
+  // On held-out data; nothing: there is none, or the run is stopped meanwhile.
+  virtual Result<Metrics> evaluate(const Network& network, const std::stop_token& stop) = 0;
 };
 
 }  // namespace phial::train

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include "phial/base/mapped_file.h"
+#include "phial/spec/vision.h"
 #include "phial/tokenizer/load.h"
 #include "phial/tokenizer/vocabulary_hash.h"
 
@@ -17,6 +18,11 @@ Result<StartModel> open_start_model(const std::string& config, const std::string
   if (config.empty() && start.empty()) {
     return Error{Code::kInvalid, "no model is named", "give model.config, a config.json, or model.start, a folder"};
   }
+  std::error_code failed;
+  if (!start.empty() && std::filesystem::is_regular_file(start, failed)) {
+    return Error{Code::kInvalid, start + " is a file: training begins with a Hugging Face folder",
+                 "'phial models convert' makes one of a GGUF file"};
+  }
   StartModel model;
   const std::filesystem::path path =
       config.empty() ? std::filesystem::path(start) / "config.json" : std::filesystem::path(config);
@@ -25,6 +31,10 @@ Result<StartModel> open_start_model(const std::string& config, const std::string
   if (!json) return std::move(json).error().in(path.string());
   model.config = *std::move(json);
   model.folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  if (spec::has_vision(model.config)) {
+    return Error{Code::kUnsupported, path.string() + ": a model that sees is not trained yet",
+                 "take the language model that it is built on"};
+  }
   auto spec = spec::decoder_from_config(model.config);
   if (!spec) return std::move(spec).error().in(path.string());
   model.spec = *std::move(spec);

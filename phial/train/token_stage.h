@@ -14,8 +14,8 @@ namespace phial::train {
 struct TokenStageOptions {
   int64_t rows = 1, accumulate = 1;
   double z_loss = 0;
+  uint64_t samples = 0;       // rows in all; 0: without end
   int64_t held_out_rows = 0;  // at most; 0: all
-  spec::RopeTable table = spec::RopeTable::kShort;
 };
 
 class TokenStage : public Stage {
@@ -27,7 +27,7 @@ class TokenStage : public Stage {
 
   Result<StepSums> step(const Network& network, uint64_t first) override;
   // held_out_loss: mean negative log-likelihood.
-  Result<Metrics> evaluate(const Network& network) override;
+  Result<Metrics> evaluate(const Network& network, const std::stop_token& stop) override;
 
  private:
   std::unique_ptr<BatchSource> source_, held_out_;

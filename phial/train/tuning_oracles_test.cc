@@ -73,7 +73,9 @@ class TuningOracles : public testing::Test {
   }
   ~TuningOracles() override { std::filesystem::remove_all(folder_); }
 
-  const std::filesystem::path folder_ = std::filesystem::temp_directory_path() / "phial-tuning-oracles";
+  const std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() /
+      ("phial-oracles-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
   Json models_;
 };
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "phial/base/json_file.h"
 #include "phial/base/mapped_file.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/train/dpo.h"
@@ -59,7 +60,8 @@ class Tuning : public testing::Test {
   }
   std::string model_bytes(const std::string& out) const {
     auto text = read_text_file(path(out) / "model" / "model.safetensors");
-    return text ? *text : "";
+    EXPECT_TRUE(text) << out;
+    return text ? *text : out;
   }
 
   const fs::path folder_ =
@@ -105,20 +107,65 @@ TEST_F(Tuning, ConversationsAreLearnedAndMeasuredOnOthers) {
 }
 
 TEST_F(Tuning, AStoppedRunEndsWithTheBitsOfOneThatWasLeftAlone) {
-  Seen whole, first, second;
-  ASSERT_TRUE(sft(sft_run("whole"), whole.hooks()));
-  const auto stopped = sft(sft_run("cut"), first.hooks(2));
-  ASSERT_FALSE(stopped);
-  EXPECT_EQ(stopped.error().code, Code::kCancelled);
-  ASSERT_TRUE(sft(sft_run("cut"), second.hooks()));
-  EXPECT_EQ(second.reports.front().step, 3);
-  EXPECT_EQ(model_bytes("cut"), model_bytes("whole"));
+  const auto compare = [&](auto config, const auto& run, const std::string& name) {
+    Seen whole, first, second;
+    config.accumulate = 2;
+    config.held_out = config.files;
+    config.evaluate_every = 2;
+    config.out = path(name + "-whole").string();
+    ASSERT_TRUE(run(config, whole.hooks())) << name;
+    config.out = path(name + "-cut").string();
+    const auto stopped = run(config, first.hooks(2));
+    ASSERT_FALSE(stopped) << name;
+    EXPECT_EQ(stopped.error().code, Code::kCancelled);
+    ASSERT_TRUE(run(config, second.hooks())) << name;
+    EXPECT_EQ(second.reports.front().step, 3) << name;
+    EXPECT_EQ(second.reports.back().loss, whole.reports.back().loss) << name;
+    EXPECT_EQ(second.reports.back().metrics, whole.reports.back().metrics) << name;
+    EXPECT_EQ(model_bytes(name + "-cut"), model_bytes(name + "-whole")) << name;
+  };
+  for (const int64_t rank : {0, 2}) {
+    SftConfig chats = sft_run("");
+    DpoConfig pairs = dpo_run("");
+    chats.lora_rank = pairs.lora_rank = rank;
+    chats.sequence_tokens = 24;  // several rows an epoch
+    compare(chats, sft, "sft-" + std::to_string(rank));
+    compare(pairs, dpo, "dpo-" + std::to_string(rank));
+  }
+}
 
-  Seen whole_pairs, first_pairs, second_pairs;
-  ASSERT_TRUE(dpo(dpo_run("whole-pairs"), whole_pairs.hooks()));
-  ASSERT_FALSE(dpo(dpo_run("cut-pairs"), first_pairs.hooks(2)));
-  ASSERT_TRUE(dpo(dpo_run("cut-pairs"), second_pairs.hooks()));
-  EXPECT_EQ(model_bytes("cut-pairs"), model_bytes("whole-pairs"));
+TEST_F(Tuning, EpochsSeeEveryPairOnceAndTheLastStepWhatIsLeft) {
+  DpoConfig config = dpo_run("out");
+  config.rows = 3;
+  config.epochs = 1;
+  Seen seen;
+  const auto summary = dpo(config, seen.hooks());
+  ASSERT_TRUE(summary) << summary.error().text();
+  EXPECT_EQ(summary->steps, 3);  // 3, 3 and 2 of 8
+  DpoConfig at_once = dpo_run("at-once");
+  at_once.rows = 8;
+  at_once.epochs = 1;
+  const auto all = dpo(at_once, {});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(summary->tokens, all->tokens);
+}
+
+TEST_F(Tuning, WhatStandsInTheRunsFolderIsNotReplacedUnasked) {
+  fs::create_directories(path("out"));
+  std::ofstream(path("out/config.toml")) << "[mine]\n";
+  const auto refused = sft(sft_run("out"), {});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("config.toml is not of a run"), std::string::npos) << refused.error().message;
+  fs::remove(path("out/config.toml"));
+  fs::create_directories(path("out/adapter"));
+  const auto again = sft(sft_run("out"), {});
+  ASSERT_FALSE(again);
+  EXPECT_NE(again.error().message.find("adapter is there already"), std::string::npos) << again.error().message;
+  fs::remove(path("out/adapter"));
+  ASSERT_TRUE(sft(sft_run("out"), {}));
+  std::ofstream(path("out/model/note.txt")) << "mine";
+  ASSERT_TRUE(sft(sft_run("out"), {})) << "a run that has ended";
+  EXPECT_TRUE(fs::exists(path("out/model/note.txt")));
 }
 
 TEST_F(Tuning, PreferencesAreLearnedFromALossOfGuessingOn) {
@@ -144,6 +191,11 @@ TEST_F(Tuning, AnAdapterIsWrittenBesideTheWholeModel) {
   const formats::Tensor* b = adapter->find("base_model.model.model.layers.0.mlp.down_proj.lora_B.weight");
   ASSERT_NE(b, nullptr);
   EXPECT_EQ(b->shape, (std::vector<uint64_t>{64, 2}));
+  const auto adapter_config = read_json_if_there(path("out/adapter/adapter_config.json"));
+  ASSERT_TRUE(adapter_config);
+  EXPECT_EQ((*adapter_config)["r"], 2);
+  EXPECT_EQ((*adapter_config)["lora_alpha"], 16);
+  EXPECT_EQ((*adapter_config)["target_modules"], Json({"down_proj", "gate_up_proj", "o_proj", "qkv_proj"}));
   const auto before = formats::Checkpoint::open(model()), after = formats::Checkpoint::open(path("out/model"));
   ASSERT_TRUE(before && after);
   const auto same = [&](const std::string& name) {
@@ -164,6 +216,8 @@ TEST_F(Tuning, WhatCannotBeTrainedOnSaysWhy) {
   const Case cases[] = {
       {[](SftConfig& c) { c.files.clear(); }, "no file of data is named"},
       {[](SftConfig& c) { c.model_start.clear(); }, "no model is named"},
+      {[](SftConfig& c) { c.model_start += "/model.gguf"; }, "is a file"},
+      {[](SftConfig& c) { c.model_start += "/../phi3-vision-like"; }, "a model that sees"},
       {[](SftConfig& c) { c.weights = {1, 2}; }, "2 numbers for 1 files"},
       {[](SftConfig& c) { c.weights = {0}; }, "leave nothing to train on"},
       {[](SftConfig& c) { c.out.clear(); }, "no folder is named"},
@@ -188,6 +242,13 @@ TEST_F(Tuning, ARunGoesOnOnlyWithItsOwnData) {
   const auto summary = sft(sft_run("out"), {});
   ASSERT_FALSE(summary);
   EXPECT_NE(summary.error().message.find("data.hash"), std::string::npos) << summary.error().message;
+  SftConfig with_adapter = sft_run("out");
+  with_adapter.files = {path("chats.jsonl").string()};
+  with_adapter.lora_rank = 2;
+  const auto other = sft(with_adapter, {});
+  ASSERT_FALSE(other);
+  EXPECT_NE(other.error().message.find("the run in this folder began with"), std::string::npos)
+      << other.error().message;
 }
 
 }  // namespace
