@@ -2,19 +2,20 @@
 # From two books to a model that chats, in under twenty minutes on two cores: tokenizer, pretraining, SFT, DPO, INT4.
 #
 #   examples/tiny-phi/run.sh [OUT]          build/tiny-phi by default; a run that was cut off goes on
-#   QUICK=1 examples/tiny-phi/run.sh OUT    a hundredth of it, to see that every stage works
+#   QUICK=1 examples/tiny-phi/run.sh OUT    a small part of it, to see that every stage works
+#   PHIAL=FOLDER                            where phial and phial-train are; build/release/bin by default
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${1:-$root/build/tiny-phi}
-PATH="$root/build/release/bin:$PATH"
+PATH="${PHIAL:-$root/build/release/bin}:$PATH"
 share=1.0
 pretrain=() tune=()
-samples=200
+evaluate=(--samples 200)
 if [[ -n ${QUICK:-} ]]; then
   share=0.02
-  samples=4
+  evaluate=(--samples 4 --judge tiny-phi.gguf)
   pretrain=(--set train.steps=15 --set schedule.warmup_steps=3 --set batch.rows=4 --set data.sequence_tokens=128)
   tune=(--set train.epochs=0.5 --set data.sequence_tokens=128)
 fi
@@ -35,5 +36,5 @@ phial train dpo --config "$here/dpo.toml" "${tune[@]}"
 rm -f tiny-phi.gguf  # of a run before
 phial quantize dpo/model tiny-phi.gguf --to Q4_0
 
-python3 "$here/evaluate.py" --samples "$samples" --out evaluation.json
+python3 "$here/evaluate.py" "${evaluate[@]}" --out evaluation.json
 echo "phial chat --model $out/tiny-phi.gguf"
