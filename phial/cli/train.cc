@@ -16,8 +16,8 @@ Result<int> start_training_program(std::span<const std::string> words) {
   std::vector<char*> argv = {const_cast<char*>(program.c_str())};
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  // libtorch's threads meet a thousand times a step. Where they spin, and anything else wants a core, each meeting takes
-  // a turn of the scheduler: 25 times slower was measured; where they sleep, an idle machine loses nothing.
+  // libtorch's threads meet a thousand times a step. Where they spin, and anything else wants a core, each meeting
+  // takes a turn of the scheduler: 25 times slower was measured; where they sleep, an idle machine loses nothing.
   ::setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
   ::execv(program.c_str(), argv.data());  // returns only if it failed
   if (errno == ENOENT) {

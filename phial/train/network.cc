@@ -96,7 +96,7 @@ Network::Pass Network::pass_of(const Batch& batch) const {
 at::Tensor Network::multiply(const at::Tensor& x, const Linear& linear) const {
   const std::optional<at::Tensor> bias = linear.bias.defined() ? std::optional(linear.bias.to(compute_)) : std::nullopt;
   const at::Tensor in = x.to(compute_);
-  const at::Tensor out = at::linear(in, linear.weight.to(compute_), bias);
+  at::Tensor out = at::linear(in, linear.weight.to(compute_), bias);
   if (!linear.a.defined()) return out;
   return out + at::linear(at::linear(in, linear.a.to(compute_)), linear.b.to(compute_)) * lora_.scale();
 }

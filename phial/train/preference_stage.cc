@@ -70,6 +70,7 @@ uint64_t PreferenceStage::fingerprint() const { return fingerprint_of(train_.pai
 
 Batch PreferenceStage::batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which) {
   std::vector<const TokenizedAnswer*> rows;
+  rows.reserve(2 * which.size());
   for (const int64_t i : which) rows.push_back(&all.pairs[static_cast<size_t>(i)].chosen);
   for (const int64_t i : which) rows.push_back(&all.pairs[static_cast<size_t>(i)].rejected);
   size_t width = 0;
