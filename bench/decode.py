@@ -4,10 +4,12 @@
 Each round measures both, in alternating order; a ratio is taken inside a round and the median over the rounds reported:
 the memory bandwidth of a shared machine wanders, so figures of different minutes do not compare. llama.cpp runs through
 llama-cpp-python (bench/peers/install builds it for this machine), in both attention modes; the faster one counts.
-Weights are copied into memory on both sides, never mapped. Nothing else may run meanwhile.
+Weights are copied into memory on both sides, never mapped. Nothing else may run meanwhile, but for --busy N: N processes
+that compute all the time, as on a machine that is used for other things.
 """
 
 import argparse
+import atexit
 import json
 import statistics
 import subprocess
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--gen", type=int, default=32)
     parser.add_argument("--depth", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--busy", type=int, default=0)
     parser.add_argument("--phial", default=str(ROOT / "build/release/bin/phial"))
     parser.add_argument("--python-llama", default=str(ROOT / "build/peers/llama/bin/python"))
     parser.add_argument("--llama-script", required=True, help="llama_cpp.py of the peers' folder")
@@ -46,6 +49,8 @@ def main() -> None:
         runs = [last_json([*llama, "--flash", mode]) for mode in ("on", "off")]
         return {key: max(run[key] for run in runs) for key in ("prefill_tps", "decode_tps")}
 
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(args.busy)]
+    atexit.register(lambda: [process.kill() for process in busy])
     rounds = []
     for number in range(args.rounds):
         sides = [("phial", lambda: last_json(phial)), ("llama.cpp", best_llama)]
@@ -56,7 +61,7 @@ def main() -> None:
 
     ratio = {key: statistics.median(r["phial"][key] / r["llama.cpp"][key] for r in rounds) for key in ("prefill_tps", "decode_tps")}
     print(json.dumps({"model": Path(args.model).name, "threads": args.threads, "prompt": args.prompt, "gen": args.gen,
-                      "depth": args.depth, "ratio": ratio, "rounds": rounds}, indent=1))
+                      "depth": args.depth, "busy": args.busy, "ratio": ratio, "rounds": rounds}, indent=1))
 
 
 if __name__ == "__main__":
