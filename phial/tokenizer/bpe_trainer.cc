@@ -16,6 +16,7 @@ Pair pair_of(uint32_t left, uint32_t right) { return Pair{left} << 32 | right; }
 // The bytes in the order of how GPT-2's files spell them.
 std::vector<std::string> byte_pieces() {
   std::vector<std::string> bytes;
+  bytes.reserve(256);
   for (int b = 0; b < 256; ++b) bytes.emplace_back(1, static_cast<char>(b));
   std::ranges::sort(bytes, {}, spelling_of_bytes);
   return bytes;
@@ -137,6 +138,7 @@ Result<BpeVocabulary> BpeTrainer::learn(size_t vocab_size, std::span<const std::
   }
   // Sorted: what is learned does not depend on the order in which words came.
   std::vector<const std::pair<const std::string, uint64_t>*> sorted;
+  sorted.reserve(counts_.size());
   for (const auto& counted : counts_) sorted.push_back(&counted);
   std::ranges::sort(sorted, {}, [](const auto* counted) -> const std::string& { return counted->first; });
   std::vector<Word> words;
@@ -153,12 +155,12 @@ Result<BpeVocabulary> BpeTrainer::learn(size_t vocab_size, std::span<const std::
     const auto best = pairs.best();
     if (!best) break;
     const auto piece_of = [&](uint64_t id) -> const std::string& { return learned.pieces[id - first]; };
-    const std::string left = piece_of(*best >> 32), right = piece_of(*best & UINT32_MAX);
-    // Two ways to the same bytes make one token.
-    const auto [entry, is_new] =
-        id_of_piece.emplace(left + right, static_cast<uint32_t>(first + learned.pieces.size()));
-    if (is_new) learned.pieces.push_back(left + right);
+    const std::string &left = piece_of(*best >> 32), &right = piece_of(*best & UINT32_MAX);
+    std::string joined = left + right;
     learned.merges.emplace_back(left, right);
+    // Two ways to the same bytes make one token.
+    const auto [entry, is_new] = id_of_piece.emplace(joined, static_cast<uint32_t>(first + learned.pieces.size()));
+    if (is_new) learned.pieces.push_back(std::move(joined));
     pairs.merge(*best, entry->second);
     on_progress(first + learned.pieces.size());
   }
