@@ -20,8 +20,8 @@ int wake_pipe[2] = {-1, -1};
 termios terminal_at_start{};
 bool has_terminal = false;
 
-std::mutex target_mutex;
-std::stop_source target{std::nostopstate};
+std::mutex interrupted_mutex;
+std::stop_source interrupted{std::nostopstate};
 
 extern "C" void on_signal(int) {
   const int saved = errno;
@@ -37,7 +37,7 @@ extern "C" void on_signal(int) {
 }  // namespace
 
 Interrupt::Interrupt(std::stop_source stop) {
-  target = std::move(stop);
+  interrupted = std::move(stop);
   has_terminal = ::tcgetattr(STDIN_FILENO, &terminal_at_start) == 0;
   if (::pipe2(wake_pipe, O_CLOEXEC) != 0) return;
   struct sigaction action{};
@@ -60,8 +60,8 @@ Interrupt::Interrupt(std::stop_source stop) {
       const ssize_t got = ::read(wake_pipe[0], &byte, 1);
       if (got < 0 && errno == EINTR) continue;
       if (got != 1 || byte == 'q') return;
-      const std::lock_guard lock(target_mutex);
-      target.request_stop();
+      const std::lock_guard lock(interrupted_mutex);
+      interrupted.request_stop();
     }
   });
 }
@@ -74,8 +74,8 @@ Interrupt::~Interrupt() {
 }
 
 void Interrupt::redirect(std::stop_source stop) {
-  const std::lock_guard lock(target_mutex);
-  target = std::move(stop);
+  const std::lock_guard lock(interrupted_mutex);
+  interrupted = std::move(stop);
   signals_seen = 0;
 }
 
