@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "phial/base/bytes_text.h"
-#include "phial/base/utf8.h"
+#include "phial/base/html.h"
 #include "phial/cli/roofline.h"
 
 namespace phial::cli {
@@ -69,32 +69,6 @@ std::string slow_paths(const BenchReport& report) {
 }
 
 }  // namespace
-
-std::string html_text(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text, 4 * text.size() + 4)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 std::string bench_page(const BenchReport& report) {
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n<title>phial bench: " +

@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "phial/base/html.h"
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
-#include "phial/base/utf8.h"
 #include "phial/train/curve_plot.h"
 
 namespace phial::train {
@@ -104,29 +104,6 @@ Result<LoggedRun> read_metrics(const std::filesystem::path& path) {
   return run;
 }
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text, 4 * text.size() + 4)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 // "6,553,600"
 std::string whole_number(double value) {
   char text[128];
@@ -204,7 +181,7 @@ std::string figure_of_key(const LoggedRun& run, const KnownKey& known) {
   if (is_averaged) add("thick", "average", exponential_average(points, run.reach_of_averages()));
   if (!held_out.empty()) add("held-out", "held out", held_out);
   if (plot.curves.size() == 1 && held_out.empty()) keys.clear();  // it goes without saying
-  const std::string title = escaped(known.title);
+  const std::string title = html_text(known.title);
   plot.label = plot_label(title, known.unit, points.empty() ? held_out : points);
   return "<figure><h2>" + title + "</h2><small>" + std::string(known.unit) + "</small>" + curve_plot_svg(plot) +
          "<figcaption>" + keys + "</figcaption></figure>\n";
@@ -228,14 +205,14 @@ std::string plots(const LoggedRun& run) {
 Status write_report(const std::filesystem::path& metrics_jsonl, const std::filesystem::path& out_html,
                     std::string_view title) {
   PHIAL_TRY(const LoggedRun run, read_metrics(metrics_jsonl));
-  const std::string name = escaped(title);
+  const std::string name = html_text(title);
   std::string page = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n<title>" + name +
                      "</title>\n<meta name=\"viewport\" content=\"width=device-width\"/>\n"
                      "<meta name=\"color-scheme\" content=\"light dark\"/>\n<style>" +
                      kCurvePlotStyle + kPageStyle + "</style></head><body>\n<h1>" + name + "</h1>\n";
   page += run.lines > 0
               ? figures(run) + plots(run)
-              : "<p>No step is logged yet: " + escaped(metrics_jsonl.filename().string()) + " has no lines.</p>\n";
+              : "<p>No step is logged yet: " + html_text(metrics_jsonl.filename().string()) + " has no lines.</p>\n";
   page += "</body></html>\n";
   return write_file_atomically(out_html, std::as_bytes(std::span(page)));
 }
