@@ -5,6 +5,7 @@
 #include <queue>
 
 #include "phial/tokenizer/byte_bpe.h"
+#include "phial/tokenizer/tokenizer_json.h"
 
 namespace phial::tokenizer {
 namespace {
@@ -110,11 +111,6 @@ class PairCounts {
   std::priority_queue<Candidate> queue_;
 };
 
-Json added_token(const std::string& text, size_t id) {
-  return {{"id", id},        {"content", text},     {"single_word", false}, {"lstrip", false},
-          {"rstrip", false}, {"normalized", false}, {"special", true}};
-}
-
 }  // namespace
 
 void BpeTrainer::add(std::string_view text) {
@@ -169,10 +165,10 @@ Result<BpeVocabulary> BpeTrainer::learn(size_t vocab_size, std::span<const std::
 
 Json tokenizer_json_of(const BpeVocabulary& vocabulary) {
   Json added = Json::array(), ids = Json::object(), merges = Json::array();
-  size_t id = 0;
+  TokenId id = 0;
   for (const std::string& text : vocabulary.special_tokens) {
     ids[text] = id;
-    added.push_back(added_token(text, id++));
+    added.push_back(added_token_json({.text = text, .id = id++}));
   }
   for (const std::string& piece : vocabulary.pieces) ids[spelling_of_bytes(piece)] = id++;
   for (const auto& [left, right] : vocabulary.merges) {
@@ -180,25 +176,12 @@ Json tokenizer_json_of(const BpeVocabulary& vocabulary) {
   }
   const Json byte_level = {
       {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  return {{"version", "1.0"},
-          {"truncation", nullptr},
-          {"padding", nullptr},
-          {"added_tokens", added},
-          {"normalizer", nullptr},
-          {"pre_tokenizer", byte_level},
-          {"post_processor", nullptr},
-          {"decoder", byte_level},
-          {"model",
-           {{"type", "BPE"},
-            {"dropout", nullptr},
-            {"unk_token", nullptr},
-            {"continuing_subword_prefix", nullptr},
-            {"end_of_word_suffix", nullptr},
-            {"fuse_unk", false},
-            {"byte_fallback", false},
-            {"ignore_merges", false},
-            {"vocab", ids},
-            {"merges", merges}}}};
+  return tokenizer_json({.added_tokens = std::move(added),
+                         .pre_tokenizer = byte_level,
+                         .decoder = byte_level,
+                         .post_processor = nullptr,
+                         .vocabulary = std::move(ids),
+                         .merges = std::move(merges)});
 }
 
 }  // namespace phial::tokenizer

@@ -10,6 +10,7 @@
 #include "phial/tokenizer/load.h"
 #include "phial/tokenizer/pre_tokenizers.h"
 #include "phial/tokenizer/sentencepiece_file.h"
+#include "phial/tokenizer/tokenizer_json.h"
 
 namespace phial::tokenizer {
 namespace {
@@ -52,11 +53,11 @@ class Source {
     std::vector<bool> is_special(size());
     for (const SpecialToken& special : tokenizer_.special_tokens()) {
       is_special[static_cast<size_t>(special.id)] = true;
-      list.push_back(entry(special));
+      list.push_back(added_token_json(special));
     }
     for (size_t id = 0; id < size(); ++id) {
       if (kind(id) != static_cast<int>(TokenKind::kUserDefined) || is_special[id] || token(id).empty()) continue;
-      list.push_back(entry({token(id), static_cast<TokenId>(id), false, false, false}));
+      list.push_back(added_token_json({token(id), static_cast<TokenId>(id), false, false, false}));
     }
     std::sort(list.begin(), list.end(), [](const Json& a, const Json& b) { return a["id"] < b["id"]; });
     return list;
@@ -96,11 +97,6 @@ class Source {
   const Tokenizer& tokenizer() const { return tokenizer_; }
 
  private:
-  static Json entry(const SpecialToken& token) {
-    return {{"id", token.id},         {"content", token.text}, {"single_word", false},       {"lstrip", token.lstrip},
-            {"rstrip", token.rstrip}, {"normalized", false},   {"special", token.is_control}};
-  }
-
   const Json& metadata_;
   const Tokenizer& tokenizer_;
   const Json& tokens_;
@@ -179,21 +175,13 @@ Result<std::vector<FolderFile>> byte_bpe_files(const Source& source) {
   const Json steps =
       found->steps.size() == 1 ? found->steps[0] : Json{{"type", "Sequence"}, {"pretokenizers", found->steps}};
   const Json decoder = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
-  const Json model = {{"type", "BPE"},
-                      {"dropout", nullptr},
-                      {"unk_token", nullptr},
-                      {"continuing_subword_prefix", nullptr},
-                      {"end_of_word_suffix", nullptr},
-                      {"fuse_unk", false},
-                      {"byte_fallback", false},
-                      {"ignore_merges", found->ignore_merges},
-                      {"vocab", std::move(vocabulary)},
-                      {"merges", *find_member(source.metadata(), "tokenizer.ggml.merges")}};
-  const Json file = {{"version", "1.0"},      {"truncation", nullptr},
-                     {"padding", nullptr},    {"added_tokens", std::move(added)},
-                     {"normalizer", nullptr}, {"pre_tokenizer", steps},
-                     {"decoder", decoder},    {"post_processor", post_processor(source)},
-                     {"model", model}};
+  const Json file = tokenizer_json({.added_tokens = std::move(added),
+                                    .pre_tokenizer = steps,
+                                    .decoder = decoder,
+                                    .post_processor = post_processor(source),
+                                    .ignore_merges = found->ignore_merges,
+                                    .vocabulary = std::move(vocabulary),
+                                    .merges = *find_member(source.metadata(), "tokenizer.ggml.merges")});
   return std::vector<FolderFile>{{"tokenizer.json", text_of(file)},
                                  {"tokenizer_config.json", text_of(source.config("PreTrainedTokenizerFast"))},
                                  {"generation_config.json", text_of(source.generation())}};
