@@ -4,31 +4,26 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <memory>
 #include <span>
 
 #include "phial/formats/conversations.h"
-#include "phial/tokenizer/load.h"
 
 namespace phial::train {
 namespace {
 
-struct Tokenization {
-  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
-  generate::Chat chat;
-};
-
-Result<Tokenization> tokenization_of(const StartModel& model, const Log& log) {
+Result<generate::Chat> chat_of(const StartModel& model, const Log& log) {
   if (!model.weights) return Error{Code::kInvalid, "no model is named", "give model.start, a folder with weights"};
-  PHIAL_TRY(auto tokenizer, tokenizer::from_folder(model.folder));
+  if (!model.tokenizer) {
+    return Error{Code::kNotFound, model.folder.string() + " has no tokenizer",
+                 "put the files of one beside config.json"};
+  }
   PHIAL_TRY(const generate::ChatFacts facts, generate::read_chat_facts(*model.weights));
   if (facts.template_text.empty()) {
     log(Severity::kNote, model.folder.string() + " has no chat template: that of family '" +
-                             std::string(generate::builtin_format(*tokenizer).family) + "' serves");
+                             std::string(generate::builtin_format(*model.tokenizer).family) + "' serves");
   }
   // Templates that write a date write the same one whenever they are run: the data of a run does not change.
-  generate::Chat chat = generate::Chat::make(facts, *tokenizer, "2024-07-26", log);
-  return Tokenization{std::move(tokenizer), std::move(chat)};
+  return generate::Chat::make(facts, *model.tokenizer, "2024-07-26", log);
 }
 
 std::vector<generate::Message> messages_of(std::span<const formats::Turn> turns) {
@@ -100,14 +95,14 @@ Result<std::vector<std::vector<TokenizedAnswer>>> tokenize_conversations(const s
                                                                          const StartModel& model, int64_t most_tokens,
                                                                          const Log& log) {
   PHIAL_CHECKED(check_named(files));
-  PHIAL_TRY(const Tokenization tokenization, tokenization_of(model, log));
+  PHIAL_TRY(const generate::Chat chat, chat_of(model, log));
   std::vector<std::vector<TokenizedAnswer>> all;
   for (const std::string& file : files) {
     PHIAL_TRY(const auto conversations, formats::read_conversations(file));
     std::vector<TokenizedAnswer>& own = all.emplace_back();
     Cuts cuts(file, most_tokens);
     for (const formats::Conversation& conversation : conversations) {
-      auto encoded = tokenization.chat.encode_conversation(messages_of(conversation.turns));
+      auto encoded = chat.encode_conversation(messages_of(conversation.turns));
       if (!encoded) return in_row(std::move(encoded).error(), file, cuts.rows());
       if (cuts.take({&*encoded})) own.push_back(*std::move(encoded));
     }
@@ -119,7 +114,7 @@ Result<std::vector<std::vector<TokenizedAnswer>>> tokenize_conversations(const s
 Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::string>& files, const StartModel& model,
                                                         int64_t most_tokens, const Log& log) {
   PHIAL_CHECKED(check_named(files));
-  PHIAL_TRY(const Tokenization tokenization, tokenization_of(model, log));
+  PHIAL_TRY(const generate::Chat chat, chat_of(model, log));
   std::vector<TokenizedPair> all;
   for (const std::string& file : files) {
     PHIAL_TRY(const auto preferences, formats::read_preferences(file));
@@ -128,7 +123,7 @@ Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::s
       const auto encode = [&](const std::vector<formats::Turn>& answer) {
         std::vector<formats::Turn> turns = preference.prompt;
         turns.insert(turns.end(), answer.begin(), answer.end());
-        return tokenization.chat.encode_conversation(messages_of(turns), preference.prompt.size());
+        return chat.encode_conversation(messages_of(turns), preference.prompt.size());
       };
       auto chosen = encode(preference.chosen);
       auto rejected = encode(preference.rejected);

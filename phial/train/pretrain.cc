@@ -78,7 +78,7 @@ Result<RunSummary> run_pretraining(PretrainConfig& config, const RunHooks& hooks
   const LoaderOptions options = {.sequence_tokens = config.sequence_tokens,
                                  .vocab_size = model.spec.vocab_size,
                                  .seed = static_cast<uint64_t>(config.seed),
-                                 .vocabulary_hash = model.vocabulary_hash};
+                                 .vocabulary_hash = model.vocabulary_hash()};
   PHIAL_TRY(const auto files, shard_files(config.shards));
   PHIAL_TRY(Loader loader, Loader::open(files, options));
   std::unique_ptr<BatchSource> held_out;

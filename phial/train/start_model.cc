@@ -14,6 +14,8 @@ uint64_t StartModel::config_hash() const {
   return XXH3_64bits(text.data(), text.size());
 }
 
+uint64_t StartModel::vocabulary_hash() const { return tokenizer ? tokenizer::vocabulary_hash(*tokenizer) : 0; }
+
 Result<StartModel> open_start_model(const std::string& config, const std::string& start) {
   if (config.empty() && start.empty()) {
     return Error{Code::kInvalid, "no model is named", "give model.config, a config.json, or model.start, a folder"};
@@ -42,8 +44,8 @@ Result<StartModel> open_start_model(const std::string& config, const std::string
     PHIAL_TRY(auto opened, formats::Checkpoint::open(start));
     model.weights = std::make_shared<const formats::Checkpoint>(std::move(opened));
   }
-  if (const auto tokenizer = tokenizer::from_folder(model.folder)) {
-    model.vocabulary_hash = tokenizer::vocabulary_hash(**tokenizer);
+  if (auto tokenizer = tokenizer::from_folder(model.folder)) {
+    model.tokenizer = *std::move(tokenizer);
   } else if (tokenizer.error().code != Code::kNotFound) {
     return tokenizer.error();
   }

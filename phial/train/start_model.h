@@ -11,6 +11,7 @@
 #include "phial/base/result.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/spec/spec.h"
+#include "phial/tokenizer/tokenizer.h"
 #include "phial/train/parameters.h"
 
 namespace phial::train {
@@ -18,11 +19,12 @@ namespace phial::train {
 struct StartModel {
   spec::DecoderSpec spec;
   Json config;
-  std::filesystem::path folder;  // that config.json stands in
-  uint64_t vocabulary_hash = 0;  // of the tokenizer beside it; 0: there is none
+  std::filesystem::path folder;                           // that config.json stands in
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer;  // that stands beside it; null: none does
   std::shared_ptr<const formats::Checkpoint> weights;
 
   uint64_t config_hash() const;
+  uint64_t vocabulary_hash() const;  // 0: there is no tokenizer
 };
 
 // `start`: a Hugging Face folder with weights; empty: none. `config`: a config.json; empty: that of `start`.
