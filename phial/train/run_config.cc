@@ -40,7 +40,8 @@ void RunConfig::describe_shared(ConfigFields& fields) {
 void RunConfig::describe_lora(ConfigFields& fields) {
   fields
       .add("lora.rank", &lora_rank,
-           "of the adapter of each matrix, which alone is trained, at ten times the rate; 0: every weight is")
+           "of the adapter of each matrix, which alone is trained and wants ten times the optimizer.lr; 0: every "
+           "weight is")
       .between(0, 65536);
   fields.add("lora.alpha", &lora_alpha, "an adapter counts alpha / rank times").at_least(1e-6);
 }

@@ -94,15 +94,18 @@ TEST_F(TuningOracles, PreferenceLossesRewardsAndGradientsAreThoseOfTrl) {
       const auto sums = stage.step(network, 0);
       ASSERT_TRUE(sums) << sums.error().text();
       EXPECT_NEAR(sums->loss, loss["loss"].get<double>(), 1e-5) << what;
+      size_t compared = 0;
       for (const auto& [metric, value] : sums->metrics) {
         const std::map<std::string, std::string> names = {{"reward_chosen", "chosen"},
                                                           {"reward_rejected", "rejected"},
                                                           {"reward_margin", "margins"},
                                                           {"reward_accuracy", "accuracies"}};
         if (names.contains(metric)) {
+          ++compared;
           EXPECT_NEAR(value, loss["rewards"][names.at(metric)].get<double>(), 2e-5) << what << metric;
         }
       }
+      EXPECT_EQ(compared, 4U) << what;
       expect_gradients(network, loss["gradients"], what);
     }
   }

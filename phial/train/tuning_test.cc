@@ -168,6 +168,19 @@ TEST_F(Tuning, WhatStandsInTheRunsFolderIsNotReplacedUnasked) {
   EXPECT_TRUE(fs::exists(path("out/model/note.txt")));
 }
 
+TEST_F(Tuning, APageThatCannotBeWrittenKeepsNoModelBack) {
+  fs::create_directories(path("out/report.html/in-the-way"));
+  Seen seen;
+  RunHooks hooks = seen.hooks();
+  std::string warned;
+  hooks.log = [&](Severity severity, std::string_view text) {
+    if (severity == Severity::kWarning) warned += text;
+  };
+  ASSERT_TRUE(sft(sft_run("out"), hooks));
+  EXPECT_NE(warned.find("report.html"), std::string::npos) << warned;
+  EXPECT_TRUE(fs::exists(path("out/model/model.safetensors")));
+}
+
 TEST_F(Tuning, PreferencesAreLearnedFromALossOfGuessingOn) {
   DpoConfig config = dpo_run("out");
   config.held_out = config.files;
@@ -216,6 +229,8 @@ TEST_F(Tuning, WhatCannotBeTrainedOnSaysWhy) {
   const Case cases[] = {
       {[](SftConfig& c) { c.files.clear(); }, "no file of data is named"},
       {[](SftConfig& c) { c.model_start.clear(); }, "no model is named"},
+      {[](SftConfig& c) { c.model_start = (fs::path(c.model_start) / "../llama-biased").string(); },
+       "has no tokenizer"},
       {[](SftConfig& c) { c.model_start += "/model.gguf"; }, "is a file"},
       {[](SftConfig& c) { c.model_start += "/../phi3-vision-like"; }, "a model that sees"},
       {[](SftConfig& c) { c.weights = {1, 2}; }, "2 numbers for 1 files"},
