@@ -1,6 +1,6 @@
-#include <array>
-#include <cstdio>
+#include <algorithm>
 
+#include "phial/base/decimal.h"
 #include "phial/base/json.h"
 #include "phial/cli/input.h"
 #include "phial/cli/train_verbs.h"
@@ -8,12 +8,6 @@
 
 namespace phial::cli {
 namespace {
-
-std::string cell(const char* format, double value) {
-  std::array<char, 48> text;
-  const int length = std::snprintf(text.data(), text.size(), format, value);
-  return {text.data(), static_cast<size_t>(length)};
-}
 
 struct CoordinateCheckCommand : Command {
   train::CoordinateCheckOptions options;
@@ -40,20 +34,20 @@ struct CoordinateCheckCommand : Command {
     console.write(json ? as_json(check, flat) : as_table(check));
     if (flat) return ok();
     return Error{Code::kInvalid,
-                 "activations change with the width: slopes from " + cell("%.2f", check.smallest_slope) + " to " +
-                     cell("%.2f", check.largest_slope) + " after two steps or more, wanted within " +
-                     cell("%.1f", train::kFlatSlope),
+                 "activations change with the width: slopes from " + decimal("%.2f", check.smallest_slope) + " to " +
+                     decimal("%.2f", check.largest_slope) + " after two steps or more, wanted within " +
+                     decimal("%.1f", train::kFlatSlope),
                  no_mup ? "leave --no-mup away" : "this is a defect: please report it"};
   }
 
   std::string as_table(const train::CoordinateCheck& check) const {
     std::string out = "step  place     ";
-    for (const int width : options.widths) out += cell("%9.0f", width);
+    for (const int width : options.widths) out += decimal("%9.0f", width);
     out += "    slope\n";
     for (const train::Coordinate& c : check.coordinates) {
-      out += cell("%4.0f  ", c.step) + c.place + std::string(10 - std::min<size_t>(9, c.place.size()), ' ');
-      for (const double size : c.sizes) out += cell("%9.4f", size);
-      out += cell("%9.3f", c.slope) + "\n";
+      out += decimal("%4.0f  ", c.step) + c.place + std::string(10 - std::min<size_t>(9, c.place.size()), ' ');
+      for (const double size : c.sizes) out += decimal("%9.4f", size);
+      out += decimal("%9.3f", c.slope) + "\n";
     }
     return out;
   }

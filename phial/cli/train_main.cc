@@ -32,6 +32,14 @@ constexpr Verb kTrainVerbs[] = {
      "size of each layer's output changes from width to width, as the slope of its logarithm. With muP they stay flat; "
      "the exit status says whether they do.",
      "phial train coordcheck\nphial train coordcheck --widths 64,128,256,512 --no-mup --json", make_coordinate_check},
+    {"sweep", "which learning rate is the best, over models of several widths",
+     "Makes a short pretraining run of every width and rate and compares their losses: with muP the best rate of the "
+     "narrowest model, the cheap proxy, is that of the wide ones; with sweep.mup=false it moves. model.config is the "
+     "shape of the narrowest; the configuration is that of pretrain with a group sweep. The folder (run.out) gets "
+     "sweep.json and sweep.html. A sweep that was stopped goes on with the same command.",
+     "phial train sweep --config sweep.toml\nphial train sweep --config sweep.toml --set sweep.seeds=3\n"
+     "phial train sweep --fields > sweep.toml",
+     make_sweep},
 };
 
 constexpr Verb kVerbs[] = {

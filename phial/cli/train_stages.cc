@@ -1,8 +1,9 @@
 #include <array>
 #include <cstdio>
 
+#include "phial/base/decimal.h"
 #include "phial/base/json.h"
-#include "phial/base/mapped_file.h"
+#include "phial/cli/train_configuration.h"
 #include "phial/cli/train_verbs.h"
 #include "phial/train/dpo.h"
 #include "phial/train/pretrain.h"
@@ -10,12 +11,6 @@
 
 namespace phial::cli {
 namespace {
-
-std::string printed(const char* format, double value) {
-  std::array<char, 48> text;
-  const int length = std::snprintf(text.data(), text.size(), format, value);
-  return {text.data(), static_cast<size_t>(length)};
-}
 
 // "1:02:03"
 std::string clock_text(double seconds) {
@@ -29,44 +24,30 @@ std::string clock_text(double seconds) {
 // ", held_out_loss 1.2345"
 std::string metrics_text(const train::Metrics& metrics) {
   std::string text;
-  for (const auto& [name, value] : metrics) text += ", " + name + " " + printed("%.4f", value);
+  for (const auto& [name, value] : metrics) text += ", " + name + " " + decimal("%.4f", value);
   return text;
 }
 
 // A stage that a TOML file describes.
 template <typename Config, Result<train::RunSummary> (*run_stage)(Config, const train::RunHooks&)>
 struct TrainStage : Command {
-  std::optional<std::string> file;
-  std::vector<std::string> overrides;
-  bool wants_fields = false, json = false;
+  ConfigurationFlags configuration;
+  bool json = false;
 
   void describe(Flags& flags) override {
-    flags.add("-c,--config", &file, "FILE", "the configuration, TOML").offers(Completes::kPath);
-    flags.add("--set", &overrides, "FIELD=VALUE", "overrides a field: optimizer.lr=2e-3. May be repeated").one_each();
-    flags.add("--fields", wants_fields,
-              "prints a configuration of every field with its default, and does nothing else");
+    configuration.describe(flags);
     flags.add("--json", json,
               "one JSON object at the end: model, steps, tokens, parameters, loss, and what the stage measures");
   }
 
-  Status check() override {
-    if (wants_fields || file || !overrides.empty()) return ok();
-    return Error{Code::kInvalid, "no configuration was given", "give --config FILE; --fields prints one to begin with"};
-  }
+  Status check() override { return configuration.check(); }
 
   Status run(Console& console) override {
     Config config;
     train::ConfigFields fields;
     config.describe(fields);
-    if (file) {
-      PHIAL_TRY(const std::string text, read_text_file(*file));
-      PHIAL_CHECKED(fields.read_toml(text, *file));
-    }
-    for (const std::string& assignment : overrides) PHIAL_CHECKED(fields.set(assignment));
-    if (wants_fields) {
-      console.write(fields.toml());
-      return ok();
-    }
+    PHIAL_TRY(const bool is_given, configuration.read(fields, console));
+    if (!is_given) return ok();
     const train::RunHooks hooks = {
         .log = console.log(),
         .report = [&](const train::StepReport& report) { tell(report, console); },
@@ -88,7 +69,7 @@ struct TrainStage : Command {
     } else {
       console.write(shown_path(summary.model.string()) + ": " + std::to_string(summary.parameters) +
                     " parameters after " + std::to_string(summary.tokens) + " tokens, loss " +
-                    printed("%.4f", summary.loss) + metrics_text(summary.metrics) + "\n");
+                    decimal("%.4f", summary.loss) + metrics_text(summary.metrics) + "\n");
     }
     return ok();
   }
@@ -96,7 +77,7 @@ struct TrainStage : Command {
   static void tell(const train::StepReport& report, Console& console) {
     if (!console.shows_progress()) return;
     console.progress("train: step " + std::to_string(report.step) + " of " + std::to_string(report.steps) + ", loss " +
-                     printed("%.4f", report.loss) + ", " + printed("%.0f", report.tokens_per_second) + " tokens/s, " +
+                     decimal("%.4f", report.loss) + ", " + decimal("%.0f", report.tokens_per_second) + " tokens/s, " +
                      clock_text(report.seconds_left) + " left");
   }
 };

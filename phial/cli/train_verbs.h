@@ -11,5 +11,6 @@ std::unique_ptr<Command> make_pretrain();
 std::unique_ptr<Command> make_sft();
 std::unique_ptr<Command> make_dpo();
 std::unique_ptr<Command> make_coordinate_check();
+std::unique_ptr<Command> make_sweep();
 
 }  // namespace phial::cli

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
+
+#include "phial/base/decimal.h"
 
 namespace phial::train {
 namespace {
@@ -14,11 +15,6 @@ constexpr double kSmallestValue = 1 / kLargestValue;  // below it is zero
 constexpr double kRounding = 1e-6;                    // of the distance between two ticks
 constexpr size_t kFewPoints = 60;                     // each is marked
 
-std::string decimal(const char* format, double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
 std::string pixels(double value) { return decimal("%.1f", value); }
 
 // Values between `low` and `high` onto pixels between `from` and `to`.
@@ -123,17 +119,21 @@ std::string words_at(double x, double y, const char* anchor, const std::string& 
   return "<text x=\"" + pixels(x) + "\" y=\"" + pixels(y) + "\" text-anchor=\"" + anchor + "\">" + words + "</text>";
 }
 
-std::string axes_svg(const ValueAxis& x, const ValueAxis& y) {
+std::string axes_svg(const CurvePlot& plot, const ValueAxis& x, const ValueAxis& y) {
   std::string out;
-  for (const double tick : x.ticks) {
-    out += grid_line(x.place(tick), kTop, x.place(tick), kBottom);
-    out += words_at(x.place(tick), kBottom + 18, "middle", tick_text(tick, x));
+  const auto across = [&](double step, const std::string& words) {
+    out += grid_line(x.place(step), kTop, x.place(step), kBottom);
+    out += words_at(x.place(step), kBottom + 18, "middle", words);
+  };
+  for (const CurveTick& tick : plot.ticks) across(tick.step, tick.words);
+  if (plot.ticks.empty()) {
+    for (const double tick : x.ticks) across(tick, tick_text(tick, x));
   }
   for (const double tick : y.ticks) {
     out += grid_line(kLeft, y.place(tick), kRight, y.place(tick));
     out += words_at(kLeft - 8, y.place(tick) + 4.5, "end", tick_text(tick, y));
   }
-  return out + words_at((kLeft + kRight) / 2, kHeight - 6, "middle", "step");
+  return out + words_at((kLeft + kRight) / 2, kHeight - 6, "middle", plot.across);
 }
 
 std::string curve_svg(const Curve& curve, const ValueAxis& x, const ValueAxis& y) {
@@ -145,7 +145,7 @@ std::string curve_svg(const Curve& curve, const ValueAxis& x, const ValueAxis& y
     points += "M" + place + "h0";
   }
   const auto path = [&](const char* more, const std::string& shape) {
-    return std::string("<path class=\"") + curve.kind + more + "\" d=\"" + shape + "\"/>";
+    return "<path class=\"" + curve.kind + more + "\" d=\"" + shape + "\"/>";
   };
   return path("", line) + (kept.size() <= kFewPoints ? path(" points", points) : "");
 }
@@ -194,7 +194,7 @@ std::string curve_plot_svg(const CurvePlot& plot) {
   const auto [low, high] = std::ranges::minmax(values);
   const ValueAxis x = step_axis(plot.first_step, plot.last_step), y = value_axis(plot, {low, high});
   std::string out = "<svg class=\"curves\" viewBox=\"0 0 " + pixels(kWidth) + " " + pixels(kHeight) +
-                    "\" role=\"img\" aria-label=\"" + plot.label + "\">" + axes_svg(x, y);
+                    "\" role=\"img\" aria-label=\"" + plot.label + "\">" + axes_svg(plot, x, y);
   for (const Curve& curve : plot.curves) out += curve_svg(curve, x, y);
   return out + "</svg>\n";
 }

@@ -22,15 +22,22 @@ struct CurvePoint {
 };
 
 struct Curve {
-  const char* kind;  // a class of kCurvePlotStyle: "line", "faint", "thick", "held-out"
+  std::string kind;  // a class of kCurvePlotStyle: "line", "faint", "thick", "held-out"; or of the page's own CSS
   std::vector<CurvePoint> points;
 };
 
 // kLogarithmic is linear where a value is not positive.
 enum class ValueScale { kLinear, kFromZero, kLogarithmic };
 
+struct CurveTick {
+  double step = 0;
+  std::string words;  // HTML
+};
+
 struct CurvePlot {
-  std::string label = {};  // what a person who does not see it is told; HTML
+  std::string label = {};             // what a person who does not see it is told; HTML
+  std::string across = "step";        // what the steps are; HTML
+  std::vector<CurveTick> ticks = {};  // where that is told; none: at round numbers
   double first_step = 0, last_step = 0;
   ValueScale scale = ValueScale::kLinear;
   std::vector<Curve> curves = {};

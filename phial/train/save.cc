@@ -68,17 +68,17 @@ bool has_multipliers(const spec::DecoderSpec& spec) {
   return spec.embedding_multiplier != 1 || spec.logit_divisor != 1 || spec.attention_scale != 0;
 }
 
+}  // namespace
+
 Status copy_tokenizer(const fs::path& from, const fs::path& to) {
   for (const char* name : kTokenizerFiles) {
     std::error_code failed;
     if (!fs::is_regular_file(from / name, failed)) continue;
-    fs::copy_file(from / name, to / name, failed);
+    fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing, failed);
     if (failed) return Error{Code::kIo, (from / name).string() + " cannot be copied: " + failed.message(), ""};
   }
   return ok();
 }
-
-}  // namespace
 
 Status write_model_folder(const fs::path& folder, const spec::DecoderSpec& spec, const Json& config,
                           const std::vector<Parameter>& parameters, tensor::DType dtype, const fs::path& files_of) {

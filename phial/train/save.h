@@ -22,4 +22,7 @@ Status write_model_folder(const std::filesystem::path& folder, const spec::Decod
                           const std::vector<Parameter>& parameters, tensor::DType dtype,
                           const std::filesystem::path& files_of = {});
 
+// The files beside config.json that a tokenizer and its chat template are made of, as far as they are there.
+Status copy_tokenizer(const std::filesystem::path& from, const std::filesystem::path& to);
+
 }  // namespace phial::train

@@ -1,0 +1,28 @@
+// The configuration that a verb of training is given: a TOML file, and fields on the command line.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "phial/cli/console.h"
+#include "phial/cli/flags.h"
+#include "phial/train/config.h"
+
+namespace phial::cli {
+
+class ConfigurationFlags {
+ public:
+  void describe(Flags& flags);
+  // kInvalid if nothing is given.
+  Status check() const;
+  // Fills the variables that `fields` are bound to. False: the person asked for the fields alone, and has them now.
+  Result<bool> read(train::ConfigFields& fields, Console& console) const;
+
+ private:
+  std::optional<std::string> file_;
+  std::vector<std::string> overrides_;
+  bool wants_fields_ = false;
+};
+
+}  // namespace phial::cli
