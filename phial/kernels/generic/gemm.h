@@ -226,10 +226,11 @@ struct Chunk {
   size_t next_stride;
 };
 
-// y += the chunk times kTokens tokens; y starts at 0 with the first chunk.
+// y += the chunk times kTokens tokens; y starts at 0 with the first chunk. The tokens and sums that are `ahead` tokens
+// further, which the next call takes, are fetched: they lie rows apart, where no processor foresees them.
 template <class Simd, class Weights, int kRows, int kTokens>
-void gemm_unpacked(const Chunk<typename Weights::Tile>& chunk, bool fetch, const Q8Block* x, size_t x_stride, float* y,
-                   size_t y_stride) {
+void gemm_unpacked(const Chunk<typename Weights::Tile>& chunk, bool fetch, size_t ahead, const Q8Block* x,
+                   size_t x_stride, float* y, size_t y_stride) {
   using Dot = typename Weights::Dot;
   constexpr int kParts = kTileRows / Simd::kLanes;
   constexpr int kVectors = kRows * kParts;  // vector i holds rows kLanes * i .. of the kRows * 16 rows
@@ -240,6 +241,7 @@ void gemm_unpacked(const Chunk<typename Weights::Tile>& chunk, bool fetch, const
     for (int i = 0; i < kVectors; ++i) {
       out[t][i] = chunk.first == 0 ? Simd::zero_f32() : Simd::load_f32(y + t * y_stride + Simd::kLanes * i);
     }
+    __builtin_prefetch(y + (t + ahead) * y_stride);
   }
   x += chunk.first;
   for (size_t b = 0; b < chunk.blocks; ++b) {
@@ -250,6 +252,7 @@ void gemm_unpacked(const Chunk<typename Weights::Tile>& chunk, bool fetch, const
     typename Dot::Sum sums[kTokens][kVectors];
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) {
+      __builtin_prefetch(x + (t + ahead) * x_stride + b);
       const int32_t first = -Weights::kBias * x[t * x_stride + b].sum;
 #pragma GCC unroll 8
       for (int i = 0; i < kVectors; ++i) sums[t][i] = Dot::start(first);
@@ -296,7 +299,8 @@ void gemm_unpacked(const Chunk<typename Weights::Tile>& chunk, bool fetch, const
 template <class Simd, class Weights, int kRows, int kTokens>
 void gemm_token_groups(const Chunk<typename Weights::Tile>& chunk, size_t t, float* y, const GemmArgs& args) {
   for (; t + kTokens <= args.n_tokens; t += kTokens) {
-    gemm_unpacked<Simd, Weights, kRows, kTokens>(chunk, t == 0, args.x + t * args.x_stride, args.x_stride,
+    const size_t ahead = t + 2 * kTokens <= args.n_tokens ? kTokens : 0;
+    gemm_unpacked<Simd, Weights, kRows, kTokens>(chunk, t == 0, ahead, args.x + t * args.x_stride, args.x_stride,
                                                  y + t * args.y_stride, args.y_stride);
   }
   if constexpr (kTokens > 1) {
