@@ -21,6 +21,18 @@ static void prefetch_row(const T* row, size_t n) {
 
 constexpr size_t kRowsAhead = 16;  // between the row in use and the one asked of memory
 
+// The sums over the lanes of a, b, c, d, scaled: the first n_keys of them.
+template <class Simd, class F32>
+inline void store_four_scores(F32 a, F32 b, F32 c, F32 d, size_t n_keys, float scale, float* scores) {
+  if (n_keys >= 4) {
+    Simd::store_sums4(scores, a, b, c, d, scale);
+  } else {
+    float four[4];
+    Simd::store_sums4(four, a, b, c, d, scale);
+    memcpy(scores, four, n_keys * sizeof(float));
+  }
+}
+
 // scores[t * scores_stride + 0..n_keys) for kQueries queries and up to four keys.
 template <class Simd, int kQueries, class T>
 void score_four_keys(const float* q, size_t q_stride, const T* keys, size_t key_stride, size_t n_keys, size_t E,
@@ -43,14 +55,7 @@ void score_four_keys(const float* q, size_t q_stride, const T* keys, size_t key_
     }
   });
   for (int t = 0; t < kQueries; ++t) {
-    float* out = scores + t * scores_stride;
-    if (n_keys >= 4) {
-      Simd::store_sums4(out, sums[t][0], sums[t][1], sums[t][2], sums[t][3], scale);
-    } else {
-      float four[4];
-      Simd::store_sums4(four, sums[t][0], sums[t][1], sums[t][2], sums[t][3], scale);
-      memcpy(out, four, n_keys * sizeof(float));
-    }
+    store_four_scores<Simd>(sums[t][0], sums[t][1], sums[t][2], sums[t][3], n_keys, scale, scores + t * scores_stride);
   }
 }
 

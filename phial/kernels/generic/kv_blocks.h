@@ -1,8 +1,9 @@
 // Keys and values that are stored in blocks with a scale: rounding of rows, and attention over them.
 //
-// Some rows at a time are written out as floats into the first-level cache, where the loops of attention.h read them.
-// So a row is unpacked once for all the queries that share it, and what is computed of it has the bits that floats
-// would have given. The numbers themselves are exact: f16 times a small integer fits an f32.
+// For several queries some rows at a time are written out as floats into the first-level cache, where the loops of
+// attention.h read them: a row is unpacked once for all. One query, which needs each number once, unpacks in registers.
+// What is computed of a row has the bits that floats would have given, either way. The numbers themselves are exact:
+// f16 times a small integer fits an f32.
 #pragma once
 
 #include "phial/kernels/generic/attention.h"
@@ -12,24 +13,40 @@
 namespace phial::kernels {
 
 template <class Simd>
-void unpack(const KvQ8& block, float* out) {
-  const auto scale = Simd::set_f32(Simd::from_f16(block.scale));
-#pragma GCC unroll 8
-  for (int c = 0; c < kBlock; c += Simd::kLanes) {
-    Simd::store_f32(out + c, Simd::mul(scale, Simd::load_i8(block.q + c)));
-  }
-}
+constexpr int kBlockVectors = kBlock / Simd::kLanes;
 
+// The numbers of a block: vector(i) holds kLanes columns from kLanes * i on.
+template <class Simd, class Block>
+struct BlockNumbers;
 template <class Simd>
-void unpack(const KvQ4& block, float* out) {
-  constexpr int kHalf = kBlock / 2;
-  const auto scale = Simd::set_f32(Simd::from_f16(block.scale));
-  const auto min = Simd::set_f32(Simd::from_f16(block.min));
-#pragma GCC unroll 8
-  for (int c = 0; c < kHalf; c += Simd::kLanes) {
-    Simd::store_f32(out + c, Simd::fma(scale, Simd::load_low_nibbles(block.nibbles + c), min));
-    Simd::store_f32(out + kHalf + c, Simd::fma(scale, Simd::load_high_nibbles(block.nibbles + c), min));
+struct BlockNumbers<Simd, KvQ8> {
+  using F32 = typename Simd::F32;
+  const KvQ8& block;
+  F32 scale;
+
+  explicit BlockNumbers(const KvQ8& from) : block(from), scale(Simd::set_f32(Simd::from_f16(from.scale))) {}
+  F32 vector(int i) const { return Simd::mul(scale, Simd::load_i8(block.q + Simd::kLanes * i)); }
+};
+template <class Simd>
+struct BlockNumbers<Simd, KvQ4> {
+  using F32 = typename Simd::F32;
+  const KvQ4& block;
+  F32 scale, min;
+
+  explicit BlockNumbers(const KvQ4& from)
+      : block(from), scale(Simd::set_f32(Simd::from_f16(from.scale))), min(Simd::set_f32(Simd::from_f16(from.min))) {}
+  F32 vector(int i) const {
+    constexpr int kHalf = kBlockVectors<Simd> / 2;
+    const uint8_t* nibbles = block.nibbles + Simd::kLanes * (i % kHalf);
+    return Simd::fma(scale, i < kHalf ? Simd::load_low_nibbles(nibbles) : Simd::load_high_nibbles(nibbles), min);
   }
+};
+
+template <class Simd, class Block>
+void unpack(const Block& block, float* out) {
+  const BlockNumbers<Simd, Block> numbers(block);
+#pragma GCC unroll 8
+  for (int i = 0; i < kBlockVectors<Simd>; ++i) Simd::store_f32(out + Simd::kLanes * i, numbers.vector(i));
 }
 
 // Some rows of blocks as floats, an odd number of cache lines apart.
@@ -54,9 +71,63 @@ struct Unpacked {
   }
 };
 
+// One query against up to four keys, with the sums of score_four_keys.
+template <class Simd, class Block>
+void score_four_keys_of_blocks(const float* q, const Block* keys, size_t key_stride, size_t n_keys, size_t blocks,
+                               float scale, float* scores) {
+  constexpr int kVectors = kBlockVectors<Simd>;
+  const Block* key[4];
+  for (size_t k = 0; k < 4; ++k) key[k] = keys + key_stride * (k < n_keys ? k : 0);
+  typename Simd::F32 sums[4];
+  for (auto& sum : sums) sum = Simd::zero_f32();
+  for (size_t b = 0; b < blocks; ++b, q += kBlock) {
+    typename Simd::F32 query[kVectors];
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors; ++i) query[i] = Simd::load_f32(q + Simd::kLanes * i);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      const BlockNumbers<Simd, Block> numbers(key[k][b]);
+#pragma GCC unroll 8
+      for (int i = 0; i < kVectors; ++i) sums[k] = Simd::fma(query[i], numbers.vector(i), sums[k]);
+    }
+  }
+  store_four_scores<Simd>(sums[0], sums[1], sums[2], sums[3], n_keys, scale, scores);
+}
+
+// One query's weights times some rows that stay in the first-level cache, with the sums of mix_columns.
+template <class Simd, class Block>
+void mix_rows_of_blocks(const float* weights, const Block* values, size_t value_stride, size_t n_keys, size_t blocks,
+                        float* out) {
+  constexpr int kVectors = kBlockVectors<Simd>;
+  for (size_t b = 0; b < blocks; ++b, out += kBlock) {
+    typename Simd::F32 sums[kVectors];
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors; ++i) sums[i] = Simd::load_f32(out + Simd::kLanes * i);
+    const Block* row = values;
+    for (size_t n = 0; n < n_keys; ++n, row += value_stride) {
+      if (b == 0) prefetch_row(row + kRowsAhead * value_stride, blocks);
+      const BlockNumbers<Simd, Block> numbers(row[b]);
+      const auto weight = Simd::set_f32(weights[n]);
+#pragma GCC unroll 8
+      for (int i = 0; i < kVectors; ++i) sums[i] = Simd::fma(weight, numbers.vector(i), sums[i]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors; ++i) Simd::store_f32(out + Simd::kLanes * i, sums[i]);
+  }
+}
+
 template <class Simd, class Block>
 void scores_of_blocks(const float* q, size_t q_stride, size_t n_queries, const Block* keys, size_t key_stride,
                       size_t n_keys, size_t E, float scale, float* out, size_t out_stride) {
+  if (n_queries == 1 && E % kBlock == 0) {
+    const size_t blocks = E / kBlock;
+    for (size_t n = 0; n < n_keys; n += 4) {
+      const Block* four = keys + n * key_stride;
+      for (size_t k = 0; k < 4; ++k) prefetch_row(four + (kRowsAhead + k) * key_stride, blocks);
+      score_four_keys_of_blocks<Simd>(q, four, key_stride, n_keys - n, blocks, scale, out + n);
+    }
+    return;
+  }
   Unpacked<Simd> some(E);
   for (size_t n = 0; n < n_keys; n += some.most_rows) {
     const size_t n_some = n_keys - n < some.most_rows ? n_keys - n : some.most_rows;
@@ -71,7 +142,12 @@ void mix_blocks(const float* weights, size_t weights_stride, size_t n_queries, c
   Unpacked<Simd> some(E);
   for (size_t n = 0; n < n_keys; n += some.most_rows) {
     const size_t n_some = n_keys - n < some.most_rows ? n_keys - n : some.most_rows;
-    some.rows(values + n * value_stride, value_stride, n_some);
+    const Block* rows = values + n * value_stride;
+    if (n_queries == 1 && E % kBlock == 0) {
+      mix_rows_of_blocks<Simd>(weights + n, rows, value_stride, n_some, some.blocks, out);
+      continue;
+    }
+    some.rows(rows, value_stride, n_some);
     mix_rows<Simd>(weights + n, weights_stride, n_queries, some.floats, some.stride, n_some, E, out, out_stride, true);
   }
 }

@@ -56,9 +56,9 @@ struct Part {
   void store(uint16_t* p, F32 v) const { Simd::store_some_f16(p, v, n); }
 };
 
-// body(i, how) for every vector of [0, n).
+// body(i, how) for every vector of [0, n). Never a call: sums that a body refers to would have to be in memory.
 template <class Simd, class Body>
-void sweep(size_t n, Body body) {
+[[gnu::always_inline]] inline void sweep(size_t n, Body body) {
   size_t i = 0;
   for (; i + Simd::kLanes <= n; i += Simd::kLanes) body(i, Whole<Simd>{});
   if (i < n) body(i, Part<Simd>{n - i});
