@@ -2,9 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <numeric>
 
 namespace phial::cli {
@@ -17,10 +17,11 @@ bool read_number(std::string_view word, T& into) {
   return error == std::errc() && end == word.data() + word.size();
 }
 
-std::string number_text(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.10g", value);
-  return text;
+// In the fewest digits that give this float or double again.
+template <class T>
+std::string number_text(T value) {
+  std::array<char, 400> text;
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed).ptr};
 }
 
 std::string wanted_text(const Flag& flag, std::string_view kind) {

@@ -13,10 +13,14 @@ using testing::HasSubstr;
 
 struct Pour : Command {
   int glasses = 2;
+  float fill = 0.95F;
+  double drop = 1e-5;
   std::string drink;
   std::string size = "small";
   void describe(Flags& flags) override {
     flags.add("-g,--glasses", &glasses, "N", "how many glasses").at_least(1);
+    flags.add("--fill", &fill, "SHARE", "how full");
+    flags.add("--drop", &drop, "LITRES", "how exact");
     flags.add("--size", &size, "SIZE", "how large").one_of({"small", "large"});
     flags.argument("DRINK", &drink, "what it's to be").must();
   }
@@ -32,6 +36,8 @@ TEST(Help, TellsEveryFlagWithItsDefaultAndAnExample) {
   EXPECT_THAT(text, HasSubstr("Usage: phial pour [FLAGS] DRINK"));
   EXPECT_THAT(text, HasSubstr("-g, --glasses N"));
   EXPECT_THAT(text, HasSubstr("how many glasses [2]"));
+  EXPECT_THAT(text, HasSubstr("how full [0.95]"));
+  EXPECT_THAT(text, HasSubstr("how exact [0.00001]"));
   EXPECT_THAT(text, HasSubstr("how large (small, large) [small]"));
   EXPECT_THAT(text, HasSubstr("--verbose"));
   EXPECT_THAT(text, HasSubstr("Example:\n  phial pour tea"));

@@ -78,7 +78,7 @@ struct TrainStage : Command {
     if (!console.shows_progress()) return;
     console.progress("train: step " + std::to_string(report.step) + " of " + std::to_string(report.steps) + ", loss " +
                      decimal("%.4f", report.loss) + ", " + decimal("%.0f", report.tokens_per_second) + " tokens/s, " +
-                     clock_text(report.seconds_left) + " left");
+                     decimal("%.0f%% MFU, ", 100 * report.utilization) + clock_text(report.seconds_left) + " left");
   }
 };
 

@@ -48,7 +48,8 @@ Result<PairValues> read_reference(const std::filesystem::path& file, int64_t pai
 }  // namespace
 
 struct PreferenceStage::Sums {
-  int64_t pairs = 0, tokens = 0, targets = 0;
+  int64_t pairs = 0, targets = 0;
+  ComputedRows rows;
   double loss = 0, reward_chosen = 0, reward_rejected = 0, right = 0, logp_chosen = 0, chosen_tokens = 0, lost = 0;
 
   Metrics metrics(const std::string& prefix) const {
@@ -159,7 +160,7 @@ void PreferenceStage::add(const Network& network, const Pairs& all, const std::v
   const auto sum = [](const at::Tensor& values) { return values.sum(at::kDouble).item<double>(); };
   sums.loss += loss.item<double>();
   sums.pairs += static_cast<int64_t>(which.size());
-  sums.tokens += batch.ids.numel();
+  sums.rows += computed_rows(batch.ids);
   sums.chosen_tokens += sum(tokens.chosen);
   sums.targets += std::llround(sum(tokens.chosen) + sum(tokens.rejected));
   sums.reward_chosen += beta * sum(gained);
@@ -184,7 +185,7 @@ Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first) {
   }
   return StepSums{.loss = sums.loss * share,
                   .targets = static_cast<uint64_t>(sums.targets),
-                  .tokens = sums.tokens,
+                  .rows = sums.rows,
                   .metrics = sums.metrics("")};
 }
 

@@ -35,6 +35,7 @@ constexpr KnownKey kKnownKeys[] = {
     {"reward_rejected", "Reward of rejected answers", "nats", ValueScale::kLinear},
     {"kl", "KL divergence", "nats a token", ValueScale::kFromZero},
     {"tokens_per_second", "Speed", "tokens/s", ValueScale::kFromZero},
+    {"mfu", "Model FLOPs utilization", "share of the machine's peak", ValueScale::kFromZero},
     {"tokens", "Tokens", "", ValueScale::kFromZero, false},
 };
 
@@ -87,7 +88,9 @@ std::string figures(const LoggedRun& run) {
   }
   out += figure("Skipped steps", whole_number(static_cast<double>(run.skipped)));
   if (const Points& speed = run.of("tokens_per_second"); !speed.empty()) {
-    out += figure("Speed, median", four_digits(median(speed)), "tokens/s");
+    const Points& utilization = run.of("mfu");
+    out += figure("Speed, median", four_digits(median(speed)),
+                  utilization.empty() ? "tokens/s" : "tokens/s, " + decimal("%.0f%% MFU", 100 * median(utilization)));
   }
   out += "</dl>\n";
   if (!has_averages(run, run.lines)) return out;
@@ -140,11 +143,10 @@ std::string plots(const LoggedRun& run) {
 Status write_report(const std::filesystem::path& metrics_jsonl, const std::filesystem::path& out_html,
                     std::string_view title) {
   PHIAL_TRY(const LoggedRun run, read_metrics(metrics_jsonl));
-  return write_plot_page(
-      out_html, title,
-      run.lines > 0
-          ? figures(run) + plots(run)
-          : "<p>No step is logged yet: " + html_text(metrics_jsonl.filename().string()) + " has no lines.</p>\n");
+  return write_plot_page(out_html, title,
+                         run.lines > 0 ? figures(run) + plots(run)
+                                       : "<p>No step is logged yet: " + html_text(metrics_jsonl.filename().string()) +
+                                             " has no lines.</p>\n");
 }
 
 }  // namespace phial::train

@@ -20,6 +20,7 @@
 #include "phial/train/schedule.h"
 #include "phial/train/snapshot.h"
 #include "phial/train/torch_error.h"
+#include "phial/train/utilization.h"
 
 namespace phial::train {
 namespace {
@@ -71,6 +72,8 @@ Status check_same_run(const Json& began, const Json& now, const Log& log) {
   return ok();
 }
 
+at::ScalarType compute_type(const RunConfig& config) { return config.compute == "bf16" ? at::kBFloat16 : at::kFloat; }
+
 LoraOptions lora_of(const RunConfig& config) { return {.rank = config.lora_rank, .alpha = config.lora_alpha}; }
 
 class Loop {
@@ -108,9 +111,10 @@ class Loop {
       }
       const auto step_began = Clock::now();
       StepReport report;
-      PHIAL_TRY(const int64_t tokens, step(report));
+      PHIAL_TRY(const ComputedRows rows, step(report));
       const double seconds = std::chrono::duration<double>(Clock::now() - step_began).count();
-      report.tokens_per_second = static_cast<double>(tokens) / seconds;
+      report.tokens_per_second = static_cast<double>(rows.tokens) / seconds;
+      report.utilization = operations(run_.model.spec, rows, config_.lora_rank > 0) / (seconds * peak_);
       const double passed = std::chrono::duration<double>(Clock::now() - began).count();
       report.seconds_left =
           passed / static_cast<double>(state_.step - first) * static_cast<double>(config_.steps - state_.step);
@@ -142,6 +146,7 @@ class Loop {
       hooks_.log(Severity::kNote, "goes on after step " + std::to_string(state_.step));
     }
     first_step_ = state_.step;
+    peak_ = config_.peak_tflops > 0 ? config_.peak_tflops * 1e12 : peak_operations(compute_type(config_));
     const std::string toml = std::string(kConfigHead) + run_.fields.toml();
     PHIAL_CHECKED(write_file_atomically(out() / kConfig, std::as_bytes(std::span(toml))));
     remove_partial_snapshots(out() / "snapshots");
@@ -173,8 +178,7 @@ class Loop {
                  "name another run.out"};
   }
 
-  // Returns how many tokens were computed.
-  Result<int64_t> step(StepReport& report) {
+  Result<ComputedRows> step(StepReport& report) {
     PHIAL_TRY(StepSums sums, run_.stage.step(network_, state_.samples));
     state_.samples += static_cast<uint64_t>(config_.rows * config_.accumulate);
     report.loss = sums.loss;
@@ -193,7 +197,7 @@ class Loop {
     state_.tokens += sums.targets;
     report.step = ++state_.step;
     report.steps = config_.steps;
-    return sums.tokens;
+    return sums.rows;
   }
 
   Status evaluate(StepReport& report) {
@@ -216,13 +220,15 @@ class Loop {
                  {"lr", report.rate},
                  {"tokens", state_.tokens},
                  {"skipped", report.was_skipped},
-                 {"tokens_per_second", report.tokens_per_second}};
+                 {"tokens_per_second", report.tokens_per_second},
+                 {"mfu", report.utilization}};
     for (const auto& [name, value] : report.metrics) line[name] = value;
     Metrics values = report.metrics;
     values.insert(values.begin(), {{"loss", report.loss},
                                    {"gradient_norm", report.gradient_norm},
                                    {"lr", report.rate},
-                                   {"tokens_per_second", report.tokens_per_second}});
+                                   {"tokens_per_second", report.tokens_per_second},
+                                   {"mfu", report.utilization}});
     const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
     PHIAL_CHECKED(events_->append(report.step, now.count(), values));
     return metrics_->append(line);
@@ -298,6 +304,7 @@ class Loop {
   RunState state_;
   Metrics last_metrics_;
   int64_t first_step_ = 0;             // that this call began after
+  double peak_ = 1;                    // operations a second
   std::optional<int64_t> saved_step_;  // of the snapshot that was last written or taken up
   std::optional<MetricsFile> metrics_;
   std::optional<EventFile> events_;

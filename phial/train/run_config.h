@@ -38,6 +38,7 @@ struct RunConfig {
 
   std::string out;
   int64_t snapshot_every = 200, keep = 3;
+  double peak_tflops = 0;
 
   // The fields of groups batch, optimizer, schedule, train and run that all stages have. How long a run is and how it
   // warms up is the stage's own affair.
@@ -58,6 +59,7 @@ struct StepReport {
   double loss = 0;              // of the step
   double gradient_norm = 0, rate = 0;
   double tokens_per_second = 0, seconds_left = 0;
+  double utilization = 0;  // MFU: operations that the network needs, as a share of what the machine could multiply
   bool was_skipped = false;
   Metrics metrics;  // the stage's own, and those of held-out data after steps at which they are measured
 };

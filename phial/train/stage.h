@@ -8,13 +8,14 @@
 #include "phial/base/result.h"
 #include "phial/train/network.h"
 #include "phial/train/run_config.h"
+#include "phial/train/utilization.h"
 
 namespace phial::train {
 
 struct StepSums {
   double loss = 0;       // what the gradients are of
   uint64_t targets = 0;  // that counted
-  int64_t tokens = 0;    // that were computed
+  ComputedRows rows;
   Metrics metrics;
 };
 

@@ -27,7 +27,7 @@ Result<StepSums> TokenStage::step(const Network& network, uint64_t first) {
     PHIAL_TRY(Batch batch, source_->batch(sample, rows));
     choose_table(network, batch);
     targets += targets_of(batch);
-    sums.tokens += batch.ids.numel();
+    sums.rows += computed_rows(batch.ids);
     batches.push_back(std::move(batch));
   }
   const auto share = static_cast<double>(std::max<int64_t>(1, targets));
