@@ -28,20 +28,20 @@ double operations(const spec::DecoderSpec& spec, const ComputedRows& rows, bool 
 }
 
 double peak_operations(at::ScalarType type) {
-  using Clock = std::chrono::steady_clock;
+  using std::chrono::steady_clock;
   constexpr int64_t kSide = 1024;
   constexpr std::chrono::milliseconds kTime(100);
   const at::NoGradGuard no_grad;
   const at::Tensor a = at::ones({kSide, kSide}, type);
   at::Tensor product = a.mm(a);  // the first one prepares
   double best = 0;
-  const auto began = Clock::now();
+  const auto began = steady_clock::now();
   do {
-    const auto before = Clock::now();
+    const auto before = steady_clock::now();
     at::mm_out(product, a, a);
-    const std::chrono::duration<double> seconds = Clock::now() - before;
+    const std::chrono::duration<double> seconds = steady_clock::now() - before;
     best = std::max(best, 2.0 * kSide * kSide * kSide / seconds.count());
-  } while (Clock::now() - began < kTime);
+  } while (steady_clock::now() - began < kTime);
   return best;
 }
 
