@@ -9,6 +9,7 @@
 #include "phial/base/json_file.h"
 #include "phial/base/mapped_file.h"
 #include "phial/train/run_files_for_test.h"
+#include "phial/train/utilization.h"
 
 namespace phial::train {
 namespace {
@@ -26,6 +27,22 @@ class Pretrain : public RunFiles {
             .stop = source.get_token()};
   }
 };
+
+// Operations of a token times tokens a second, as a share of the peak that the configuration names.
+TEST_F(Pretrain, TellsHowMuchOfTheNamedPeakItUses) {
+  PretrainConfig config = tiny_run("a");
+  config.steps = 3;
+  config.peak_tflops = 1e-3;
+  const auto spec = spec::decoder_from_config(*read_json_if_there(path("config.json")));
+  ASSERT_TRUE(spec) << spec.error().text();
+  const double a_token = operations(*spec, computed_rows(at::zeros({4, 32}, at::kLong)), false) / (4 * 32);
+  int steps = 0;
+  ASSERT_TRUE(pretrain(config, {.report = [&](const StepReport& step) {
+                         ++steps;
+                         EXPECT_NEAR(step.utilization / (step.tokens_per_second * a_token / 1e9), 1, 1e-9);
+                       }}));
+  EXPECT_EQ(steps, 3);
+}
 
 TEST_F(Pretrain, LearnsTextThatRepeats) {
   PretrainConfig config = tiny_run("a");
