@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 
 #include "phial/base/bytes_text.h"
+#include "phial/base/decimal.h"
 
 namespace phial::cli {
 namespace {
@@ -112,17 +112,12 @@ double BenchReport::read_gbps() const {
 
 std::string figure_text(double value) {
   if (value <= 0) return "-";
-  char text[32];
-  const int decimals = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  return text;
+  return decimal(value >= 99.95 ? "%.0f" : value >= 9.995 ? "%.1f" : "%.2f", value);
 }
 
 std::string percent_text(double fraction) {
   if (fraction <= 0) return "-";
-  char text[32];
-  std::snprintf(text, sizeof text, fraction < 0.095 ? "%.1f %%" : "%.0f %%", 100 * fraction);
-  return text;
+  return decimal(fraction < 0.095 ? "%.1f %%" : "%.0f %%", 100 * fraction);
 }
 
 Json bench_json(const BenchReport& report) {

@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <cstdio>
 
 #include "phial/base/bytes_text.h"
+#include "phial/base/decimal.h"
 #include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
@@ -202,12 +202,10 @@ struct LibrarySearch : Command {
   }
 
   static std::string hit_text(const rag::Hit& hit, size_t n) {
-    char score[16];
-    std::snprintf(score, sizeof score, "%.2f", hit.score);
     std::string text = "[" + std::to_string(n) + "] " + shown_path(hit.path);
     if (hit.passage.page > 0) text += ", page " + std::to_string(hit.passage.page);
     if (!hit.passage.heading.empty()) text += ", " + one_line(hit.passage.heading);
-    return text + "  (" + score + ")\n    " + one_line(hit.passage.text) + "\n";
+    return text + "  (" + decimal("%.2f", hit.score) + ")\n    " + one_line(hit.passage.text) + "\n";
   }
 };
 

@@ -1,18 +1,13 @@
 #include "phial/cli/model_flags.h"
 
-#include <cstdio>
-
+#include "phial/base/decimal.h"
 #include "phial/base/today.h"
 #include "phial/cli/home.h"
 
 namespace phial::cli {
 namespace {
 
-std::string one_decimal(float value) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(value));
-  return text;
-}
+std::string one_decimal(float value) { return decimal("%.1f", static_cast<double>(value)); }
 
 }  // namespace
 

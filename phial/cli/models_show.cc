@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <fstream>
 #include <map>
 #include <optional>
 
 #include "phial/base/bytes_text.h"
+#include "phial/base/decimal.h"
 #include "phial/base/thread_pool.h"
 #include "phial/cli/home.h"
 #include "phial/cli/verbs.h"
@@ -128,15 +128,9 @@ Json facts_of(const formats::Checkpoint& checkpoint) {
 // "3.82 billion", "134.5 million".
 std::string count_text(uint64_t count) {
   const auto number = static_cast<double>(count);
-  std::array<char, 32> text{};
-  if (count >= 1'000'000'000) {
-    std::snprintf(text.data(), text.size(), "%.2f billion", number / 1e9);
-  } else if (count >= 1'000'000) {
-    std::snprintf(text.data(), text.size(), "%.1f million", number / 1e6);
-  } else {
-    return std::to_string(count);
-  }
-  return text.data();
+  if (count >= 1'000'000'000) return decimal("%.2f billion", number / 1e9);
+  if (count >= 1'000'000) return decimal("%.1f million", number / 1e6);
+  return std::to_string(count);
 }
 
 std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : dump_json(value); }
@@ -167,9 +161,7 @@ std::string types_text(const Json& told) {
   for (const auto& [type, elements] : told["elements_by_type"].items()) {
     text += (text.empty() ? "" : ", ") + count_text(elements.get<uint64_t>()) + " in " + type;
   }
-  std::array<char, 32> bits{};
-  std::snprintf(bits.data(), bits.size(), "%.2f", told["bits_per_weight"].get<double>());
-  return text + "; " + bits.data() + " bits a weight";
+  return text + "; " + decimal("%.2f bits a weight", told["bits_per_weight"].get<double>());
 }
 
 void add_memory(const Json& memory, Sheet& sheet) {

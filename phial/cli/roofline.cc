@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <string_view>
 #include <vector>
+
+#include "phial/base/decimal.h"
 
 namespace phial::cli {
 namespace {
@@ -25,17 +26,9 @@ constexpr const char* kStyle =
     ".roofline .decode{fill:var(--decode)}.roofline .prompt{fill:var(--prompt)}"
     "</style>";
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", value);
-  return text;
-}
+std::string number(double value) { return decimal("%.1f", value); }
 
-std::string power_text(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, value < 1 ? "%.3g" : "%.0f", value);
-  return text;
-}
+std::string power_text(double value) { return decimal(value < 1 ? "%.3g" : "%.0f", value); }
 
 // A logarithmic axis: values between `low` and `high` onto pixels between `from` and `to`.
 struct Axis {

@@ -15,7 +15,7 @@ Status ConfigurationFlags::check() const {
   return Error{Code::kInvalid, "no configuration was given", "give --config FILE; --fields prints one to begin with"};
 }
 
-Result<bool> ConfigurationFlags::read(train::ConfigFields& fields, Console& console) const {
+Result<bool> ConfigurationFlags::read_fields(train::ConfigFields& fields, Console& console) const {
   if (file_) {
     PHIAL_TRY(const std::string text, read_text_file(*file_));
     PHIAL_CHECKED(fields.read_toml(text, *file_));

@@ -16,10 +16,17 @@ class ConfigurationFlags {
   void describe(Flags& flags);
   // kInvalid if nothing is given.
   Status check() const;
-  // Fills the variables that `fields` are bound to. False: the person asked for the fields alone, and has them now.
-  Result<bool> read(train::ConfigFields& fields, Console& console) const;
+  // Fills the configuration. False: the person asked for the fields alone, and has them now.
+  template <class Config>
+  Result<bool> read(Config& config, Console& console) const {
+    train::ConfigFields fields;
+    config.describe(fields);
+    return read_fields(fields, console);
+  }
 
  private:
+  Result<bool> read_fields(train::ConfigFields& fields, Console& console) const;
+
   std::optional<std::string> file_;
   std::vector<std::string> overrides_;
   bool wants_fields_ = false;

@@ -44,9 +44,7 @@ struct TrainStage : Command {
 
   Status run(Console& console) override {
     Config config;
-    train::ConfigFields fields;
-    config.describe(fields);
-    PHIAL_TRY(const bool is_given, configuration.read(fields, console));
+    PHIAL_TRY(const bool is_given, configuration.read(config, console));
     if (!is_given) return ok();
     const train::RunHooks hooks = {
         .log = console.log(),

@@ -23,9 +23,7 @@ struct SweepCommand : Command {
 
   Status run(Console& console) override {
     train::SweepConfig config;
-    train::ConfigFields fields;
-    config.describe(fields);
-    PHIAL_TRY(const bool is_given, configuration.read(fields, console));
+    PHIAL_TRY(const bool is_given, configuration.read(config, console));
     if (!is_given) return ok();
     const train::SweepHooks hooks = {
         .log = console.log(),

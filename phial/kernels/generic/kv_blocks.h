@@ -155,7 +155,7 @@ void mix_blocks(const float* weights, size_t weights_stride, size_t n_queries, c
 // The vectors of one block, columns past n filled with the first; their largest and smallest numbers.
 template <class Simd>
 struct BlockOfFloats {
-  static constexpr int kVectors = kBlock / Simd::kLanes;
+  static constexpr int kVectors = kBlockVectors<Simd>;
   typename Simd::F32 v[kVectors];
   float highest, lowest;
 
