@@ -27,6 +27,14 @@ struct Simd : Avx512Words {
       return _mm512_add_epi32(_mm512_madd_epi16(sum, _mm512_set1_epi16(1)), _mm512_set1_epi32(first));
     }
   };
+  struct CodeDot {
+    using Sum = __m512i;
+    static Sum start(int32_t first) { return _mm512_set1_epi32(first); }
+    static void add(Sum& sum, Bytes w, Bytes x) {
+      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(w, x), _mm512_set1_epi16(1)));
+    }
+    static I32 total(Sum sum, int32_t) { return sum; }
+  };
   struct ByteDot {
     static constexpr int kBias = 0;
     using Sum = __m512i;
@@ -49,6 +57,8 @@ constinit const KernelSet kAvx512 = {
     .gemm_q4 = gemm_q4<Simd>,
     .gemm_q4_min = gemm_q4_min<Simd>,
     .gemm_q8 = gemm_q8<Simd>,
+    .gemm_phial_q4 = gemm_phial_q4<Simd>,
+    .gemm_phial_q3 = gemm_phial_q3<Simd>,
     .gemm_f32 = gemm_f32<Simd>,
     .quantize_q8 = quantize_q8<Simd>,
     .scores_f16 = scores<Simd>,
