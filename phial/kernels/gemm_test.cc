@@ -101,13 +101,13 @@ class Gemm : public EveryIsa {
   // Scalar computes each shape once, for the most tokens: fewer of them are the first of its rows.
   template <class Tile>
   void every_shape_is_as_scalar() {
-    for (const size_t tile_rows : {1, 2, 3, 5}) {
+    for (const size_t tile_rows : {1, 2, 3, 5, 17}) {
       for (const size_t blocks : {1, 2, 3, 7, 31, 32, 33, 70}) {
         const auto w = random_tiles<Tile>(tile_rows * blocks);
-        const size_t most = blocks == 33 && tile_rows == 3 ? 64 : 17;
+        const size_t most = blocks <= 3 || (blocks == 33 && tile_rows >= 3) ? 64 : 17;
         const auto x = random_blocks(most * (blocks + 1));
         const auto wanted = multiply(scalar, w, tile_rows, x, most);
-        for (const size_t n_tokens : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 64}) {
+        for (const size_t n_tokens : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 31, 32, 33, 48, 64}) {
           if (n_tokens > most) continue;
           const auto found = multiply(isa, w, tile_rows, x, n_tokens);
           ASSERT_EQ(first_difference(found, {wanted.data(), wanted.data() + found.size()}), "")
@@ -123,7 +123,7 @@ class Gemm : public EveryIsa {
       for (const int q : {-127, -1, 0, 127}) {
         for (const float scale : {0.0F, 6.0e-8F, 1.0e-3F, 60000.0F}) {
           for (const float x_scale : {0.0F, 1.0e-38F, 1.0e-3F, 1.0e30F}) {
-            for (const size_t n_tokens : {1, 6, 16}) {
+            for (const size_t n_tokens : {1, 6, 16, 33}) {
               expect_as_scalar(flat_tiles<Tile>(2 * 3, static_cast<uint8_t>(weight), scale), 2,
                                flat_blocks(n_tokens * 4, static_cast<int8_t>(q), x_scale), n_tokens);
             }
@@ -142,7 +142,7 @@ class Gemm : public EveryIsa {
     const auto w = random_tiles<Tile>(tile_rows * blocks);
     const auto x = random_blocks(in_all * (blocks + 1));
     const auto together = multiply(isa, w, tile_rows, x, in_all);
-    for (const size_t n_tokens : {1, 2, 3, 5, 8, 16, 17}) {
+    for (const size_t n_tokens : {1, 2, 3, 5, 8, 16, 17, 32, 37}) {
       for (size_t first = 0; first + n_tokens <= in_all; first += n_tokens) {
         const auto apart = multiply(isa, w, tile_rows, x, n_tokens, first);
         ASSERT_EQ(first_difference(apart, {together.begin() + static_cast<ptrdiff_t>(first * stride),
@@ -167,7 +167,7 @@ TEST_P(Gemm, PhialQ3IsAsScalarAtTheExtremes) { extremes_are_as_scalar<PhialQ3Til
 TEST_P(Gemm, Q8IsAsScalarAtTheExtremes) {
   for (const int weight : {0x00, 0x01, 0x7F, 0x81}) {  // never -128
     for (const int q : {-127, -1, 127}) {
-      for (const size_t n_tokens : {1, 6, 16}) {
+      for (const size_t n_tokens : {1, 6, 16, 33}) {
         expect_as_scalar(flat_tiles<Q8Tile>(6, static_cast<uint8_t>(weight), 1), 2,
                          flat_blocks(n_tokens * 4, static_cast<int8_t>(q), 1), n_tokens);
       }

@@ -4,6 +4,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -30,6 +34,19 @@ uint64_t saved_registers() {
   uint32_t high = 0;
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (uint64_t{high} << 32) | low;
+}
+
+// Tiles are kept for a process that has asked for them (Linux 5.16, Documentation/arch/x86/xstate.rst).
+bool tiles_are_granted(uint64_t saved) {
+  constexpr uint64_t kTileRegisters = uint64_t{3} << 17;  // XCR0: their shape, their data
+  if ((saved & kTileRegisters) != kTileRegisters) return false;
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 
 bool bit(uint32_t word, int n) { return ((word >> n) & 1) != 0; }
@@ -59,6 +76,10 @@ bool ask(Feature feature) {
       return zmm && bit(seven.b, 31);
     case Feature::kAvx512Vnni:
       return zmm && bit(seven.c, 11);
+    case Feature::kAmxTile:
+      return bit(seven.d, 24) && tiles_are_granted(saved);
+    case Feature::kAmxInt8:
+      return bit(seven.d, 25) && tiles_are_granted(saved);
     case Feature::kNeon:
     case Feature::kDotprod:
     case Feature::kI8mm:

@@ -14,12 +14,14 @@ enum class Feature {
   kAvx512dq,
   kAvx512vl,
   kAvx512Vnni,
+  kAmxTile,
+  kAmxInt8,
   kNeon,
   kDotprod,
   kI8mm,
 };
 
-// True if the CPU has it and the operating system keeps its registers.
+// True if the CPU has it and the operating system keeps its registers, which Linux has to be asked for AMX's tiles.
 bool cpu_has(Feature feature);
 
 }  // namespace phial::kernels
