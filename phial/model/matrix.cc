@@ -12,9 +12,6 @@ namespace {
 using kernels::kBlock;
 using kernels::kTileRows;
 
-// Tokens whose quantised rows stay in a core's own cache while tile rows pass by.
-constexpr size_t kCachedInputBytes = size_t{1} << 20;
-
 }  // namespace
 
 Error not_finite(std::string_view what) {
@@ -73,27 +70,23 @@ void Matrix::multiply_tiles(const kernels::KernelSet& kernels, const std::byte* 
                                                              .y_stride = y_stride});
     return;
   }
-  const size_t blocks = round_up(source_.cols, kBlock) / kBlock;
-  const size_t step = std::max<size_t>(16, kCachedInputBytes / (blocks * sizeof(kernels::Q8Block)));
-  for (size_t t = 0; t < tokens; t += step) {
-    const kernels::GemmArgs args = {.blocks = blocks,
-                                    .tile_rows = count,
-                                    .n_tokens = std::min(step, tokens - t),
-                                    .x = x.blocks + t * x.block_stride,
-                                    .x_stride = x.block_stride,
-                                    .y = y + t * y_stride,
-                                    .y_stride = y_stride};
-    if (layout_ == Layout::kQ4) {
-      kernels.gemm_q4(reinterpret_cast<const kernels::Q4Tile*>(tiles), args);
-    } else if (layout_ == Layout::kQ4Min) {
-      kernels.gemm_q4_min(reinterpret_cast<const kernels::Q4MinTile*>(tiles), args);
-    } else if (layout_ == Layout::kPhialQ4) {
-      kernels.gemm_phial_q4(reinterpret_cast<const kernels::PhialQ4Tile*>(tiles), args);
-    } else if (layout_ == Layout::kPhialQ3) {
-      kernels.gemm_phial_q3(reinterpret_cast<const kernels::PhialQ3Tile*>(tiles), args);
-    } else {
-      kernels.gemm_q8(reinterpret_cast<const kernels::Q8Tile*>(tiles), args);
-    }
+  const kernels::GemmArgs args = {.blocks = round_up(source_.cols, kBlock) / kBlock,
+                                  .tile_rows = count,
+                                  .n_tokens = tokens,
+                                  .x = x.blocks,
+                                  .x_stride = x.block_stride,
+                                  .y = y,
+                                  .y_stride = y_stride};
+  if (layout_ == Layout::kQ4) {
+    kernels.gemm_q4(reinterpret_cast<const kernels::Q4Tile*>(tiles), args);
+  } else if (layout_ == Layout::kQ4Min) {
+    kernels.gemm_q4_min(reinterpret_cast<const kernels::Q4MinTile*>(tiles), args);
+  } else if (layout_ == Layout::kPhialQ4) {
+    kernels.gemm_phial_q4(reinterpret_cast<const kernels::PhialQ4Tile*>(tiles), args);
+  } else if (layout_ == Layout::kPhialQ3) {
+    kernels.gemm_phial_q3(reinterpret_cast<const kernels::PhialQ3Tile*>(tiles), args);
+  } else {
+    kernels.gemm_q8(reinterpret_cast<const kernels::Q8Tile*>(tiles), args);
   }
 }
 

@@ -353,25 +353,44 @@ void gemm_rows(const typename Weights::Tile* w, size_t first, const GemmArgs& ar
   if constexpr (kRows > 1) gemm_rows<Simd, Weights, 1>(w, row, args);
 }
 
+// multiply(args) of as many tokens at a time as stay in a core's own cache while the tile rows pass by.
+template <class Multiply>
+void in_cached_steps(const GemmArgs& args, Multiply multiply) {
+  constexpr size_t kCachedBytes = size_t{1} << 20;
+  const size_t fit = kCachedBytes / (args.blocks * sizeof(Q8Block));
+  const size_t step = fit < 16 ? 16 : fit;
+  for (size_t t = 0; t < args.n_tokens; t += step) {
+    GemmArgs some = args;
+    some.n_tokens = args.n_tokens - t < step ? args.n_tokens - t : step;
+    some.x += t * args.x_stride;
+    some.y += t * args.y_stride;
+    multiply(some);
+  }
+}
+
+template <class Simd, class Weights>
+void gemm_of(const typename Weights::Tile* w, const GemmArgs& args) {
+  in_cached_steps(args, [w](const GemmArgs& some) { gemm_rows<Simd, Weights, Simd::kGemmRows>(w, 0, some); });
+}
 template <class Simd>
 void gemm_q4(const Q4Tile* w, const GemmArgs& args) {
-  gemm_rows<Simd, Q4Weights<Simd>, Simd::kGemmRows>(w, 0, args);
+  gemm_of<Simd, Q4Weights<Simd>>(w, args);
 }
 template <class Simd>
 void gemm_q4_min(const Q4MinTile* w, const GemmArgs& args) {
-  gemm_rows<Simd, Q4MinWeights<Simd>, Simd::kGemmRows>(w, 0, args);
+  gemm_of<Simd, Q4MinWeights<Simd>>(w, args);
 }
 template <class Simd>
 void gemm_q8(const Q8Tile* w, const GemmArgs& args) {
-  gemm_rows<Simd, Q8Weights<Simd>, Simd::kGemmRows>(w, 0, args);
+  gemm_of<Simd, Q8Weights<Simd>>(w, args);
 }
 template <class Simd>
 void gemm_phial_q4(const PhialQ4Tile* w, const GemmArgs& args) {
-  gemm_rows<Simd, PhialQ4Weights<Simd>, Simd::kGemmRows>(w, 0, args);
+  gemm_of<Simd, PhialQ4Weights<Simd>>(w, args);
 }
 template <class Simd>
 void gemm_phial_q3(const PhialQ3Tile* w, const GemmArgs& args) {
-  gemm_rows<Simd, PhialQ3Weights<Simd>, Simd::kGemmRows>(w, 0, args);
+  gemm_of<Simd, PhialQ3Weights<Simd>>(w, args);
 }
 
 }  // namespace phial::kernels

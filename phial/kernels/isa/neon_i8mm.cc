@@ -153,9 +153,11 @@ void multiply(const typename Weights::Tile* w, const GemmArgs& args) {
     gemm_rows<Simd, Weights, Simd::kGemmRows>(w, 0, args);
     return;
   }
-  for (size_t row = 0; row < args.tile_rows; ++row) {
-    multiply_many<Weights>(w + row * args.blocks, args.y + row * kTileRows, args);
-  }
+  in_cached_steps(args, [w](const GemmArgs& some) {
+    for (size_t row = 0; row < some.tile_rows; ++row) {
+      multiply_many<Weights>(w + row * some.blocks, some.y + row * kTileRows, some);
+    }
+  });
 }
 
 // As multiply_bytes of generic/probe.h, of the instruction that has the peak here.
