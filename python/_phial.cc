@@ -156,8 +156,8 @@ struct GenerateOptionsForC {
 
 std::shared_ptr<Model> open_model(const std::string& path, int threads, int context_tokens, int sessions, int kv,
                                   bool exact, bool copy, bool no_drafting,
-                                  const std::optional<std::string>& draft_model,
-                                  const std::optional<std::string>& date) {
+                                  const std::optional<std::string>& draft_model, const std::optional<std::string>& date,
+                                  const std::optional<std::string>& prompt_cache) {
   auto options = sized<phial_model_options>();
   options.threads = threads;
   options.context_tokens = context_tokens;
@@ -168,9 +168,15 @@ std::shared_ptr<Model> open_model(const std::string& path, int threads, int cont
   options.no_drafting = no_drafting ? 1 : 0;
   options.draft_model = pointer_to(draft_model);
   options.date = pointer_to(date);
+  options.prompt_cache = pointer_to(prompt_cache);
   phial_model* model = nullptr;
   run([&](phial_error* error) { return phial_model_open(path.c_str(), &options, &model, error); });
   return std::make_shared<Model>(model);
+}
+
+void write_prompt_cache(const Model& model) {
+  phial_model* handle = model.get();
+  run([&](phial_error* error) { return phial_model_write_prompt_cache(handle, error); });
 }
 
 nb::dict model_info(const Model& model) {
@@ -448,11 +454,12 @@ NB_MODULE(_phial, module) {
 
   nb::class_<Model>(module, "Model")
       .def("info", &model_info)
+      .def("write_prompt_cache", &write_prompt_cache)
       .def("tokenize", &tokenize)
       .def("detokenize", &detokenize)
       .def("close", &Model::close);
   module.def("model_open", &open_model, "path"_a, "threads"_a, "context_tokens"_a, "sessions"_a, "kv"_a, "exact"_a,
-             "copy"_a, "no_drafting"_a, "draft_model"_a.none(), "date"_a.none());
+             "copy"_a, "no_drafting"_a, "draft_model"_a.none(), "date"_a.none(), "prompt_cache"_a.none());
 
   nb::class_<Session>(module, "Session")
       .def("complete", &write<phial_session_complete>)

@@ -58,24 +58,17 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
 }  // namespace
 
 Home::Home() {
-  std::string pattern = (fs::temp_directory_path() / "phial-test-XXXXXX").string();
-  path_ = ::mkdtemp(pattern.data());
   if (const char* models = std::getenv("PHIAL_MODELS"); models != nullptr && fs::is_directory(models)) {
-    fs::create_directories(path_ / "models");
+    fs::create_directories(path() / "models");
     for (const auto& entry : fs::directory_iterator(models)) {
       if (entry.path().filename().string().starts_with(".")) continue;
-      fs::create_symlink(fs::canonical(entry.path()), path_ / "models" / entry.path().filename());
+      fs::create_symlink(fs::canonical(entry.path()), path() / "models" / entry.path().filename());
     }
   }
 }
 
-Home::~Home() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 fs::path Home::write(const std::string& name, const std::string& text) const {
-  const fs::path file = path_ / "files" / name;
+  const fs::path file = path() / "files" / name;
   fs::create_directories(file.parent_path());
   std::ofstream(file, std::ios::binary) << text;
   return file;
@@ -84,7 +77,7 @@ fs::path Home::write(const std::string& name, const std::string& text) const {
 Finished Home::run(const std::vector<std::string>& words, const RunOptions& options) const {
   std::vector<std::string> arguments{PHIAL_PROGRAM};
   arguments.insert(arguments.end(), words.begin(), words.end());
-  std::vector<std::string> environment{"PHIAL_HOME=" + path_.string(), "PATH=/usr/bin:/bin", "HOME=" + path_.string(),
+  std::vector<std::string> environment{"PHIAL_HOME=" + path().string(), "PATH=/usr/bin:/bin", "HOME=" + path().string(),
                                        "TERM=xterm"};
   environment.insert(environment.end(), options.environment.begin(), options.environment.end());
   const std::vector<char*> argv = pointers_to(arguments), envp = pointers_to(environment);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "phial/base/temp_folder_for_test.h"
+
 namespace phial::tests {
 
 struct Finished {
@@ -30,17 +32,14 @@ struct RunOptions {
 class Home {
  public:
   Home();
-  ~Home();
-  Home(const Home&) = delete;
-  Home& operator=(const Home&) = delete;
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return folder_.path(); }
   Finished run(const std::vector<std::string>& words, const RunOptions& options = {}) const;
   // A file in this home's folder `files`.
   std::filesystem::path write(const std::string& name, const std::string& text) const;
 
  private:
-  std::filesystem::path path_;
+  TempFolder folder_;
 };
 
 std::string testdata(const std::string& name);

@@ -10,6 +10,7 @@
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
 #include "phial/base/json_file.h"
+#include "phial/base/temp_folder_for_test.h"
 #include "phial/capi/testing.h"
 #include "phial/formats/checkpoint.h"
 
@@ -24,8 +25,6 @@ class WithEmbedder : public DefaultModels {
   void SetUp() override {
     DefaultModels::SetUp();
     if (IsSkipped()) return;
-    std::string name = (fs::temp_directory_path() / "phial-capi-XXXXXX").string();
-    folder = ::mkdtemp(name.data());
     auto options = defaults<phial_embedder_options>();
     options.threads = 2;
     options.exact = 1;
@@ -34,10 +33,6 @@ class WithEmbedder : public DefaultModels {
     ASSERT_EQ(phial_embedder_open(minilm().c_str(), &options, &opened, &error), PHIAL_OK) << error.message;
     embedder.reset(opened);
   }
-  void TearDown() override {
-    if (!folder.empty()) fs::remove_all(folder);
-  }
-
   std::vector<float> embed(const std::vector<std::string>& texts) const {
     std::vector<const char*> pointers;
     for (const std::string& text : texts) pointers.push_back(text.c_str());
@@ -73,7 +68,7 @@ class WithEmbedder : public DefaultModels {
     return report;
   }
 
-  fs::path folder;
+  TempFolder folder;
   Embedder embedder;
 };
 

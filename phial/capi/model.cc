@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -54,6 +55,7 @@ Result<generate::EngineOptions> engine_options(const phial_model_options& option
   }
   PHIAL_TRY(engine.date, read_optional_text(options.date, "date"));
   if (engine.date.empty()) engine.date = today();
+  PHIAL_TRY(engine.prompt_cache, read_optional_text(options.prompt_cache, "prompt_cache"));
   engine.log = log_to(options.on_log, options.log_data);
   return engine;
 }
@@ -72,6 +74,9 @@ phial_model_info info_of(const generate::SharedEngine& model) {
           .total_bytes = engine.plan().total_bytes()};
 }
 
+// The options that every caller's header has.
+constexpr size_t kLeastModelOptions = offsetof(phial_model_options, prompt_cache);
+
 }  // namespace
 }  // namespace phial::capi
 
@@ -82,7 +87,7 @@ phial_code phial_model_open(const char* path, const phial_model_options* options
   return guarded(error, [&]() -> phial::Status {
     PHIAL_CHECKED(check_given(model, "the place for the model"));
     PHIAL_TRY(const std::string file, read_text(path, "the model's path"));
-    PHIAL_TRY(const phial_model_options given, read_options(options, sizeof(phial_model_options)));
+    PHIAL_TRY(const phial_model_options given, read_options(options, kLeastModelOptions));
     PHIAL_CHECKED(check_counts(given));
     PHIAL_TRY(const auto engine_options_given, engine_options(given));
     auto loaded = std::make_shared<LoadedModel>(given.threads > 0 ? given.threads : phial::usable_cores());
@@ -94,6 +99,14 @@ phial_code phial_model_open(const char* path, const phial_model_options* options
 }
 
 void phial_model_free(phial_model* model) { delete model; }
+
+phial_code phial_model_write_prompt_cache(phial_model* model, phial_error* error) {
+  return guarded(error, [&]() -> phial::Status {
+    PHIAL_CHECKED(check_given(model, "the model"));
+    const auto loaded = model->loaded;
+    return loaded->engine->write_prompt_cache();
+  });
+}
 
 phial_code phial_model_get_info(const phial_model* model, phial_model_info* info, phial_error* error) {
   return guarded(error, [&]() -> phial::Status {

@@ -100,12 +100,18 @@ typedef struct phial_model_options {
   const char* date;        /* yyyy-mm-dd, for chat templates that ask; null: today */
   phial_on_log on_log;     /* null: nobody listens */
   void* log_data;
+  const char* prompt_cache; /* file of prompts whose keys and values earlier runs wrote (docs/formats.md); null: none */
 } phial_model_options;
 
 /* `path`: a GGUF file or a Hugging Face folder. *model is set only if it was opened. */
 PHIAL_API phial_code phial_model_open(const char* path, const phial_model_options* options, phial_model** model,
                                       phial_error* error);
 PHIAL_API void phial_model_free(phial_model* model);
+
+/* Writes the keys and values of prompts that the model still holds into prompt_cache, in place of what stands there, so
+ * that a later run whose prompts begin alike computes only what is new. Waits for the step of answers that are being
+ * written. Nothing new, or opened without prompt_cache: does nothing. PHIAL_IO leaves the file as it was. */
+PHIAL_API phial_code phial_model_write_prompt_cache(phial_model* model, phial_error* error);
 
 typedef struct phial_model_info {
   size_t size;

@@ -11,6 +11,7 @@
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/json_file.h"
 #include "phial/base/mapped_file.h"
+#include "phial/base/temp_folder_for_test.h"
 #include "phial/capi/testing.h"
 #include "phial/generate/engine.h"
 
@@ -212,6 +213,46 @@ TEST(Models, RefuseOptionsThatMakeNoSense) {
   EXPECT_EQ(refused([](auto& o) { o.size = 3; }), PHIAL_INVALID);
 }
 
+TEST(Models, GoOnWithPromptsThatAnEarlierRunWrote) {
+  const TempFolder folder;
+  const std::string cache = (folder / "prompts.cache").string();
+  auto options = defaults<phial_model_options>();
+  options.prompt_cache = cache.c_str();
+  const std::string prompt = "A letter from the sea, and what it said of the ships";
+  phial_error error{};
+  std::string first;
+  for (const bool is_later : {false, true}) {
+    const Model model = open_model(golden("phi3-mini-like"), options);
+    const Session session = new_session(model);
+    const std::string text = complete(session, prompt, 12);
+    EXPECT_EQ(generation_of(session).reused_tokens > 0, is_later);
+    ASSERT_EQ(phial_model_write_prompt_cache(model.get(), &error), PHIAL_OK) << error.message;
+    EXPECT_TRUE(!is_later || text == first) << text;
+    first = text;
+  }
+  EXPECT_EQ(first, engine_writes(golden("phi3-mini-like"), prompt, 12));
+
+  const std::string elsewhere = (folder / "no/such/folder/prompts.cache").string();
+  options.prompt_cache = elsewhere.c_str();
+  const Model model = open_model(golden("phi3-mini-like"), options);
+  complete(new_session(model), prompt, 2);
+  EXPECT_NE(phial_model_write_prompt_cache(model.get(), &error), PHIAL_OK);
+  EXPECT_THAT(error.message, HasSubstr("prompts.cache"));
+}
+
+// A program built with the header of the day before prompt_cache came.
+TEST(Models, TakeOptionsOfAnOlderHeader) {
+  auto options = defaults<phial_model_options>();
+  options.size = offsetof(phial_model_options, prompt_cache);
+  options.context_tokens = 40;
+  options.prompt_cache = "behind the end of what was given";
+  const Model model = open_model(golden("phi3-mini-like"), options);
+  auto info = defaults<phial_model_info>();
+  phial_error error{};
+  ASSERT_EQ(phial_model_get_info(model.get(), &info, &error), PHIAL_OK) << error.message;
+  EXPECT_EQ(info.context_tokens, 40);
+}
+
 TEST(Models, WithoutATokenizerHaveNoSessions) {
   const Model model = open_model(golden("llama-biased"));
   phial_session* session = nullptr;
@@ -270,16 +311,13 @@ TEST(Tokens, GoBothWaysAndAreCutToFit) {
 class Seeing : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "phial-capi-XXXXXX").string();
-    folder = ::mkdtemp(name.data());
     for (const char* file : {"config.json", "preprocessor_config.json", "model.safetensors"}) {
-      std::filesystem::copy(golden("phi3-vision-like/") + file, folder);
+      std::filesystem::copy(golden("phi3-vision-like/") + file, folder / file);
     }
     for (const char* file : {"tokenizer.model", "tokenizer_config.json", "added_tokens.json"}) {
-      std::filesystem::copy(golden("phi3-mini-like/") + file, folder);
+      std::filesystem::copy(golden("phi3-mini-like/") + file, folder / file);
     }
   }
-  void TearDown() override { std::filesystem::remove_all(folder); }
 
   static std::string answer(const Session& session, const phial_image* image) {
     auto options = defaults<phial_generate_options>();
@@ -296,11 +334,11 @@ class Seeing : public testing::Test {
     return text;
   }
 
-  std::filesystem::path folder;
+  TempFolder folder;
 };
 
 TEST_F(Seeing, APictureIsTheSameByItsPathAndByItsBytes) {
-  const Model model = open_model(folder.string());
+  const Model model = open_model(folder.path().string());
   auto info = defaults<phial_model_info>();
   phial_error error{};
   ASSERT_EQ(phial_model_get_info(model.get(), &info, &error), PHIAL_OK);
@@ -320,7 +358,7 @@ TEST_F(Seeing, APictureIsTheSameByItsPathAndByItsBytes) {
 
   // Oracle: the engine itself, given the same picture.
   ThreadPool pool(1);
-  const auto engine = generate::Engine::open(folder, {}, pool);
+  const auto engine = generate::Engine::open(folder.path(), {}, pool);
   ASSERT_TRUE(engine);
   generate::GenerateRequest request;
   request.messages = {{"user", "What is this?", {std::make_shared<const formats::Image>(*formats::read_image(file))}}};

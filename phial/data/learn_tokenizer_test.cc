@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "phial/base/json_file.h"
+#include "phial/base/temp_folder_for_test.h"
 #include "phial/tokenizer/load.h"
 
 namespace phial::data {
@@ -15,13 +16,10 @@ namespace fs = std::filesystem;
 class LearnTokenizer : public testing::Test {
  protected:
   LearnTokenizer() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
     std::ofstream(folder_ / "a.txt") << "the cat and the dog";
     std::ofstream(folder_ / "b.jsonl") << R"({"text": "the cat sat on the mat"})" << "\n" << R"({"text": ""})" << "\n";
     std::ofstream(folder_ / "empty.txt");
   }
-  ~LearnTokenizer() override { fs::remove_all(folder_); }
 
   Result<LearnedTokenizer> learn(std::initializer_list<const char*> names, size_t vocab_size = 280) const {
     std::vector<fs::path> paths;
@@ -29,9 +27,7 @@ class LearnTokenizer : public testing::Test {
     return learn_tokenizer(paths, vocab_size, folder_ / "out", {}, [](auto, auto, auto) {});
   }
 
-  const fs::path folder_ =
-      fs::temp_directory_path() /
-      ("phial-learn-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+  TempFolder folder_;
 };
 
 TEST_F(LearnTokenizer, WritesAFolderThatOpensWithTheMarkersOfPhi3) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "phial/base/temp_folder_for_test.h"
+
 namespace phial::formats {
 namespace {
 namespace fs = std::filesystem;
@@ -25,15 +27,6 @@ std::vector<std::string> spoken(const std::vector<Turn>& turns) {
 
 class Conversations : public testing::Test {
  protected:
-  Conversations()
-      : folder_(fs::temp_directory_path() /
-                (std::string("phial_conversations_") + testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::create_directories(folder_);
-  }
-  ~Conversations() override { fs::remove_all(folder_); }
-  Conversations(const Conversations&) = delete;
-  Conversations& operator=(const Conversations&) = delete;
-
   fs::path write(const std::string& name, const std::string& text) const {
     std::ofstream(folder_ / name, std::ios::binary) << text;
     return folder_ / name;
@@ -60,7 +53,7 @@ class Conversations : public testing::Test {
     expect_error(read_preferences(write("rows.jsonl", fine + "\n\n" + row)), code, reason);
   }
 
-  fs::path folder_;
+  TempFolder folder_;
 
  private:
   template <class Rows>

@@ -105,4 +105,10 @@ Result<ContinuationScore> SharedEngine::score(std::string_view prompt, std::stri
   return engine_->score(prompt, continuation);
 }
 
+Status SharedEngine::write_prompt_cache() {
+  Lock lock(mutex_);
+  const Turn turn(*this, lock);
+  return engine_->write_prompt_cache();
+}
+
 }  // namespace phial::generate

@@ -34,6 +34,9 @@ class SharedEngine final : public LanguageModel {
     return engine_->count_prompt_tokens(messages);
   }
 
+  // As Engine's, between two steps of the answers that are being written.
+  Status write_prompt_cache();
+
   // What never changes: its spec, plan and tokenizer.
   const Engine& engine() const { return *engine_; }
 

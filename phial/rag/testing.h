@@ -1,37 +1,18 @@
-// What this room's tests share: a folder that goes away, files in it, a library beside it.
+// What this room's tests share: files in a folder that goes away, a library beside it.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "phial/base/temp_folder_for_test.h"
 #include "phial/rag/fake_embedder.h"
 #include "phial/rag/ingest.h"
 #include "phial/rag/store.h"
 
 namespace phial::rag {
-
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "phial-rag-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder() {
-    std::error_code failure;
-    std::filesystem::remove_all(path_, failure);
-  }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline void write_file(const std::filesystem::path& path, const std::string& text) {
   std::filesystem::create_directories(path.parent_path());

@@ -160,11 +160,13 @@ class Model(_Closing):
 
     def __init__(self, path: "str | os.PathLike", *, threads: int = 0, context_tokens: int = 0, sessions: int = 0,
                  kv: str = "f16", exact: bool = False, copy: bool = False, no_drafting: bool = False,
-                 draft_model: "str | os.PathLike | None" = None, date: Optional[str] = None):
+                 draft_model: "str | os.PathLike | None" = None, date: Optional[str] = None,
+                 prompt_cache: "str | os.PathLike | None" = None):
         if kv not in _KV:
             raise ValueError(f"kv is {kv!r}: give one of {', '.join(_KV)}")
         super().__init__(_phial.model_open(os.fspath(path), threads, context_tokens, sessions, _KV[kv], exact, copy,
-                                           no_drafting, None if draft_model is None else os.fspath(draft_model), date))
+                                           no_drafting, None if draft_model is None else os.fspath(draft_model), date,
+                                           None if prompt_cache is None else os.fspath(prompt_cache)))
 
     def info(self) -> dict:
         return self._handle.info()
@@ -177,6 +179,10 @@ class Model(_Closing):
 
     def session(self) -> "Session":
         return Session(self)
+
+    def write_prompt_cache(self) -> None:
+        """Writes what it still holds of prompts into the file prompt_cache, for a later run whose prompts begin alike."""
+        self._handle.write_prompt_cache()
 
 
 class Session(_Closing):

@@ -33,6 +33,18 @@ class Models(unittest.TestCase):
             self.assertEqual(session.chat([{"role": "user", "content": "Hello"}], max_tokens=5, ignore_end=True),
                              session.chat("Hello", max_tokens=5, ignore_end=True))
 
+    def test_a_later_run_goes_on_with_the_prompts_of_an_earlier_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            texts, reused = [], []
+            for _ in range(2):
+                with phial.Model(FIXTURE, prompt_cache=Path(folder) / "prompts.cache") as model, model.session() as session:
+                    texts.append(session.complete("A letter from the sea, and what it said", max_tokens=8, ignore_end=True))
+                    reused.append(session.generation()["reused_tokens"])
+                    model.write_prompt_cache()
+            self.assertEqual(texts[0], texts[1])
+            self.assertEqual(reused[0], 0)
+            self.assertGreater(reused[1], 0)
+
     def test_a_stream_that_is_left_leaves_the_session_as_a_fresh_one(self):
         with phial.Model(FIXTURE, threads=2) as model:
             wanted = model.session().complete("The sea was", max_tokens=40, ignore_end=True)
