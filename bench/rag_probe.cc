@@ -1,9 +1,12 @@
 // Runs Phial's own retrieval and checks over judged sets, for bench/retrieval.py and bench/answers.py. One JSON object
 // a line on standard output.
 //
+// EMBEDDER: a folder, or hashed:D for vectors of D numbers without a model, where only the library is measured.
+//
 //   rag_probe EMBEDDER LIBRARY index CORPUS.jsonl [whole]     fields _id, title, text; `whole`: one passage a document
 //   rag_probe EMBEDDER LIBRARY add READER FOLDER              as `phial add`
 //   rag_probe EMBEDDER LIBRARY search QUERIES.jsonl [WEIGHT]  {"_id", "documents": [[id, score], ...]}
+//   rag_probe EMBEDDER LIBRARY time QUERIES.jsonl             {"_id", "ms"} of each search
 //   rag_probe EMBEDDER LIBRARY signs QUERIES.jsonl            what the judgment "is there an answer" sees
 //   rag_probe EMBEDDER LIBRARY support QUERIES.jsonl          is {"text"} supported by {"document"}, by what in it?
 //   rag_probe EMBEDDER LIBRARY ask QUERIES.jsonl              quoted answers; with a "draft" of a model of so many
@@ -12,11 +15,13 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "phial/base/json.h"
 #include "phial/generate/fake_model.h"
 #include "phial/rag/answer.h"
+#include "phial/rag/fake_embedder.h"
 #include "phial/rag/ingest.h"
 #include "phial/rag/lexical.h"
 #include "phial/rag/open_embedder.h"
@@ -33,6 +38,12 @@ T need(Result<T> result) {
     std::exit(1);
   }
   return *std::move(result);
+}
+
+std::unique_ptr<rag::Embedder> open_embedder(const std::string& name, ThreadPool& pool) {
+  constexpr std::string_view kHashed = "hashed:";
+  if (name.starts_with(kHashed)) return std::make_unique<rag::FakeEmbedder>(std::atoi(name.c_str() + kHashed.size()));
+  return need(rag::open_embedder(name, model::Precision::kFast, LoadMode::kMap, pool));
 }
 
 std::vector<Json> read_lines(const std::string& path) {
@@ -94,6 +105,7 @@ void index_corpus(rag::Store& store, rag::Embedder& embedder, const std::string&
     if (texts.size() >= 64) flush();
   }
   if (!texts.empty()) flush();
+  need(store.refresh_word_list());
 }
 
 void add_folder(rag::Store& store, rag::Embedder& embedder, const char* reader, const char* folder) {
@@ -118,6 +130,17 @@ void search(rag::Store& store, rag::Embedder& embedder, const std::string& queri
       if (seen.emplace(hit.path, true).second) documents.push_back({hit.path, hit.score});
     }
     std::puts(dump_json({{"_id", id_of(query)}, {"documents", documents}, {"ms", found.milliseconds}}).c_str());
+  }
+}
+
+// As `phial ask` searches; the second round counts, when the vectors are in memory.
+void time_search(rag::Store& store, rag::Embedder& embedder, const std::string& queries) {
+  rag::Retriever retriever(store, embedder);
+  const auto read = read_lines(queries);
+  for (const Json& query : read) need(retriever.search(question_of(query), {}));
+  for (const Json& query : read) {
+    const auto found = need(retriever.search(question_of(query), {}));
+    std::puts(dump_json({{"_id", id_of(query)}, {"ms", found.milliseconds}}).c_str());
   }
 }
 
@@ -195,16 +218,17 @@ void ask(rag::Store& store, rag::Embedder& embedder, const std::string& queries)
 
 int main(int argc, char** argv) {
   if (argc < 5) {
-    std::fprintf(stderr, "usage: rag_probe EMBEDDER LIBRARY index|add|search|signs|support|ask ARGUMENTS\n");
+    std::fprintf(stderr, "usage: rag_probe EMBEDDER LIBRARY index|add|search|time|signs|support|ask ARGUMENTS\n");
     return 2;
   }
   const std::string command = argv[3];
   ThreadPool pool(usable_cores());
-  const auto embedder = need(rag::open_embedder(argv[1], model::Precision::kFast, LoadMode::kMap, pool));
+  const auto embedder = open_embedder(argv[1], pool);
   const auto store = need(rag::Store::open(argv[2], embedder->identity()));
   if (command == "index") index_corpus(*store, *embedder, argv[4], argc > 5);
   if (command == "add" && argc > 5) add_folder(*store, *embedder, argv[4], argv[5]);
   if (command == "search") search(*store, *embedder, argv[4], argc > 5 ? argv[5] : nullptr);
+  if (command == "time") time_search(*store, *embedder, argv[4]);
   if (command == "signs") signs(*store, *embedder, argv[4]);
   if (command == "support") support(*store, *embedder, argv[4]);
   if (command == "ask") ask(*store, *embedder, argv[4]);

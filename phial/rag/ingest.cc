@@ -213,6 +213,7 @@ class Ingest {
     // Last, so that a file that moved finds its document still there.
     PHIAL_CHECKED(store_.remove_files(gone_));
     PHIAL_CHECKED(store_.remove_orphans());
+    if (report_.added + report_.changed > 0) PHIAL_CHECKED(store_.refresh_word_list());
     report_.removed = static_cast<int64_t>(gone_.size());
     return std::move(report_);
   }

@@ -1,5 +1,6 @@
 -- One library: what was read (contents), where it stands (files), its passages, their words and their vectors.
 -- Two files with the same bytes share one row of contents, so that copies and renames are neither read nor embedded again.
+-- meta: embedder, dim; words (its words, a line each) of documents up to words_until.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 -- Folders and files that the person named; `options` is the JSON of what to include and leave out.

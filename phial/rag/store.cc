@@ -10,6 +10,7 @@
 #include "phial/rag/lexical.h"
 #include "phial/rag/schema.h"
 #include "phial/rag/sql.h"
+#include "phial/rag/word_list.h"
 #include "phial/tensor/half.h"
 
 namespace phial::rag {
@@ -19,7 +20,6 @@ constexpr int kSchemaVersion = 1;
 constexpr int kApplicationId = 0x5048494C;  // "PHIL"
 constexpr int kBusyMs = 20000;
 constexpr size_t kBoxBytes = 16;
-constexpr size_t kMinPartBytes = 5;  // of a word inside another that says something about it
 
 Result<int64_t> pragma(Database& database, std::string_view name) {
   PHIAL_TRY(Statement statement, database.prepare("PRAGMA " + std::string(name)));
@@ -147,7 +147,7 @@ Status Store::prepare_schema(const EmbedderIdentity* wanted) {
 }
 
 Status Store::check_identity(const EmbedderIdentity* wanted) {
-  PHIAL_TRY(Statement statement, database_->prepare("SELECT key, value FROM meta"));
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT key, value FROM meta WHERE key IN ('embedder', 'dim')"));
   for (;;) {
     PHIAL_TRY(const bool row, statement.step());
     if (!row) break;
@@ -259,29 +259,10 @@ Result<int64_t> Store::count_passages_with(const std::string& term, int64_t at_m
 }
 
 Result<std::vector<std::string>> Store::related_words(std::span<const std::string> parts, size_t at_most) {
-  std::vector<std::vector<std::pair<int64_t, std::string>>> related(parts.size());  // passages, word
-  std::vector<std::string> found;
-  if (parts.empty()) return found;
-  // The list of words is read through once, however many parts are asked for: a large library takes a while.
-  PHIAL_TRY(Statement statement, database_->prepare("SELECT term, doc FROM terms"));
-  for (;;) {
-    PHIAL_TRY(const bool row, statement.step());
-    if (!row) break;
-    const std::string word = statement.text(0);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      const bool is_inside = word.size() >= kMinPartBytes && parts[i].find(word) != std::string::npos;
-      if (word != parts[i] && (is_inside || word.find(parts[i]) != std::string::npos)) {
-        related[i].emplace_back(statement.integer(1), word);
-      }
-    }
-  }
-  for (auto& words : related) {
-    std::sort(words.begin(), words.end());
-    words.resize(std::min(words.size(), at_most));
-    for (auto& [passages, word] : words) found.push_back(std::move(word));
-  }
-  return found;
+  return rag::related_words(*database_, parts, at_most);
 }
+
+Status Store::refresh_word_list() { return rag::refresh_word_list(*database_); }
 
 Result<std::vector<formats::WordBox>> Store::boxes(int64_t content_id, uint64_t start, uint64_t end) {
   PHIAL_TRY(Statement statement, database_->prepare("SELECT words FROM boxes WHERE content_id = ?1"));

@@ -113,6 +113,8 @@ class Store {
   Result<int64_t> count_passages_with(const std::string& term, int64_t at_most = -1);
   // Indexed words that contain one of `parts` or stand in it, for each part the `at_most` rarest: for compounds.
   Result<std::vector<std::string>> related_words(std::span<const std::string> parts, size_t at_most);
+  // After documents came: makes related_words() as fast as it was before them. What is found is the same.
+  Status refresh_word_list();
   Result<std::vector<formats::WordBox>> boxes(int64_t content_id, uint64_t start, uint64_t end);
 
   // Grows whenever any process changes the library.

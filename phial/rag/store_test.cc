@@ -239,6 +239,35 @@ TEST(Store, QuestionsCannotReachSqlOrTheQueryLanguage) {
   EXPECT_EQ((*store)->totals()->files, 1);
 }
 
+TEST(Store, RelatedWordsAreTheSameWithAndWithoutTheKeptList) {
+  TempFolder folder;
+  FakeEmbedder embedder;
+  auto store = Store::open(folder / "library.db", embedder.identity());
+  ASSERT_TRUE(put(**store, embedder, "a", "Die Donaudampfschifffahrt und das Dampfschiff. Ein Schiff im Hafen."));
+  ASSERT_TRUE(put(**store, embedder, "b", "Das Dampfschiff und die Kaffeemaschine."));
+  const std::vector<std::string> parts = {"dampfschiff", "donaudampfschifffahrt", "kaffeemaschinenreparatur", "zzz",
+                                          ""};
+  const auto related = [&](size_t at_most) { return *(*store)->related_words(parts, at_most); };
+  const auto read = related(3);
+  EXPECT_THAT(read, testing::Contains("donaudampfschifffahrt"));
+  EXPECT_THAT(read, testing::Contains("dampfschiff"));
+  EXPECT_THAT(read, testing::Contains("kaffeemaschin"));
+  ASSERT_TRUE((*store)->refresh_word_list());
+  EXPECT_EQ(related(3), read);
+  auto again = Store::open(folder / "library.db", embedder.identity());
+  EXPECT_EQ(*(*again)->related_words(parts, 3), read);
+
+  // What comes after the list was kept is found before it is kept anew, and what went is not.
+  ASSERT_TRUE(put(**store, embedder, "c", "Der Dampfschiffkapitaen."));
+  const auto later = related(9);
+  EXPECT_THAT(later, testing::Contains("dampfschiffkapitaen"));
+  ASSERT_TRUE((*store)->refresh_word_list());
+  EXPECT_EQ(related(9), later);
+  ASSERT_TRUE((*store)->remove_files(std::vector<std::string>{"c"}));
+  ASSERT_TRUE((*store)->remove_orphans());
+  EXPECT_THAT(related(9), testing::Not(testing::Contains("dampfschiffkapitaen")));
+}
+
 TEST(Store, WordBoxesOfASpanComeBack) {
   TempFolder folder;
   FakeEmbedder embedder;
