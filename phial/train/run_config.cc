@@ -33,7 +33,10 @@ void RunConfig::describe_shared(ConfigFields& fields) {
   fields
       .add("train.shard", &shard, "what each of several processes keeps a part of; optimizer: AdamW's moments (ZeRO-1)")
       .one_of({"none", "optimizer"});
-  fields.add("train.peer_timeout", &peer_timeout, "seconds that processes wait for each other").between(1, 86400);
+  fields
+      .add("train.peer_timeout", &peer_timeout,
+           "seconds that processes wait for each other: more than it takes to write a snapshot or the model")
+      .between(1, 86400);
 
   fields.add("run.out", &out, "the run's folder; one that is there goes on");
   fields.add("run.snapshot_every", &snapshot_every, "steps between snapshots").at_least(1);

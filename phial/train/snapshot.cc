@@ -105,7 +105,7 @@ struct Snapshot {
   RunState state = {};
 };
 
-// Once the hashes of everything are right.
+// If the hash of state.json is right and, with `checks_files`, those of the files that it names.
 Result<Snapshot> read_snapshot(const fs::path& folder, bool checks_files) {
   const fs::path path = folder / kState;
   PHIAL_TRY(const std::string text, read_text_file(path));
@@ -124,8 +124,9 @@ Result<Snapshot> read_snapshot(const fs::path& folder, bool checks_files) {
   }
   Snapshot snapshot = {.folder = folder};
   const Json* files = find_member(json, "files");
-  if (files == nullptr || find_string(*files, kModel) == nullptr)
+  if (files == nullptr || find_string(*files, kModel) == nullptr) {
     return damaged(path, "it names no " + std::string(kModel));
+  }
   for (const auto& [name, wanted] : files->items()) {
     if (fs::path(name).filename() != name) return damaged(path, "it names a file elsewhere: " + name);
     if (checks_files) {
@@ -174,6 +175,13 @@ Status begin_folder(const fs::path& partial) {
   std::error_code failed;
   fs::remove_all(partial, failed);  // of a run that was killed
   return make_folders(partial);
+}
+
+std::vector<formats::NewTensor> stored_weights(const std::vector<Parameter>& parameters) {
+  std::vector<formats::NewTensor> weights;
+  weights.reserve(parameters.size());
+  for (const Parameter& parameter : parameters) weights.push_back(stored_tensor(parameter.name, parameter.value));
+  return weights;
 }
 
 // Its hash.
@@ -240,9 +248,7 @@ Status write_snapshot(const fs::path& snapshots, const RunState& state, const st
                 write_tensors(partial / optimizer_file(group.rank(), writers), stored_moments(parameters, optimizer)));
     }
     if (!group.is_first()) return ok();
-    std::vector<formats::NewTensor> model;
-    for (const Parameter& parameter : parameters) model.push_back(stored_tensor(parameter.name, parameter.value));
-    PHIAL_TRY(hash_of_model, write_tensors(partial / kModel, std::move(model)));
+    PHIAL_TRY(hash_of_model, write_tensors(partial / kModel, stored_weights(parameters)));
     return ok();
   };
   Status written = group.agree(write());
