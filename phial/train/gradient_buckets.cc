@@ -44,10 +44,10 @@ GradientBuckets::~GradientBuckets() {
 
 void GradientBuckets::fill_buckets(const std::vector<Parameter>& parameters, int64_t bucket_values) {
   constexpr int64_t kAligned = 16;
+  const auto rounded_up = [](int64_t n, int64_t step) { return (n + step - 1) / step * step; };
   int64_t values = 0;
   const auto close = [&] {
-    const int64_t step = kAligned * group_.size();
-    if (!buckets_.empty()) buckets_.back().flat = at::zeros({(values + step - 1) / step * step}, at::kFloat);
+    if (!buckets_.empty()) buckets_.back().flat = at::zeros({rounded_up(values, kAligned * group_.size())}, at::kFloat);
   };
   for (size_t i = parameters.size(); i-- > 0;) {
     const at::Tensor& parameter = parameters[i].value;
@@ -57,7 +57,7 @@ void GradientBuckets::fill_buckets(const std::vector<Parameter>& parameters, int
       values = 0;
     }
     buckets_.back().members.push_back({parameter, values});
-    values += parameter.numel();
+    values += rounded_up(parameter.numel(), kAligned);
   }
   close();
 }

@@ -21,8 +21,8 @@ enum class Sharding { kNone, kOptimizer };
 
 class GradientBuckets {
  public:
-  // Promise: parameters and group live as long. A rank's parts begin at multiples of 16 values: what a loop over
-  // vectors leaves over is the same as in one process.
+  // Promise: parameters and group live as long. Owned values begin at multiples of 16: what a loop over vectors leaves
+  // over is the end of a parameter, as in one process.
   GradientBuckets(const std::vector<Parameter>& parameters, ProcessGroup& group, Sharding sharding,
                   int64_t bucket_bytes = 25 << 20);
   ~GradientBuckets();

@@ -53,9 +53,9 @@ class AdamW {
     std::vector<size_t> members;
   };
 
-  AdamWOptions options_;
   at::Tensor owned_of(const at::Tensor& whole, size_t parameter) const;
 
+  AdamWOptions options_;
   std::vector<at::Tensor> values_;
   std::vector<RankShare> owned_;
   bool owns_all_ = true;
