@@ -3,6 +3,7 @@
 
 #include "phial/base/decimal.h"
 #include "phial/base/json.h"
+#include "phial/cli/launcher.h"
 #include "phial/cli/train_configuration.h"
 #include "phial/cli/train_verbs.h"
 #include "phial/train/dpo.h"
@@ -46,15 +47,18 @@ struct TrainStage : Command {
     Config config;
     PHIAL_TRY(const bool is_given, configuration.read(config, console));
     if (!is_given) return ok();
-    const train::RunHooks hooks = {
-        .log = console.log(),
-        .report = [&](const train::StepReport& report) { tell(report, console); },
-        .prepares =
-            [&](std::string_view what, int64_t done, int64_t of) {
-              console.progress(std::string(what) + ": " + std::to_string(done) + " of " + std::to_string(of));
-            },
-        .stop = console.stopped()};
+    PHIAL_TRY(config.world, world_of_environment());
+    const bool is_first = config.world.rank == 0;  // who speaks for all
+    train::RunHooks hooks = {.stop = console.stopped()};
+    if (is_first) {
+      hooks.log = console.log();
+      hooks.report = [&](const train::StepReport& report) { tell(report, console); };
+      hooks.prepares = [&](std::string_view what, int64_t done, int64_t of) {
+        console.progress(std::string(what) + ": " + std::to_string(done) + " of " + std::to_string(of));
+      };
+    }
     PHIAL_TRY(const train::RunSummary summary, run_stage(config, hooks));
+    if (!is_first) return ok();
     console.clear_progress();
     if (json) {
       Json object = {{"model", summary.model.string()},

@@ -2,6 +2,7 @@
 
 #include "phial/base/decimal.h"
 #include "phial/base/json.h"
+#include "phial/cli/launcher.h"
 #include "phial/cli/train_configuration.h"
 #include "phial/cli/train_verbs.h"
 #include "phial/train/sweep.h"
@@ -22,6 +23,7 @@ struct SweepCommand : Command {
   Status check() override { return configuration.check(); }
 
   Status run(Console& console) override {
+    PHIAL_CHECKED(check_is_alone());
     train::SweepConfig config;
     PHIAL_TRY(const bool is_given, configuration.read(config, console));
     if (!is_given) return ok();

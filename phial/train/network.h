@@ -40,6 +40,7 @@ class Network {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   // What training changes: the adapter if there is one, else all parameters.
   std::vector<Parameter>& trained() { return adapter_.empty() ? parameters_ : adapter_; }
+  const LoraOptions& lora() const { return lora_; }
   // What the output is multiplied with: the head, or the embedding. [V, D].
   const at::Tensor& head() const { return head_; }
 

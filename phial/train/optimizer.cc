@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace phial::train {
 
 AdamW::AdamW(const std::vector<Parameter>& parameters, const spec::DecoderSpec& spec,
-             const std::optional<spec::MupBase>& base, const AdamWOptions& options)
-    : options_(options) {
+             const std::optional<spec::MupBase>& base, const AdamWOptions& options, std::vector<RankShare> owned)
+    : options_(options), owned_(std::move(owned)), owns_all_(owned_.empty()) {
+  if (owns_all_) {
+    for (const Parameter& parameter : parameters) owned_.push_back({0, parameter.value.numel()});
+  }
   for (const Parameter& parameter : parameters) {
     const spec::TensorRule rule = tensor_rule(spec, base, {}, parameter.role);
     const auto same = [&](const Group& group) {
@@ -19,18 +23,26 @@ AdamW::AdamW(const std::vector<Parameter>& parameters, const spec::DecoderSpec& 
     if (group == groups_.end()) group = groups_.insert(groups_.end(), {rule, {}});
     group->members.push_back(values_.size());
     values_.push_back(parameter.value);
-    const at::Tensor plain = parameter.value.detach();
-    states_.push_back({at::zeros_like(plain), at::zeros_like(plain)});
+    const at::Tensor zeros = at::zeros({owned_[states_.size()].size()}, at::kFloat);
+    states_.push_back({zeros, zeros.clone()});
   }
 }
 
-double AdamW::gradient_norm() const {
-  double squares = 0;
-  for (const at::Tensor& value : values_) {
-    if (value.grad().defined()) squares += value.grad().square().sum(at::kDouble).item<double>();
-  }
-  return std::sqrt(squares);
+// A view. Promise: contiguous, as parameters and their gradients are.
+at::Tensor AdamW::owned_of(const at::Tensor& whole, size_t parameter) const {
+  return whole.detach().view(-1).slice(0, owned_[parameter].begin, owned_[parameter].end);
 }
+
+double AdamW::gradient_squares() const {
+  double squares = 0;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    const at::Tensor& gradient = values_[i].grad();
+    if (gradient.defined()) squares += owned_of(gradient, i).square().sum(at::kDouble).item<double>();
+  }
+  return squares;
+}
+
+double AdamW::gradient_norm() const { return std::sqrt(gradient_squares()); }
 
 void AdamW::step(double rate, double norm) {
   const at::NoGradGuard no_grad;
@@ -39,10 +51,11 @@ void AdamW::step(double rate, double norm) {
   for (const Group& group : groups_) {
     std::vector<at::Tensor> values, gradients, means, squares, none, steps;
     for (const size_t i : group.members) {
-      if (!values_[i].grad().defined()) continue;
-      if (scale != 1) values_[i].grad().mul_(scale);
-      values.push_back(values_[i]);
-      gradients.push_back(values_[i].grad());
+      if (!values_[i].grad().defined() || owned_[i].size() == 0) continue;
+      const at::Tensor gradient = owned_of(values_[i].grad(), i);
+      if (scale != 1) gradient.mul_(scale);
+      values.push_back(owned_of(values_[i], i));
+      gradients.push_back(gradient);
       means.push_back(states_[i].mean);
       squares.push_back(states_[i].square);
       steps.push_back(at::full({}, static_cast<double>(steps_), at::kFloat));

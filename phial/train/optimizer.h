@@ -11,6 +11,7 @@
 #include "phial/spec/spec.h"
 #include "phial/train/parameters.h"
 #include "phial/train/torch.h"
+#include "phial/train/world.h"
 
 namespace phial::train {
 
@@ -23,14 +24,17 @@ struct AdamWOptions {
 class AdamW {
  public:
   struct State {
-    at::Tensor mean, square;  // first and second moments, the parameter's shape
+    at::Tensor mean, square;  // first and second moments, [owned values]
   };
 
-  // Keeps a handle to every parameter. `base`: of muP, or none.
+  // Keeps a handle to every parameter. `base`: of muP, or none. `owned`: of each parameter, the values in a row that it
+  // steps; empty: all of all.
   AdamW(const std::vector<Parameter>& parameters, const spec::DecoderSpec& spec,
-        const std::optional<spec::MupBase>& base, const AdamWOptions& options);
+        const std::optional<spec::MupBase>& base, const AdamWOptions& options, std::vector<RankShare> owned = {});
 
-  // The norm of all gradients together, in double.
+  // The sum of squares of all gradients of owned values together, in double.
+  double gradient_squares() const;
+  // Its root: their norm.
   double gradient_norm() const;
   // One step with this learning rate; gradients of norm `norm` are scaled down to `clip`. They stay as they are scaled.
   void step(double rate, double norm);
@@ -39,6 +43,8 @@ class AdamW {
   int64_t steps() const { return steps_; }
   // For checkpoints, in the order of the parameters.
   std::vector<State>& states() { return states_; }
+  const std::vector<RankShare>& owned() const { return owned_; }
+  bool owns_all() const { return owns_all_; }
   void set_steps(int64_t steps) { steps_ = steps; }
 
  private:
@@ -47,8 +53,12 @@ class AdamW {
     std::vector<size_t> members;
   };
 
+  at::Tensor owned_of(const at::Tensor& whole, size_t parameter) const;
+
   AdamWOptions options_;
   std::vector<at::Tensor> values_;
+  std::vector<RankShare> owned_;
+  bool owns_all_ = true;
   std::vector<State> states_;
   std::vector<Group> groups_;
   int64_t steps_ = 0;

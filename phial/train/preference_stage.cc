@@ -48,18 +48,29 @@ Result<PairValues> read_reference(const std::filesystem::path& file, int64_t pai
 }  // namespace
 
 struct PreferenceStage::Sums {
-  int64_t pairs = 0, targets = 0;
-  ComputedRows rows;
+  double pairs = 0, targets = 0, computed_tokens = 0, computed_pairs = 0;
   double loss = 0, reward_chosen = 0, reward_rejected = 0, right = 0, logp_chosen = 0, chosen_tokens = 0, lost = 0;
+  double stops = 0;  // ranks that were stopped before their last pair
+
+  // Over all ranks.
+  Status sum(ProcessGroup& group) {
+    double* const all[] = {&pairs,           &targets, &computed_tokens, &computed_pairs, &loss, &reward_chosen,
+                           &reward_rejected, &right,   &logp_chosen,     &chosen_tokens,  &lost, &stops};
+    std::vector<double> values;
+    for (const double* each : all) values.push_back(*each);
+    PHIAL_CHECKED(group.sum(values));
+    for (size_t i = 0; i < values.size(); ++i) *all[i] = values[i];
+    return ok();
+  }
 
   Metrics metrics(const std::string& prefix) const {
-    const auto n = static_cast<double>(std::max<int64_t>(1, pairs));
+    const double n = std::max(1.0, pairs);
     return {{prefix + "reward_accuracy", right / n},
             {prefix + "reward_margin", (reward_chosen - reward_rejected) / n},
             {prefix + "reward_chosen", reward_chosen / n},
             {prefix + "reward_rejected", reward_rejected / n},
             {prefix + "logp_chosen", logp_chosen / std::max(1.0, chosen_tokens)},
-            {prefix + "logp_lost", lost / static_cast<double>(std::max<int64_t>(1, targets))}};
+            {prefix + "logp_lost", lost / std::max(1.0, targets)}};
   }
 };
 
@@ -94,33 +105,30 @@ Batch PreferenceStage::batch_of(const Network& network, const Pairs& all, const 
   return batch;
 }
 
-Status PreferenceStage::prepare(const Network& network, const RunHooks& hooks) {
-  PHIAL_CHECKED(find_reference(network, train_, hooks));
-  return find_reference(network, held_out_, hooks);
+Status PreferenceStage::prepare(const Network& network, const RunHooks& hooks, ProcessGroup& group) {
+  PHIAL_CHECKED(find_reference(network, train_, hooks, group));
+  return find_reference(network, held_out_, hooks, group);
 }
 
-Status PreferenceStage::find_reference(const Network& network, Pairs& all, const RunHooks& hooks) const {
+Status PreferenceStage::find_reference(const Network& network, Pairs& all, const RunHooks& hooks,
+                                       ProcessGroup& group) const {
   const auto n = static_cast<int64_t>(all.pairs.size());
   const uint64_t key[] = {hash_of(network.parameters()), fingerprint_of(all.pairs),
                           static_cast<uint64_t>(network.output_options().compute)};
   const std::filesystem::path file =
       options_.folder / ("reference-" + std::to_string(XXH3_64bits(key, sizeof key)) + ".safetensors");
-  if (auto kept = read_reference(file, n)) {
+  auto kept = read_reference(file, n);
+  PHIAL_TRY(const bool is_missing, group.is_any(!kept));
+  if (!is_missing) {
     all.reference = *std::move(kept);
     return ok();
   }
-  all.reference = {at::empty({n}, at::kFloat), at::empty({n}, at::kFloat)};
-  for (int64_t first = 0; first < n; first += options_.rows) {
-    if (hooks.stop.stop_requested())
-      return Error{Code::kCancelled, "stopped before the first step", "the same command begins again"};
-    hooks.prepares("log-probabilities of the reference", first, n);
-    std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, n - first)));
-    std::iota(which.begin(), which.end(), first);
-    const PairValues found = halves_of(network.target_log_probabilities(batch_of(network, all, which)));
-    const int64_t end = first + static_cast<int64_t>(which.size());
-    all.reference.chosen.slice(0, first, end).copy_(found.chosen);
-    all.reference.rejected.slice(0, first, end).copy_(found.rejected);
-  }
+  auto computed = compute_reference(network, all, hooks, group.share_of(n));
+  PHIAL_CHECKED(group.agree(computed ? ok() : Status(computed.error())));
+  all.reference = *std::move(computed);
+  PHIAL_CHECKED(group.start_sum(all.reference.chosen)());
+  PHIAL_CHECKED(group.start_sum(all.reference.rejected)());
+  if (!group.is_first()) return ok();
   std::error_code failed;
   std::filesystem::remove(file, failed);  // one that cannot be read
   return write_beside(file, [&](const std::filesystem::path& partial) {
@@ -128,6 +136,24 @@ Status PreferenceStage::find_reference(const Network& network, Pairs& all, const
         partial, {stored_tensor("chosen", all.reference.chosen), stored_tensor("rejected", all.reference.rejected)},
         {});
   });
+}
+
+Result<PairValues> PreferenceStage::compute_reference(const Network& network, const Pairs& all, const RunHooks& hooks,
+                                                      const RankShare& own) const {
+  const auto n = static_cast<int64_t>(all.pairs.size());
+  PairValues reference = {at::zeros({n}, at::kFloat), at::zeros({n}, at::kFloat)};
+  for (int64_t first = own.begin; first < own.end; first += options_.rows) {
+    if (hooks.stop.stop_requested())
+      return Error{Code::kCancelled, "stopped before the first step", "the same command begins again"};
+    hooks.prepares("log-probabilities of the reference", first - own.begin, own.size());
+    std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, own.end - first)));
+    std::iota(which.begin(), which.end(), first);
+    const PairValues found = halves_of(network.target_log_probabilities(batch_of(network, all, which)));
+    const int64_t end = first + static_cast<int64_t>(which.size());
+    reference.chosen.slice(0, first, end).copy_(found.chosen);
+    reference.rejected.slice(0, first, end).copy_(found.rejected);
+  }
+  return reference;
 }
 
 // Two passes over the output matrix: what a pair's loss makes of its log-probabilities is known only when all of its
@@ -159,10 +185,12 @@ void PreferenceStage::add(const Network& network, const Pairs& all, const std::v
   const at::Tensor gained = policy.chosen - reference.chosen, gained_rejected = policy.rejected - reference.rejected;
   const auto sum = [](const at::Tensor& values) { return values.sum(at::kDouble).item<double>(); };
   sums.loss += loss.item<double>();
-  sums.pairs += static_cast<int64_t>(which.size());
-  sums.rows += computed_rows(batch.ids);
+  sums.pairs += static_cast<double>(which.size());
+  const ComputedRows rows = computed_rows(batch.ids);
+  sums.computed_tokens += static_cast<double>(rows.tokens);
+  sums.computed_pairs += static_cast<double>(rows.pairs);
   sums.chosen_tokens += sum(tokens.chosen);
-  sums.targets += std::llround(sum(tokens.chosen) + sum(tokens.rejected));
+  sums.targets += sum(tokens.chosen) + sum(tokens.rejected);
   sums.reward_chosen += beta * sum(gained);
   sums.reward_rejected += beta * sum(gained_rejected);
   sums.right += sum(gained.gt(gained_rejected).to(at::kFloat));
@@ -170,39 +198,51 @@ void PreferenceStage::add(const Network& network, const Pairs& all, const std::v
   sums.lost -= sum(gained) + sum(gained_rejected);
 }
 
-Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first) {
+Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first, GradientBuckets& gradients) {
+  ProcessGroup& group = gradients.group();
   const uint64_t n = train_.pairs.size();
   const int64_t pairs = samples_left(options_.samples, first, options_.rows * options_.accumulate);
+  const RankShare own = group.share_of(pairs);
   const double share = 1 / static_cast<double>(std::max<int64_t>(1, pairs));
   Sums sums;
-  for (int64_t begin = 0; begin < pairs; begin += options_.rows) {
+  for (int64_t begin = own.begin; begin < own.end; begin += options_.rows) {
+    const int64_t end = std::min(own.end, begin + options_.rows);
     std::vector<int64_t> which;
-    for (int64_t i = begin; i < std::min(pairs, begin + options_.rows); ++i) {
+    for (int64_t i = begin; i < end; ++i) {
       const uint64_t sample = first + static_cast<uint64_t>(i);
       which.push_back(static_cast<int64_t>(Shuffle(n, seed_of_epoch(options_.seed, sample / n))(sample % n)));
     }
+    if (end == own.end) gradients.expect_last_pass();
     add(network, train_, which, share, sums);
   }
+  PHIAL_CHECKED(gradients.finish());
+  PHIAL_CHECKED(sums.sum(group));
   return StepSums{.loss = sums.loss * share,
                   .targets = static_cast<uint64_t>(sums.targets),
-                  .rows = sums.rows,
+                  .rows = {static_cast<int64_t>(sums.computed_tokens), static_cast<int64_t>(sums.computed_pairs)},
                   .metrics = sums.metrics("")};
 }
 
-Result<Metrics> PreferenceStage::evaluate(const Network& network, const std::stop_token& stop) {
+Result<Metrics> PreferenceStage::evaluate(const Network& network, const std::stop_token& stop, ProcessGroup& group) {
   auto n = static_cast<int64_t>(held_out_.pairs.size());
   if (options_.held_out_pairs > 0) n = std::min(n, options_.held_out_pairs);
   if (n == 0) return Metrics{};
   const at::NoGradGuard no_grad;
+  const RankShare own = group.share_of(n);
   Sums sums;
-  for (int64_t first = 0; first < n; first += options_.rows) {
-    std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, n - first)));
+  for (int64_t first = own.begin; first < own.end; first += options_.rows) {
+    if (stop.stop_requested()) {
+      sums.stops = 1;
+      break;
+    }
+    std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, own.end - first)));
     std::iota(which.begin(), which.end(), first);
-    if (stop.stop_requested()) return Metrics{};
     add(network, held_out_, which, /*share=*/0, sums);
   }
+  PHIAL_CHECKED(sums.sum(group));
+  if (sums.stops > 0) return Metrics{};
   Metrics metrics = sums.metrics("held_out_");
-  metrics.insert(metrics.begin(), {"held_out_loss", sums.loss / static_cast<double>(n)});
+  metrics.insert(metrics.begin(), {"held_out_loss", sums.loss / sums.pairs});
   return metrics;
 }
 

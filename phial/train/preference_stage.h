@@ -30,10 +30,10 @@ class PreferenceStage : public Stage {
   PreferenceStage(std::vector<TokenizedPair> pairs, std::vector<TokenizedPair> held_out,
                   const PreferenceStageOptions& options);
 
-  Status prepare(const Network& network, const RunHooks& hooks) override;
-  Result<StepSums> step(const Network& network, uint64_t first) override;
+  Status prepare(const Network& network, const RunHooks& hooks, ProcessGroup& group) override;
+  Result<StepSums> step(const Network& network, uint64_t first, GradientBuckets& gradients) override;
   // held_out_loss, and the metrics of held-out pairs by names that begin with held_out_.
-  Result<Metrics> evaluate(const Network& network, const std::stop_token& stop) override;
+  Result<Metrics> evaluate(const Network& network, const std::stop_token& stop, ProcessGroup& group) override;
 
   uint64_t fingerprint() const;
 
@@ -46,7 +46,10 @@ class PreferenceStage : public Stage {
 
   // The chosen answers' rows, then the rejected ones'.
   static Batch batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which);
-  Status find_reference(const Network& network, Pairs& all, const RunHooks& hooks) const;
+  Status find_reference(const Network& network, Pairs& all, const RunHooks& hooks, ProcessGroup& group) const;
+  // This rank's share of the pairs; the others' are zero.
+  Result<PairValues> compute_reference(const Network& network, const Pairs& all, const RunHooks& hooks,
+                                       const RankShare& own) const;
   // Adds the pairs' loss, and with a `share` above 0 the gradients of share * loss.
   void add(const Network& network, const Pairs& all, const std::vector<int64_t>& which, double share, Sums& sums) const;
 

@@ -1,51 +1,20 @@
 // The program itself, killed at random steps without warning: what it makes in the end has the bits of a run that was
 // left alone.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-
-#include <chrono>
-#include <fstream>
-#include <thread>
 
 #include "phial/base/random.h"
-#include "phial/train/run_files_for_test.h"
+#include "phial/train/training_program_for_test.h"
 
 namespace phial::train {
 namespace {
 
-class Resume : public RunFiles {
+class Resume : public TrainingProgram {
  protected:
   // 40 steps, a snapshot every third.
   pid_t start(const std::string& out) const {
-    std::vector<std::string> words = {PHIAL_TRAIN_PROGRAM, "pretrain", "--quiet"};
-    PretrainConfig config = tiny_run(out);
-    for (const std::string& field :
-         {"model.config=" + config.model_config, "data.shards=['" + config.shards.front() + "']",
-          "run.out=" + config.out, std::string("data.sequence_tokens=32"), std::string("batch.rows=2"),
-          std::string("batch.accumulate=2"), std::string("train.steps=40"), std::string("train.threads=2"),
-          std::string("schedule.warmup_steps=5"), std::string("run.snapshot_every=3")}) {
-      words.insert(words.end(), {"--set", field});
-    }
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    pid_t pid = 0;
-    EXPECT_EQ(posix_spawn(&pid, argv[0], nullptr, nullptr, argv.data(), environ), 0);
-    return pid;
-  }
-
-  static int status_of(pid_t pid) {
-    int status = -1;
-    EXPECT_EQ(waitpid(pid, &status, 0), pid);
-    return status;
-  }
-  size_t lines(const std::string& out) const {
-    std::ifstream in(path(out) / "metrics.jsonl");
-    size_t n = 0;
-    for (std::string line; std::getline(in, line);) ++n;
-    return n;
+    return TrainingProgram::start(
+        out, {"data.sequence_tokens=32", "batch.rows=2", "batch.accumulate=2", "train.steps=40", "train.threads=2",
+              "schedule.warmup_steps=5", "run.snapshot_every=3"});
   }
 
   // Kills the program once it has done `more` steps than it had. False: it ended before.

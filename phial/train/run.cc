@@ -1,22 +1,24 @@
 #include "phial/train/run.h"
 
 #include <ATen/Parallel.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <functional>
+#include <string>
 #include <system_error>
 
-#include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/base/thread_pool.h"
 #include "phial/spec/variants.h"
-#include "phial/train/event_file.h"
+#include "phial/train/gradient_buckets.h"
 #include "phial/train/lora.h"
-#include "phial/train/metrics_file.h"
 #include "phial/train/optimizer.h"
-#include "phial/train/report.h"
-#include "phial/train/save.h"
+#include "phial/train/process_group.h"
+#include "phial/train/run_output.h"
 #include "phial/train/schedule.h"
 #include "phial/train/snapshot.h"
 #include "phial/train/torch_error.h"
@@ -25,13 +27,7 @@
 namespace phial::train {
 namespace {
 
-namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-
-constexpr const char* kConfig = "config.toml";
-constexpr std::string_view kConfigHead = "# Written by phial train: every field of this run.\n\n";
-constexpr const char* kMetrics = "metrics.jsonl";
-constexpr const char* kEvents = "events.out.tfevents.0.phial";  // TensorBoard looks for "tfevents"
 
 // Fields that make a run what it is; with others changed it goes on, and says so.
 bool is_fixed(std::string_view field) {
@@ -74,21 +70,27 @@ Status check_same_run(const Json& began, const Json& now, const Log& log) {
 
 at::ScalarType compute_type(const RunConfig& config) { return config.compute == "bf16" ? at::kBFloat16 : at::kFloat; }
 
-LoraOptions lora_of(const RunConfig& config) { return {.rank = config.lora_rank, .alpha = config.lora_alpha}; }
+Sharding sharding_of(const RunConfig& config) {
+  return config.shard == "optimizer" ? Sharding::kOptimizer : Sharding::kNone;
+}
 
 class Loop {
  public:
-  Loop(Run run, Network network, const RunHooks& hooks)
+  Loop(Run run, Network network, ProcessGroup& group, const RunHooks& hooks)
       : run_(std::move(run)),
         config_(run_.config),
         hooks_(hooks),
         network_(std::move(network)),
+        group_(group),
+        gradients_(network_.trained(), group, sharding_of(config_)),
         optimizer_(network_.trained(), run_.model.spec, run_.mup_base,
                    {.beta1 = config_.beta1,
                     .beta2 = config_.beta2,
                     .epsilon = config_.epsilon,
                     .weight_decay = config_.weight_decay,
-                    .clip = config_.clip}),
+                    .clip = config_.clip},
+                   gradients_.owned()),
+        output_(config_, run_.model),
         schedule_(schedule_of(config_)) {
     // Beside the fields, what the files that they name hold.
     values_ = run_.fields.values();
@@ -102,13 +104,8 @@ class Loop {
     const auto began = Clock::now();
     const int64_t first = state_.step;
     while (state_.step < config_.steps) {
-      if (hooks_.stop.stop_requested()) {
-        PHIAL_CHECKED(snapshot());
-        write_page();
-        return Error{Code::kCancelled, "stopped after step " + std::to_string(state_.step),
-                     saved_step_ == state_.step ? "the same command goes on from there"
-                                                : "the same command goes on from the last snapshot"};
-      }
+      PHIAL_TRY(const bool is_stopped, group_.is_any(hooks_.stop.stop_requested()));
+      if (is_stopped) return stop();
       const auto step_began = Clock::now();
       StepReport report;
       PHIAL_TRY(const ComputedRows rows, step(report));
@@ -132,64 +129,61 @@ class Loop {
   }
 
  private:
-  fs::path out() const { return config_.out; }
+  // What rank 0 alone does, and whether it could, at every rank.
+  Status at_first(const std::function<Status()>& what) { return group_.agree(group_.is_first() ? what() : ok()); }
+
+  int64_t hash_of_values() const {
+    const std::string text = dump_json(values_);
+    return static_cast<int64_t>(XXH3_64bits(text.data(), text.size()));
+  }
 
   Status begin() {
-    PHIAL_CHECKED(check_outputs(has_snapshot(out() / "snapshots")));
-    PHIAL_CHECKED(run_.stage.prepare(network_, hooks_));
+    PHIAL_CHECKED(group_.check_same(hash_of_values(), "configuration, model or data"));
+    PHIAL_CHECKED(at_first([&] { return output_.check(); }));
+    PHIAL_CHECKED(run_.stage.prepare(network_, hooks_, group_));
     const auto accept = [&](const RunState& state) { return check_same_run(state.config, values_, hooks_.log); };
     PHIAL_TRY(const auto found,
-              read_newest_snapshot(out() / "snapshots", network_.trained(), optimizer_, accept, hooks_.log));
+              read_newest_snapshot(output_.snapshots(), network_.trained(), optimizer_, accept, hooks_.log, group_));
     if (found) {
       state_ = *found;
       saved_step_ = state_.step;
       hooks_.log(Severity::kNote, "goes on after step " + std::to_string(state_.step));
+    } else {
+      // Another machine's logarithm may have drawn others, by their last bits.
+      for (const Parameter& each : network_.trained()) PHIAL_CHECKED(group_.broadcast(each.value.detach()));
     }
     first_step_ = state_.step;
     peak_ = config_.peak_tflops > 0 ? config_.peak_tflops * 1e12 : peak_operations(compute_type(config_));
-    const std::string toml = std::string(kConfigHead) + run_.fields.toml();
-    PHIAL_CHECKED(write_file_atomically(out() / kConfig, std::as_bytes(std::span(toml))));
-    remove_partial_snapshots(out() / "snapshots");
+    peak_ *= group_.size();
     state_.config = values_;
-    PHIAL_TRY(metrics_, MetricsFile::open(out() / kMetrics, state_.metrics_bytes));
-    PHIAL_TRY(events_, EventFile::open(out() / kEvents, state_.events_bytes));
-    return ok();
+    return at_first([&] {
+      remove_partial_snapshots(output_.snapshots());
+      return output_.open(run_.fields.toml(), state_);
+    });
   }
 
-  // What a run with fewer steps wrote is replaced; nothing else is.
-  Status check_outputs(bool has_snapshot) const {
-    for (const char* name : {"model", "adapter"}) {
-      const fs::path folder = out() / name;
-      std::error_code failed;
-      if (fs::symlink_status(folder, failed).type() == fs::file_type::not_found) continue;
-      const bool is_read = fs::equivalent(folder, run_.model.folder, failed) ||
-                           (!config_.model_start.empty() && fs::equivalent(folder, config_.model_start, failed));
-      if (has_snapshot && !is_read) continue;
-      return Error{Code::kInvalid,
-                   folder.string() + (is_read ? " is what this run begins with: it would be replaced"
-                                              : " is there already, and no snapshot of the run that made it"),
-                   "name another run.out"};
-    }
-    if (has_snapshot) return ok();
-    const auto there = read_text_file(out() / kConfig);
-    const bool is_ours = there ? there->starts_with(kConfigHead) : there.error().code == Code::kNotFound;
-    if (is_ours) return ok();
-    return Error{Code::kInvalid, (out() / kConfig).string() + " is not of a run, and a run would replace it",
-                 "name another run.out"};
+  Error stop() {
+    if (Status saved = snapshot(); !saved) return std::move(saved).error();
+    if (group_.is_first()) output_.write_page(hooks_.log);
+    return Error{Code::kCancelled, "stopped after step " + std::to_string(state_.step),
+                 saved_step_ == state_.step ? "the same command goes on from there"
+                                            : "the same command goes on from the last snapshot"};
   }
 
   Result<ComputedRows> step(StepReport& report) {
-    PHIAL_TRY(StepSums sums, run_.stage.step(network_, state_.samples));
+    gradients_.begin_step();
+    PHIAL_TRY(StepSums sums, run_.stage.step(network_, state_.samples, gradients_));
     state_.samples += static_cast<uint64_t>(config_.rows * config_.accumulate);
     report.loss = sums.loss;
     report.metrics = std::move(sums.metrics);
-    report.gradient_norm = optimizer_.gradient_norm();
+    PHIAL_TRY(report.gradient_norm, gradient_norm());
     report.rate = learning_rate(schedule_, state_.step);
     report.was_skipped = !std::isfinite(report.loss) || !std::isfinite(report.gradient_norm);
     if (report.was_skipped) {
       ++state_.skipped_in_a_row;
     } else {
       optimizer_.step(report.rate, report.gradient_norm);
+      PHIAL_CHECKED(gradients_.gather_weights());
       state_.skipped_in_a_row = 0;
       state_.loss = report.loss;
     }
@@ -200,8 +194,15 @@ class Loop {
     return sums.rows;
   }
 
+  // Of all gradients together; the parts of it that ranks own are added up.
+  Result<double> gradient_norm() {
+    double squares = optimizer_.gradient_squares();
+    if (!optimizer_.owns_all()) PHIAL_CHECKED(group_.sum({&squares, 1}));
+    return std::sqrt(squares);
+  }
+
   Status evaluate(StepReport& report) {
-    PHIAL_TRY(const Metrics found, run_.stage.evaluate(network_, hooks_.stop));
+    PHIAL_TRY(const Metrics found, run_.stage.evaluate(network_, hooks_.stop, group_));
     report.metrics.insert(report.metrics.end(), found.begin(), found.end());
     return ok();
   }
@@ -214,24 +215,7 @@ class Loop {
                                          std::to_string(state_.skipped_in_a_row) + " in a row)");
     }
     hooks_.report(report);
-    Json line = {{"step", report.step},
-                 {"loss", report.loss},  // null where it is not finite
-                 {"gradient_norm", report.gradient_norm},
-                 {"lr", report.rate},
-                 {"tokens", state_.tokens},
-                 {"skipped", report.was_skipped},
-                 {"tokens_per_second", report.tokens_per_second},
-                 {"mfu", report.utilization}};
-    for (const auto& [name, value] : report.metrics) line[name] = value;
-    Metrics values = report.metrics;
-    values.insert(values.begin(), {{"loss", report.loss},
-                                   {"gradient_norm", report.gradient_norm},
-                                   {"lr", report.rate},
-                                   {"tokens_per_second", report.tokens_per_second},
-                                   {"mfu", report.utilization}});
-    const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-    PHIAL_CHECKED(events_->append(report.step, now.count(), values));
-    return metrics_->append(line);
+    return group_.is_first() ? output_.append(report, state_.tokens) : ok();
   }
 
   bool weights_are_finite() {
@@ -244,54 +228,33 @@ class Loop {
     // What may be beyond repair takes no good snapshot's place.
     if (saved_step_ == state_.step || state_.skipped_in_a_row > 0 || !weights_are_finite()) return ok();
     state_.optimizer_steps = optimizer_.steps();
-    state_.metrics_bytes = metrics_->bytes();
-    state_.events_bytes = events_->bytes();
-    PHIAL_CHECKED(write_snapshot(out() / "snapshots", state_, network_.trained(), optimizer_, config_.keep));
+    output_.mark(state_);
+    PHIAL_CHECKED(write_snapshot(output_.snapshots(), state_, network_.trained(), optimizer_, config_.keep, group_));
     saved_step_ = state_.step;
     return ok();
   }
 
-  // What goes wrong here keeps no model back.
-  void write_page() const {
-    const Status written = write_report(out() / kMetrics, out() / "report.html", place_of(out()).filename().string());
-    if (!written) hooks_.log(Severity::kWarning, written.error().text() + "; report.html is left as it is");
-  }
-
-  tensor::DType dtype_of_model() const {
-    if (config_.save_as == "bf16") return tensor::DType::kBF16;
-    if (config_.save_as == "f32" || !run_.model.weights) return tensor::DType::kF32;
-    const formats::Tensor* start = run_.model.weights->find("model.embed_tokens.weight");
-    return start != nullptr && start->dtype == tensor::DType::kBF16 ? tensor::DType::kBF16 : tensor::DType::kF32;
-  }
-
-  Status write_model(const fs::path& folder) {
-    const LoraOptions lora = lora_of(config_);
+  Status write_model() {
     std::error_code failed;
-    fs::remove_all(folder, failed);
-    if (lora.rank > 0) {
-      fs::remove_all(out() / "adapter", failed);
-      PHIAL_CHECKED(write_adapter(out() / "adapter", network_.trained(), lora, config_.model_start));
-      merge(network_.trained(), lora, network_.parameters());
+    // A run that had ended already leaves what stands there.
+    if (state_.step > first_step_ || !std::filesystem::exists(output_.model_folder(), failed)) {
+      PHIAL_CHECKED(output_.write_model(network_));
     }
-    return write_model_folder(folder, run_.model.spec, run_.model.config, network_.parameters(), dtype_of_model(),
-                              run_.model.folder);
+    output_.write_page(hooks_.log);
+    return ok();
   }
 
   Result<RunSummary> finish() {
     if (state_.skipped_in_a_row > 0 || !weights_are_finite()) {
-      write_page();
+      if (group_.is_first()) output_.write_page(hooks_.log);
       return Error{
           Code::kOutOfRange,
           "after step " + std::to_string(state_.step) + " the loss or a weight is not finite: no model is written",
           "take a smaller optimizer.lr, or more train.steps"};
     }
-    const fs::path folder = out() / "model";
-    std::error_code failed;
-    // A run that had ended already leaves what stands there.
-    if (state_.step > first_step_ || !fs::exists(folder, failed)) PHIAL_CHECKED(write_model(folder));
-    write_page();
+    PHIAL_CHECKED(at_first([&] { return write_model(); }));
     return RunSummary{state_.step, state_.tokens, spec::parameters(run_.model.spec),
-                      state_.loss, last_metrics_, folder};
+                      state_.loss, last_metrics_, output_.model_folder()};
   }
 
   Run run_;
@@ -299,34 +262,37 @@ class Loop {
   const RunHooks& hooks_;
   Json values_;
   Network network_;
+  ProcessGroup& group_;
+  GradientBuckets gradients_;
   AdamW optimizer_;
+  RunOutput output_;
   Schedule schedule_;
   RunState state_;
   Metrics last_metrics_;
   int64_t first_step_ = 0;             // that this call began after
-  double peak_ = 1;                    // operations a second
+  double peak_ = 1;                    // operations a second, of all ranks
   std::optional<int64_t> saved_step_;  // of the snapshot that was last written or taken up
-  std::optional<MetricsFile> metrics_;
-  std::optional<EventFile> events_;
 };
 
 }  // namespace
 
 Result<RunSummary> run(Run run, const RunHooks& hooks) {
   PHIAL_CHECKED(make_folders(run.config.out));
-  const LoraOptions lora = lora_of(run.config);
+  PHIAL_TRY(ProcessGroup group, ProcessGroup::join(run.config.world, std::chrono::seconds(run.config.peer_timeout)));
+  const LoraOptions lora = {.rank = run.config.lora_rank, .alpha = run.config.lora_alpha};
   std::vector<Parameter> adapter;
   if (lora.rank > 0) adapter = new_adapter(run.model.spec, lora, static_cast<uint64_t>(run.config.seed));
   Network network(run.model.spec, std::move(run.parameters),
                   {.compute = run.config.compute == "bf16" ? Compute::kBf16 : Compute::kF32,
                    .recompute_layers = run.config.recompute_layers},
                   std::move(adapter), lora);
-  return Loop(std::move(run), std::move(network), hooks)();
+  return Loop(std::move(run), std::move(network), group, hooks)();
 }
 
 Result<RunSummary> with_torch(const RunConfig& config, const std::function<Result<RunSummary>()>& body) {
   if (config.out.empty()) return Error{Code::kInvalid, "no folder is named for the run", "give run.out"};
-  at::set_num_threads(config.threads > 0 ? static_cast<int>(config.threads) : usable_cores());
+  const int cores = std::max(1, usable_cores() / config.world.on_this_machine);
+  at::set_num_threads(config.threads > 0 ? static_cast<int>(config.threads) : cores);
   try {
     return body();
   } catch (const std::exception& thrown) {  // libtorch's, at the room's door

@@ -30,12 +30,20 @@ void RunConfig::describe_shared(ConfigFields& fields) {
   fields.add("train.max_skipped", &max_skipped, "steps in a row without a finite loss before the run ends").at_least(0);
   fields.add("train.evaluate_every", &evaluate_every, "steps between measurements on the held-out data").at_least(1);
 
+  fields
+      .add("train.shard", &shard, "what each of several processes keeps a part of; optimizer: AdamW's moments (ZeRO-1)")
+      .one_of({"none", "optimizer"});
+  fields
+      .add("train.peer_timeout", &peer_timeout,
+           "seconds that processes wait for each other: more than it takes to write a snapshot or the model")
+      .between(1, 86400);
+
   fields.add("run.out", &out, "the run's folder; one that is there goes on");
   fields.add("run.snapshot_every", &snapshot_every, "steps between snapshots").at_least(1);
   fields.add("run.keep", &keep, "snapshots that are kept; with one, a damaged one ends the run").at_least(1);
   fields
       .add("run.peak_tflops", &peak_tflops,
-           "what the machine multiplies at most, in 1e12 operations a second, for MFU; 0: measured on large matrices")
+           "what a process multiplies at most, in 1e12 operations a second, for MFU; 0: measured on large matrices")
       .at_least(0);
   fields.add("run.save_as", &save_as, "number type of the model at the end; as_start: that of model.start, or f32")
       .one_of({"as_start", "f32", "bf16"});

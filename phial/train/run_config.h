@@ -15,6 +15,7 @@
 
 #include "phial/base/log.h"
 #include "phial/train/config.h"
+#include "phial/train/world.h"
 
 namespace phial::train {
 
@@ -39,6 +40,10 @@ struct RunConfig {
   std::string out;
   int64_t snapshot_every = 200, keep = 3;
   double peak_tflops = 0;
+
+  std::string shard = "none";
+  int64_t peer_timeout = 600;  // seconds
+  World world;                 // no field: the launcher's affair
 
   // The fields of groups batch, optimizer, schedule, train and run that all stages have. How long a run is and how it
   // warms up is the stage's own affair.

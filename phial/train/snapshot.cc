@@ -9,12 +9,14 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/formats/safetensors_writer.h"
+#include "phial/train/moments.h"
 #include "phial/train/stored_tensor.h"
 
 namespace phial::train {
@@ -23,20 +25,28 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kModel = "model.safetensors";
-constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.json";
 constexpr std::string_view kPrefix = "step-";
 constexpr int kFormat = 1;
 
-std::string hash_of(std::span<const std::byte> bytes) {
+std::string hash_text(uint64_t hash) {
   char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(XXH3_64bits(bytes.data(), bytes.size())));
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
   return text;
 }
 
-Result<std::string> hash_of_file(const fs::path& path) {
+std::string hash_of(std::string_view text) { return hash_text(XXH3_64bits(text.data(), text.size())); }
+
+Result<uint64_t> hash_of_file(const fs::path& path) {
   PHIAL_TRY(const MappedFile file, MappedFile::open(path));
-  return hash_of(file.bytes());
+  return XXH3_64bits(file.bytes().data(), file.bytes().size());
+}
+
+std::string optimizer_file(int rank, int writers) {
+  if (writers == 1) return "optimizer.safetensors";
+  char name[64];
+  std::snprintf(name, sizeof name, "optimizer-%05d-of-%05d.safetensors", rank + 1, writers);
+  return name;
 }
 
 // The folder's own entries are on the disk: what was renamed into it stays there.
@@ -50,6 +60,12 @@ struct Found {
   int64_t step;
   fs::path folder;
 };
+
+fs::path snapshot_folder(const fs::path& snapshots, int64_t step) {
+  char number[24];
+  std::snprintf(number, sizeof number, "%09lld", static_cast<long long>(step));
+  return snapshots / (std::string(kPrefix) + number);
+}
 
 // Newest first.
 std::vector<Found> snapshots_in(const fs::path& snapshots) {
@@ -83,8 +99,14 @@ Error damaged(const fs::path& path, const std::string& what) {
   return {Code::kCorrupt, path.string() + ": " + what, "this snapshot is damaged"};
 }
 
-// The state, once the hashes of everything are right.
-Result<RunState> read_state(const fs::path& folder) {
+struct Snapshot {
+  fs::path folder;
+  std::vector<fs::path> optimizer_files = {};
+  RunState state = {};
+};
+
+// If the hash of state.json is right and, with `checks_files`, those of the files that it names.
+Result<Snapshot> read_snapshot(const fs::path& folder, bool checks_files) {
   const fs::path path = folder / kState;
   PHIAL_TRY(const std::string text, read_text_file(path));
   auto parsed = parse_json(text);
@@ -94,19 +116,26 @@ Result<RunState> read_state(const fs::path& folder) {
   if (own == nullptr) return damaged(path, "there is no hash");
   const std::string stated = *own;
   json.erase("hash");
-  if (const std::string plain = dump_json(json); hash_of(std::as_bytes(std::span(plain))) != stated) {
+  if (const std::string plain = dump_json(json); hash_of(plain) != stated) {
     return damaged(path, "its hash is not the one it states");
   }
   if (find_int(json, "format") != kFormat) {
     return Error{Code::kUnsupported, path.string() + ": written by another version", "go on with that version"};
   }
-  for (const char* name : {kModel, kOptimizer}) {
-    const Json* files = find_member(json, "files");
-    const std::string* wanted = files != nullptr ? find_string(*files, name) : nullptr;
-    PHIAL_TRY(const std::string found, hash_of_file(folder / name));
-    if (wanted == nullptr || found != *wanted) return damaged(folder / name, "its hash is not that of state.json");
+  Snapshot snapshot = {.folder = folder};
+  const Json* files = find_member(json, "files");
+  if (files == nullptr || find_string(*files, kModel) == nullptr) {
+    return damaged(path, "it names no " + std::string(kModel));
   }
-  RunState state;
+  for (const auto& [name, wanted] : files->items()) {
+    if (fs::path(name).filename() != name) return damaged(path, "it names a file elsewhere: " + name);
+    if (checks_files) {
+      PHIAL_TRY(const uint64_t found, hash_of_file(folder / name));
+      if (wanted != hash_text(found)) return damaged(folder / name, "its hash is not that of state.json");
+    }
+    if (name != kModel) snapshot.optimizer_files.push_back(folder / name);
+  }
+  RunState& state = snapshot.state;
   const auto number = [&](const char* key) { return find_int(json, key).value_or(0); };
   state.step = number("step");
   state.optimizer_steps = number("optimizer_steps");
@@ -117,7 +146,7 @@ Result<RunState> read_state(const fs::path& folder) {
   state.metrics_bytes = static_cast<uint64_t>(number("metrics_bytes"));
   state.events_bytes = static_cast<uint64_t>(number("events_bytes"));
   if (const Json* config = find_member(json, "config")) state.config = *config;
-  return state;
+  return snapshot;
 }
 
 // Copies the bytes of a stored tensor over those of `into`.
@@ -134,28 +163,37 @@ Status take(const formats::Checkpoint& file, const std::string& name, const at::
   return ok();
 }
 
-Status take_tensors(const fs::path& folder, std::vector<Parameter>& parameters, AdamW& optimizer) {
-  PHIAL_TRY(const auto model, formats::Checkpoint::open(folder / kModel));
-  PHIAL_TRY(const auto moments, formats::Checkpoint::open(folder / kOptimizer));
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    PHIAL_CHECKED(take(model, parameters[i].name, parameters[i].value));
-    PHIAL_CHECKED(take(moments, "mean." + parameters[i].name, optimizer.states()[i].mean));
-    PHIAL_CHECKED(take(moments, "square." + parameters[i].name, optimizer.states()[i].square));
-  }
+Status take_tensors(const Snapshot& snapshot, std::vector<Parameter>& parameters, AdamW& optimizer) {
+  PHIAL_TRY(const auto model, formats::Checkpoint::open(snapshot.folder / kModel));
+  for (Parameter& parameter : parameters) PHIAL_CHECKED(take(model, parameter.name, parameter.value));
+  PHIAL_CHECKED(take_moments(snapshot.optimizer_files, parameters, optimizer));
+  optimizer.set_steps(snapshot.state.optimizer_steps);
   return ok();
 }
 
-Status write_files(const fs::path& folder, const RunState& state, std::vector<formats::NewTensor> model,
-                   std::vector<formats::NewTensor> moments) {
-  PHIAL_CHECKED(make_folders(folder));
-  PHIAL_CHECKED(formats::write_safetensors(folder / kModel, std::move(model), {}));
-  PHIAL_CHECKED(formats::write_safetensors(folder / kOptimizer, std::move(moments), {}));
+Status begin_folder(const fs::path& partial) {
+  std::error_code failed;
+  fs::remove_all(partial, failed);  // of a run that was killed
+  return make_folders(partial);
+}
+
+std::vector<formats::NewTensor> stored_weights(const std::vector<Parameter>& parameters) {
+  std::vector<formats::NewTensor> weights;
+  weights.reserve(parameters.size());
+  for (const Parameter& parameter : parameters) weights.push_back(stored_tensor(parameter.name, parameter.value));
+  return weights;
+}
+
+// Its hash.
+Result<uint64_t> write_tensors(const fs::path& file, std::vector<formats::NewTensor> tensors) {
+  PHIAL_CHECKED(formats::write_safetensors(file, std::move(tensors), {}));
+  return hash_of_file(file);
+}
+
+Status write_state(const fs::path& folder, const RunState& state, const Json& files) {
   Json json = as_json(state);
-  for (const char* name : {kModel, kOptimizer}) {
-    PHIAL_TRY(json["files"][name], hash_of_file(folder / name));
-  }
-  const std::string plain = dump_json(json);
-  json["hash"] = hash_of(std::as_bytes(std::span(plain)));
+  json["files"] = files;
+  json["hash"] = hash_of(dump_json(json));
   PHIAL_TRY(OutputFile file, OutputFile::create(folder / kState));
   const std::string text = dump_json(json) + "\n";
   PHIAL_CHECKED(file.write(std::as_bytes(std::span(text))));
@@ -163,27 +201,10 @@ Status write_files(const fs::path& folder, const RunState& state, std::vector<fo
   return sync_folder(folder);
 }
 
-}  // namespace
-
-Status write_snapshot(const fs::path& snapshots, const RunState& state, const std::vector<Parameter>& parameters,
-                      AdamW& optimizer, int64_t keep) {
-  PHIAL_CHECKED(make_folders(snapshots));
-  std::vector<formats::NewTensor> model, moments;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    model.push_back(stored_tensor(parameters[i].name, parameters[i].value));
-    moments.push_back(stored_tensor("mean." + parameters[i].name, optimizer.states()[i].mean));
-    moments.push_back(stored_tensor("square." + parameters[i].name, optimizer.states()[i].square));
-  }
-  char number[24];
-  std::snprintf(number, sizeof number, "%09lld", static_cast<long long>(state.step));
-  const fs::path folder = snapshots / (std::string(kPrefix) + number);
-  const fs::path partial = partial_path(folder);
+// What has been written beside becomes the snapshot, and old ones make room.
+Status put_in_place(const fs::path& snapshots, const fs::path& partial, const fs::path& folder, int64_t step,
+                    int64_t keep) {
   std::error_code failed;
-  fs::remove_all(partial, failed);  // of a run that was killed
-  if (Status written = write_files(partial, state, std::move(model), std::move(moments)); !written) {
-    fs::remove_all(partial, failed);
-    return written;
-  }
   fs::remove_all(folder, failed);  // a damaged one, from before this run took up an older
   fs::rename(partial, folder, failed);
   if (failed) return Error{Code::kIo, folder.string() + ": cannot be put in place: " + failed.message(), ""};
@@ -191,10 +212,60 @@ Status write_snapshot(const fs::path& snapshots, const RunState& state, const st
   int64_t kept = 0;
   for (const Found& found : snapshots_in(snapshots)) {
     // A later one was passed over as damaged: it takes no whole one's place.
-    if (found.step <= state.step && ++kept <= std::max<int64_t>(1, keep)) continue;
+    if (found.step <= step && ++kept <= std::max<int64_t>(1, keep)) continue;
     fs::remove_all(found.folder, failed);  // one that cannot be removed does no harm
   }
   return ok();
+}
+
+// The newest one that is whole; nothing: there is none.
+Result<std::optional<Snapshot>> find_newest(const fs::path& snapshots, const Log& log) {
+  const std::vector<Found> all = snapshots_in(snapshots);
+  for (const Found& found : all) {
+    auto snapshot = read_snapshot(found.folder, /*checks_files=*/true);
+    if (snapshot) return std::optional(*std::move(snapshot));
+    // One that cannot be read now may be whole: an older one would take its place.
+    const Code code = snapshot.error().code;
+    if (code != Code::kCorrupt && code != Code::kNotFound) return std::move(snapshot).error();
+    log(Severity::kWarning, snapshot.error().text() + "; an older one is taken up");
+  }
+  if (all.empty()) return std::optional<Snapshot>();
+  return Error{Code::kCorrupt, snapshots.string() + ": no snapshot in it is whole",
+               "begin anew with another run.out, or remove that folder"};
+}
+
+}  // namespace
+
+Status write_snapshot(const fs::path& snapshots, const RunState& state, const std::vector<Parameter>& parameters,
+                      AdamW& optimizer, int64_t keep, ProcessGroup& group) {
+  const fs::path folder = snapshot_folder(snapshots, state.step), partial = partial_path(folder);
+  PHIAL_CHECKED(group.agree(group.is_first() ? begin_folder(partial) : ok()));
+  const int writers = optimizer.owns_all() ? 1 : group.size();
+  uint64_t hash_of_model = 0, hash_of_own = 0;
+  const auto write = [&]() -> Status {
+    if (group.rank() < writers) {
+      PHIAL_TRY(hash_of_own,
+                write_tensors(partial / optimizer_file(group.rank(), writers), stored_moments(parameters, optimizer)));
+    }
+    if (!group.is_first()) return ok();
+    PHIAL_TRY(hash_of_model, write_tensors(partial / kModel, stored_weights(parameters)));
+    return ok();
+  };
+  Status written = group.agree(write());
+  PHIAL_TRY(const auto hashes, group.gather(static_cast<int64_t>(hash_of_own)));
+  if (written && group.is_first()) {
+    Json files = {{kModel, hash_text(hash_of_model)}};
+    for (int rank = 0; rank < writers; ++rank) {
+      files[optimizer_file(rank, writers)] = hash_text(static_cast<uint64_t>(hashes[static_cast<size_t>(rank)]));
+    }
+    written = write_state(partial, state, files);
+    if (written) written = put_in_place(snapshots, partial, folder, state.step, keep);
+  }
+  if (!written && group.is_first()) {
+    std::error_code failed;
+    fs::remove_all(partial, failed);
+  }
+  return group.agree(std::move(written));
 }
 
 void remove_partial_snapshots(const fs::path& snapshots) {
@@ -212,25 +283,24 @@ bool has_snapshot(const fs::path& snapshots) { return !snapshots_in(snapshots).e
 Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, std::vector<Parameter>& parameters,
                                                      AdamW& optimizer,
                                                      const std::function<Status(const RunState&)>& accept,
-                                                     const Log& log) {
-  const std::vector<Found> all = snapshots_in(snapshots);
-  for (const Found& found : all) {
-    auto state = read_state(found.folder);
-    if (!state) {
-      // One that cannot be read now may be whole: an older one would take its place.
-      const Code code = state.error().code;
-      if (code != Code::kCorrupt && code != Code::kNotFound) return std::move(state).error();
-      log(Severity::kWarning, state.error().text() + "; an older one is taken up");
-      continue;
+                                                     const Log& log, ProcessGroup& group) {
+  // Rank 0 chooses, and the others take the one that it chose.
+  std::optional<Snapshot> newest;
+  const auto choose = [&]() -> Status {
+    PHIAL_TRY(newest, find_newest(snapshots, log));
+    return newest ? accept(newest->state) : ok();
+  };
+  PHIAL_CHECKED(group.agree(group.is_first() ? choose() : ok()));
+  PHIAL_TRY(const auto steps, group.gather(newest ? newest->state.step : -1));
+  if (steps.front() < 0) return std::optional<RunState>();
+  const auto take_up = [&]() -> Status {
+    if (!group.is_first()) {
+      PHIAL_TRY(newest, read_snapshot(snapshot_folder(snapshots, steps.front()), /*checks_files=*/false));
     }
-    PHIAL_CHECKED(accept(*state));
-    PHIAL_CHECKED(take_tensors(found.folder, parameters, optimizer));
-    optimizer.set_steps(state->optimizer_steps);
-    return std::optional(*std::move(state));
-  }
-  if (all.empty()) return std::optional<RunState>();
-  return Error{Code::kCorrupt, snapshots.string() + ": no snapshot in it is whole",
-               "begin anew with another run.out, or remove that folder"};
+    return take_tensors(*newest, parameters, optimizer);
+  };
+  PHIAL_CHECKED(group.agree(take_up()));
+  return std::optional(std::move(newest->state));
 }
 
 }  // namespace phial::train

@@ -1,10 +1,12 @@
 // Where a run stands, on disk: whole or not there, and as many of the last ones as are kept.
 //
 // A snapshot is a folder step-N of model.safetensors (what is trained: the tensors of a Hugging Face folder, or an
-// adapter's; f32), optimizer.safetensors (first and second moments) and state.json, which has the hash of both and of
-// itself. It is written beside, synced and renamed; training that goes on from one gives the same bits as training that
-// was never stopped. There is no other state: the order of the data and new weights are functions of the seed, and an
-// adapter's model is the one that the run began with.
+// adapter's; f32), optimizer.safetensors (first and second moments; where these are divided among ranks, a file of
+// each: optimizer-00001-of-00004.safetensors) and state.json, which has the hash of all of them and of itself. It is
+// written beside, synced and renamed; training that goes on from one gives the same bits as training that was never
+// stopped. There is no other state: the order of the data and new weights are functions of the seed, and an adapter's
+// model is the one that the run began with. All ranks call these together, and see one folder. Rank 0 writes everything
+// but the others' moments, and puts the snapshot in place when all are done: it is whole at every rank, or not there.
 // Errors: kIo, kCorrupt, kInvalid for a snapshot of another run. Threads: one.
 #pragma once
 
@@ -19,6 +21,7 @@
 #include "phial/base/result.h"
 #include "phial/train/optimizer.h"
 #include "phial/train/parameters.h"
+#include "phial/train/process_group.h"
 
 namespace phial::train {
 
@@ -37,7 +40,7 @@ struct RunState {
 // Replaces a folder of the same step, and removes those of later ones: they were passed over. Keeps the last `keep`, at
 // least 1.
 Status write_snapshot(const std::filesystem::path& snapshots, const RunState& state,
-                      const std::vector<Parameter>& parameters, AdamW& optimizer, int64_t keep);
+                      const std::vector<Parameter>& parameters, AdamW& optimizer, int64_t keep, ProcessGroup& group);
 
 // What runs that were killed had begun to write.
 void remove_partial_snapshots(const std::filesystem::path& snapshots);
@@ -45,12 +48,12 @@ void remove_partial_snapshots(const std::filesystem::path& snapshots);
 // Whether there is one, whole or not.
 bool has_snapshot(const std::filesystem::path& snapshots);
 
-// Takes up the newest snapshot that is whole, if `accept` has nothing against it: else its error, and nothing is
-// changed. `log` is warned of damaged ones, one that cannot be read is an error. Nothing: there is none. kCorrupt if
+// Takes up the newest snapshot that rank 0 finds whole, if `accept` has nothing against it: else its error, and nothing
+// is changed. `log` is warned of damaged ones, one that cannot be read is an error. Nothing: there is none. kCorrupt if
 // there are some and none is whole.
 Result<std::optional<RunState>> read_newest_snapshot(const std::filesystem::path& snapshots,
                                                      std::vector<Parameter>& parameters, AdamW& optimizer,
                                                      const std::function<Status(const RunState&)>& accept,
-                                                     const Log& log);
+                                                     const Log& log, ProcessGroup& group);
 
 }  // namespace phial::train

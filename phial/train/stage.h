@@ -6,12 +6,15 @@
 #include <stop_token>
 
 #include "phial/base/result.h"
+#include "phial/train/gradient_buckets.h"
 #include "phial/train/network.h"
+#include "phial/train/process_group.h"
 #include "phial/train/run_config.h"
 #include "phial/train/utilization.h"
 
 namespace phial::train {
 
+// Over all ranks.
 struct StepSums {
   double loss = 0;       // what the gradients are of
   uint64_t targets = 0;  // that counted
@@ -29,12 +32,12 @@ class Stage {
  public:
   virtual ~Stage() = default;
   // Before the first step and when a run goes on, with the weights that it began with.
-  virtual Status prepare(const Network&, const RunHooks&) { return ok(); }
-  // Forwards and backwards over samples [first, first + rows) `accumulate` times on; the gradients are those of the
-  // mean over all of them together.
-  virtual Result<StepSums> step(const Network& network, uint64_t first) = 0;
-  // On held-out data; nothing: there is none, or the run is stopped meanwhile.
-  virtual Result<Metrics> evaluate(const Network& network, const std::stop_token& stop) = 0;
+  virtual Status prepare(const Network&, const RunHooks&, ProcessGroup&) { return ok(); }
+  // Forwards and backwards over this rank's share of the samples [first, first + rows * accumulate); the gradients,
+  // which `gradients` then sums, are those of the mean over all of them at all ranks together.
+  virtual Result<StepSums> step(const Network& network, uint64_t first, GradientBuckets& gradients) = 0;
+  // On held-out data, a share at each rank; nothing: there is none, or the run is stopped meanwhile.
+  virtual Result<Metrics> evaluate(const Network& network, const std::stop_token& stop, ProcessGroup& group) = 0;
 };
 
 }  // namespace phial::train

@@ -16,45 +16,58 @@ void choose_table(const Network& network, Batch& batch) {
 
 }  // namespace
 
-Result<StepSums> TokenStage::step(const Network& network, uint64_t first) {
+Result<StepSums> TokenStage::step(const Network& network, uint64_t first, GradientBuckets& gradients) {
+  ProcessGroup& group = gradients.group();
+  const RankShare own = group.share_of(samples_left(options_.samples, first, options_.rows * options_.accumulate));
   std::vector<Batch> batches;
   int64_t targets = 0;
-  StepSums sums;
-  for (int64_t i = 0; i < options_.accumulate; ++i) {
-    const uint64_t sample = first + static_cast<uint64_t>(i * options_.rows);
-    const int64_t rows = samples_left(options_.samples, sample, options_.rows);
-    if (rows == 0) break;
-    PHIAL_TRY(Batch batch, source_->batch(sample, rows));
+  ComputedRows rows;
+  for (int64_t at = own.begin; at < own.end; at += options_.rows) {
+    PHIAL_TRY(Batch batch, source_->batch(first + static_cast<uint64_t>(at), std::min(options_.rows, own.end - at)));
     choose_table(network, batch);
     targets += targets_of(batch);
-    sums.rows += computed_rows(batch.ids);
+    rows += computed_rows(batch.ids);
     batches.push_back(std::move(batch));
   }
-  const auto share = static_cast<double>(std::max<int64_t>(1, targets));
+  double counts[] = {static_cast<double>(targets), static_cast<double>(rows.tokens), static_cast<double>(rows.pairs)};
+  PHIAL_CHECKED(group.sum(counts));
+  const double share = std::max(1.0, counts[0]);
+  double loss = 0;
   for (const Batch& batch : batches) {
-    const CrossEntropy loss = network.loss(batch, options_.z_loss);
-    sums.loss += loss.nll.item<double>() / share;
-    (loss.objective / share).backward();
+    const CrossEntropy found = network.loss(batch, options_.z_loss);
+    loss += found.nll.item<double>() / share;
+    if (&batch == &batches.back()) gradients.expect_last_pass();
+    (found.objective / share).backward();
   }
-  sums.targets = static_cast<uint64_t>(targets);
-  return sums;
+  PHIAL_CHECKED(gradients.finish());
+  PHIAL_CHECKED(group.sum({&loss, 1}));
+  return StepSums{.loss = loss,
+                  .targets = static_cast<uint64_t>(counts[0]),
+                  .rows = {static_cast<int64_t>(counts[1]), static_cast<int64_t>(counts[2])},
+                  .metrics = {}};
 }
 
-Result<Metrics> TokenStage::evaluate(const Network& network, const std::stop_token& stop) {
+Result<Metrics> TokenStage::evaluate(const Network& network, const std::stop_token& stop, ProcessGroup& group) {
   if (!held_out_) return Metrics{};
   const at::NoGradGuard no_grad;
-  uint64_t all = held_out_->rows();
-  if (options_.held_out_rows > 0) all = std::min(all, static_cast<uint64_t>(options_.held_out_rows));
-  double sum = 0;
-  int64_t targets = 0;
-  for (uint64_t first = 0; first < all; first += static_cast<uint64_t>(options_.rows)) {
-    if (stop.stop_requested()) return Metrics{};
-    PHIAL_TRY(Batch batch, held_out_->batch(first, samples_left(all, first, options_.rows)));
+  auto all = static_cast<int64_t>(held_out_->rows());
+  if (options_.held_out_rows > 0) all = std::min(all, options_.held_out_rows);
+  const RankShare own = group.share_of(all);
+  double sum = 0, targets = 0, stops = 0;
+  for (int64_t first = own.begin; first < own.end; first += options_.rows) {
+    if (stop.stop_requested()) {
+      stops = 1;
+      break;
+    }
+    PHIAL_TRY(Batch batch, held_out_->batch(static_cast<uint64_t>(first), std::min(options_.rows, own.end - first)));
     choose_table(network, batch);
     sum -= network.target_log_probabilities(batch).sum(at::kDouble).item<double>();
-    targets += targets_of(batch);
+    targets += static_cast<double>(targets_of(batch));
   }
-  return Metrics{{"held_out_loss", sum / static_cast<double>(std::max<int64_t>(1, targets))}};
+  double sums[] = {sum, targets, stops};
+  PHIAL_CHECKED(group.sum(sums));
+  if (sums[2] > 0) return Metrics{};
+  return Metrics{{"held_out_loss", sums[0] / std::max(1.0, sums[1])}};
 }
 
 }  // namespace phial::train

@@ -25,9 +25,9 @@ class TokenStage : public Stage {
              const TokenStageOptions& options)
       : source_(std::move(source)), held_out_(std::move(held_out)), options_(options) {}
 
-  Result<StepSums> step(const Network& network, uint64_t first) override;
+  Result<StepSums> step(const Network& network, uint64_t first, GradientBuckets& gradients) override;
   // held_out_loss: mean negative log-likelihood.
-  Result<Metrics> evaluate(const Network& network, const std::stop_token& stop) override;
+  Result<Metrics> evaluate(const Network& network, const std::stop_token& stop, ProcessGroup& group) override;
 
  private:
   std::unique_ptr<BatchSource> source_, held_out_;

@@ -8,6 +8,7 @@
 #include "phial/train/golden_networks_for_test.h"
 #include "phial/train/packed_conversations.h"
 #include "phial/train/preference_stage.h"
+#include "phial/train/ranks_for_test.h"
 #include "phial/train/token_stage.h"
 
 namespace phial::train {
@@ -77,6 +78,8 @@ class TuningOracles : public testing::Test {
       std::filesystem::temp_directory_path() /
       ("phial-oracles-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
   Json models_;
+  ProcessGroup alone_;
+  GradientBuckets gradients_{{}, alone_, Sharding::kNone};
 };
 
 TEST_F(TuningOracles, PreferenceLossesRewardsAndGradientsAreThoseOfTrl) {
@@ -89,9 +92,9 @@ TEST_F(TuningOracles, PreferenceLossesRewardsAndGradientsAreThoseOfTrl) {
       std::filesystem::create_directories(folder_);
       PreferenceStage stage(pairs_of(wanted["pairs"]), {},
                             {.preference = options_of(name, loss), .rows = n, .folder = folder_});
-      ASSERT_TRUE(stage.prepare(moved(load_network(golden(model))), {}));
+      ASSERT_TRUE(stage.prepare(moved(load_network(golden(model))), {}, alone_));
       const Network network = load_network(golden(model));
-      const auto sums = stage.step(network, 0);
+      const auto sums = stage.step(network, 0, gradients_);
       ASSERT_TRUE(sums) << sums.error().text();
       EXPECT_NEAR(sums->loss, loss["loss"].get<double>(), 1e-5) << what;
       size_t compared = 0;
@@ -122,7 +125,7 @@ TEST_F(TuningOracles, TheLossOfPackedAnswersIsThatOfTrlUnpacked) {
       EXPECT_EQ(rows == 1, sequence_tokens == 200);
       const Network network = load_network(golden(model));
       TokenStage stage(std::move(source), nullptr, {.rows = rows});
-      const auto sums = stage.step(network, 0);
+      const auto sums = stage.step(network, 0, gradients_);
       ASSERT_TRUE(sums) << sums.error().text();
       EXPECT_NEAR(sums->loss, wanted["sft"]["loss"].get<double>(), 1e-5) << model << sequence_tokens;
       expect_gradients(network, wanted["sft"]["gradients"], model + " sft ");
@@ -130,12 +133,34 @@ TEST_F(TuningOracles, TheLossOfPackedAnswersIsThatOfTrlUnpacked) {
   }
 }
 
+TEST_F(TuningOracles, TheSameLossesAndGradientsComeOfPairsThatRanksDivide) {
+  const Json& wanted = models_["phi3-mini-like"];
+  const auto pairs = static_cast<int64_t>(wanted["pairs"].size());
+  const Json& loss = wanted["preferences"]["ipo"];
+  at_ranks(3, [&](ProcessGroup& group) {
+    PreferenceStage stage(
+        pairs_of(wanted["pairs"]), pairs_of(wanted["pairs"]),
+        {.preference = options_of("ipo", loss), .rows = 1, .accumulate = pairs, .samples = 100, .folder = folder_});
+    ASSERT_TRUE(stage.prepare(moved(load_network(golden("phi3-mini-like"))), {}, group));
+    Network network = load_network(golden("phi3-mini-like"));
+    GradientBuckets gradients(network.trained(), group, Sharding::kNone);
+    gradients.begin_step();
+    const auto sums = stage.step(network, 0, gradients);
+    ASSERT_TRUE(sums) << sums.error().text();
+    EXPECT_NEAR(sums->loss, loss["loss"].get<double>(), 1e-5);
+    expect_gradients(network, loss["gradients"], "rank " + std::to_string(group.rank()) + " ");
+    const auto held_out = stage.evaluate(network, {}, group);
+    ASSERT_TRUE(held_out);
+    EXPECT_NEAR(held_out->front().second, loss["loss"].get<double>(), 1e-5);
+  });
+}
+
 TEST_F(TuningOracles, WhereTheModelIsItsReferenceTheLossIsThatOfGuessing) {
   const Json& wanted = models_["phi3-mini-like"];
   PreferenceStage stage(pairs_of(wanted["pairs"]), {}, {.rows = 2, .accumulate = 2, .folder = folder_});
   const Network network = load_network(golden("phi3-mini-like"));
-  ASSERT_TRUE(stage.prepare(network, {}));
-  const auto sums = stage.step(network, 0);
+  ASSERT_TRUE(stage.prepare(network, {}, alone_));
+  const auto sums = stage.step(network, 0, gradients_);
   ASSERT_TRUE(sums);
   EXPECT_NEAR(sums->loss, std::log(2.0), 1e-6);
 }
@@ -146,7 +171,7 @@ TEST_F(TuningOracles, TheReferenceIsComputedOnceAndAgainIfItsFileIsDamaged) {
   const auto prepared = [&] {
     PreferenceStage stage(pairs_of(wanted["pairs"]), {}, {.rows = 2, .folder = folder_});
     int computed = 0;
-    EXPECT_TRUE(stage.prepare(network, {.prepares = [&](auto, auto, auto) { ++computed; }}));
+    EXPECT_TRUE(stage.prepare(network, {.prepares = [&](auto, auto, auto) { ++computed; }}, alone_));
     return computed;
   };
   EXPECT_EQ(prepared(), 2);

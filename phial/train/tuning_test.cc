@@ -4,11 +4,13 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "phial/base/json_file.h"
 #include "phial/base/mapped_file.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/train/dpo.h"
+#include "phial/train/ranks_for_test.h"
 #include "phial/train/sft.h"
 
 namespace phial::train {
@@ -132,6 +134,46 @@ TEST_F(Tuning, AStoppedRunEndsWithTheBitsOfOneThatWasLeftAlone) {
     compare(chats, sft, "sft-" + std::to_string(rank));
     compare(pairs, dpo, "dpo-" + std::to_string(rank));
   }
+}
+
+// The last step has fewer samples than ranks; adapters, and all weights.
+TEST_F(Tuning, ThreeRanksTuneAsOneProcessDoes) {
+  const auto compare = [&](auto config, const auto& run, const std::string& name) {
+    Seen alone, first;
+    config.accumulate = 2;
+    config.held_out = config.files;
+    config.out = path(name + "-one").string();
+    ASSERT_TRUE(run(config, alone.hooks())) << name;
+    config.out = path(name + "-three").string();
+    config.shard = "optimizer";
+    const auto store = new_launcher_store();
+    std::vector<std::thread> ranks;
+    for (int rank = 0; rank < 3; ++rank) {
+      ranks.emplace_back([&, rank, own = config]() mutable {
+        own.world = world_at(*store, rank, 3);
+        const auto summary = run(own, rank == 0 ? first.hooks() : RunHooks{});
+        EXPECT_TRUE(summary) << name << (summary ? "" : summary.error().text());
+      });
+    }
+    for (std::thread& rank : ranks) rank.join();
+    ASSERT_EQ(first.reports.size(), alone.reports.size()) << name;
+    for (size_t i = 0; i < alone.reports.size(); ++i) {
+      EXPECT_NEAR(first.reports[i].loss, alone.reports[i].loss, 1e-4) << name << i;
+      EXPECT_NEAR(first.reports[i].gradient_norm, alone.reports[i].gradient_norm, 1e-3) << name << i;
+      ASSERT_EQ(first.reports[i].metrics.size(), alone.reports[i].metrics.size()) << name << i;
+      for (const auto& [key, value] : alone.reports[i].metrics) {
+        EXPECT_NEAR(metric(first.reports[i].metrics, key), value, 1e-3) << name << i << key;
+      }
+    }
+    EXPECT_TRUE(formats::Checkpoint::open(path(name + "-three") / "model")) << name;
+  };
+  SftConfig chats = sft_run("");
+  chats.sequence_tokens = 24;
+  chats.lora_rank = 2;
+  DpoConfig pairs = dpo_run("");
+  pairs.epochs = 1.125;  // 4, 4 and 1
+  compare(chats, sft, "sft");
+  compare(pairs, dpo, "dpo");
 }
 
 TEST_F(Tuning, EpochsSeeEveryPairOnceAndTheLastStepWhatIsLeft) {
