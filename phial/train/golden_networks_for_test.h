@@ -1,6 +1,7 @@
 // Networks of the models under testdata/golden, and rows of tokens for them. For tests.
 #pragma once
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <span>
@@ -23,6 +24,8 @@ inline Batch one_row(std::span<const int32_t> ids, spec::RopeTable table = spec:
 }
 
 inline Network load_network(const std::filesystem::path& folder, NetworkOptions options = {}) {
+  // Else MKL takes fewer threads when the machine is busy, and sums are cut elsewhere.
+  at::set_num_threads(1);
   const auto checkpoint = model::open_model(folder);
   const auto spec = spec::decoder_from_config(checkpoint->metadata());
   EXPECT_TRUE(spec) << (spec ? "" : spec.error().text());
