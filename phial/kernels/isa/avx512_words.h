@@ -88,7 +88,13 @@ struct Avx512Words {
   static I32 set_i32(int32_t value) { return _mm512_set1_epi32(value); }
   static I32 load_i32(const uint32_t* p) { return _mm512_loadu_si512(p); }
   static I32 add_i32(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
-  static int32_t add_across_i32(I32 v) { return _mm512_reduce_add_epi32(v); }
+  // Not _mm512_reduce_add_epi32: g++ adds its last two as ints, which may not overflow.
+  static int32_t add_across_i32(I32 v) {
+    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xB1)));
+  }
   static F32 to_f32(I32 v) { return _mm512_cvtepi32_ps(v); }
   static I32 to_i32(F32 v) { return _mm512_cvtps_epi32(v); }
   static void store_i8(int8_t* p, I32 v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v)); }
