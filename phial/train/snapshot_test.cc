@@ -118,6 +118,7 @@ TEST_F(Snapshots, MomentsWithAHoleOrAnOverlapAreNotWhole) {
       for (const char* kind : {"mean.p", "square.p"}) tensors.push_back(stored_tensor(kind + place, kept.back()));
     }
     const std::vector<fs::path> files = {folder_ / "optimizer.safetensors"};
+    fs::remove(files[0]);
     EXPECT_TRUE(formats::write_safetensors(files[0], std::move(tensors), {}));
     const auto parameters = one_parameter();
     AdamW optimizer(parameters, llama_spec(), std::nullopt, {}, {{2, 6}});
