@@ -23,7 +23,7 @@ class GradientBuckets::Hook : public torch::autograd::PostAccumulateGradHook {
 
 GradientBuckets::GradientBuckets(const std::vector<Parameter>& parameters, ProcessGroup& group, Sharding sharding,
                                  int64_t bucket_bytes)
-    : group_(group), sharding_(sharding) {
+    : group_(group) {
   if (group.is_alone()) return;
   fill_buckets(parameters, bucket_bytes / static_cast<int64_t>(sizeof(float)));
   if (sharding == Sharding::kOptimizer) find_owned(parameters.size());
@@ -98,14 +98,13 @@ void GradientBuckets::arrived(Bucket& bucket) {
 
 void GradientBuckets::start_next() {
   Bucket& bucket = buckets_[started_++];
-  bucket.wait =
-      sharding_ == Sharding::kOptimizer ? group_.start_sum_of_part(bucket.flat) : group_.start_sum(bucket.flat);
+  bucket.wait = group_.start_sum(bucket.flat);
 }
 
 Status GradientBuckets::finish() {
   is_last_pass_ = false;
   while (started_ < buckets_.size()) start_next();
-  for (const Bucket& bucket : buckets_) PHIAL_CHECKED(bucket.wait());
+  for (Bucket& bucket : buckets_) PHIAL_CHECKED(std::exchange(bucket.wait, nullptr)());
   return ok();
 }
 
@@ -119,8 +118,8 @@ Status GradientBuckets::gather_weights() {
     }
     bucket.wait = group_.start_gather_parts(bucket.flat);
   }
-  for (const Bucket& bucket : buckets_) {
-    PHIAL_CHECKED(bucket.wait());
+  for (Bucket& bucket : buckets_) {
+    PHIAL_CHECKED(std::exchange(bucket.wait, nullptr)());
     for (const Member& member : bucket.members) {
       const int64_t end = member.offset + member.parameter.numel();
       member.parameter.detach().view(-1).copy_(bucket.flat.slice(0, member.offset, end));

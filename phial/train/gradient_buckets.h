@@ -2,8 +2,9 @@
 //
 // Parameters stand in buckets, the last ones first, as their gradients come. A bucket is one flat tensor that the
 // gradients are views of; it is communicated as soon as the rank's last backward pass has filled it. With
-// kOptimizer each rank gets the sum of its own part of every bucket only, steps the weights of that part, and hands
-// them to the others: as many bytes as a sum, and a rank keeps AdamW's moments of its part alone (ZeRO-1).
+// kOptimizer each rank steps the weights of its own part of every bucket, and hands them to the others: a rank keeps
+// AdamW's moments of its part alone (ZeRO-1). Gradients are summed whole then too, since gloo has no reduce-scatter of
+// its own but copies and sums the whole: a step sends half as much again as with kNone.
 // Alone there are no buckets, and every call is free.
 // Sources: PyTorch Distributed (arXiv 2006.15704), section 3.2; ZeRO (1910.02054), section 5.1. Threads: one.
 #pragma once
@@ -62,7 +63,6 @@ class GradientBuckets {
   void start_next();
 
   ProcessGroup& group_;
-  Sharding sharding_;
   std::vector<Bucket> buckets_;
   std::vector<RankShare> owned_;
   size_t started_ = 0;  // buckets, in their order at every rank

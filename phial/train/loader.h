@@ -36,8 +36,8 @@ class Loader : public BatchSource {
 
   uint64_t rows() const override { return window_ends_.back(); }  // windows of one epoch
   int64_t sequence_tokens() const { return options_.sequence_tokens; }
-  // Hash of what the shards say of themselves and of where their documents end: other data has another.
-  uint64_t fingerprint() const;
+  // Hash of what the shards say of themselves and of where their documents end.
+  uint64_t fingerprint() const override;
 
   Result<Batch> batch(uint64_t first, int64_t count) const override;
 

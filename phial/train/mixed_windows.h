@@ -26,6 +26,7 @@ class MixedWindows : public BatchSource {
       : original_(std::move(original)), lengths_(std::move(lengths)), options_(options) {}
 
   uint64_t rows() const override { return lengths_.back().rows(); }
+  uint64_t fingerprint() const override { return lengths_.back().fingerprint(); }  // of all lengths
   // Promise: `first` is a multiple of options.rows, `count` is options.rows.
   Result<Batch> batch(uint64_t first, int64_t count) const override;
 

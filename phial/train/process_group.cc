@@ -27,7 +27,8 @@ std::string reason_of(const std::exception& thrown) {
 
 Error lost(const World& world, const std::exception& thrown) {
   return {Code::kIo, rank_text(world) + " lost the others: " + reason_of(thrown),
-          "one of them has ended or hangs: start all again, the run goes on from its last snapshot"};
+          "see the other ranks' messages: one of them has ended or hangs; start all again, the run goes on from its "
+          "last snapshot"};
 }
 
 c10::intrusive_ptr<c10d::Store> open_store(const World& world, std::chrono::seconds timeout) {
@@ -98,14 +99,6 @@ ProcessGroup::Wait ProcessGroup::start_sum(const at::Tensor& values) {
   return engine_->start(values, engine_->bytes.summed, [&](c10d::Backend& backend) {
     std::vector<at::Tensor> tensors = {values};
     return backend.allreduce(tensors);
-  });
-}
-
-ProcessGroup::Wait ProcessGroup::start_sum_of_part(const at::Tensor& values) {
-  return engine_->start(values, engine_->bytes.sum_scattered, [&](c10d::Backend& backend) {
-    const RankShare part = share_of(values.numel());
-    at::Tensor whole = values, own = values.slice(0, part.begin, part.end);
-    return backend._reduce_scatter_base(own, whole);
   });
 }
 

@@ -23,10 +23,9 @@
 
 namespace phial::train {
 
-// Bytes that were handed over to be communicated, at this rank.
+// Bytes that were handed over to be communicated, at this rank; what the engine sends therefor is its own affair.
 struct CommunicatedBytes {
-  uint64_t summed = 0;         // all-reduce
-  uint64_t sum_scattered = 0;  // reduce-scatter: of the whole
+  uint64_t summed = 0;  // all-reduce
   uint64_t broadcast = 0;
   uint64_t gathered = 0;  // all-gather: of the whole
 };
@@ -52,8 +51,6 @@ class ProcessGroup {
   using Wait = std::function<Status()>;
   // Sum over the ranks, in place. All tensors are contiguous and of one shape at every rank.
   Wait start_sum(const at::Tensor& values);
-  // The same, of [n]; afterwards only this rank's part holds it. Promise: ranks divide n.
-  Wait start_sum_of_part(const at::Tensor& values);
   // Each rank's part of [n], to all. Promise: ranks divide n.
   Wait start_gather_parts(const at::Tensor& values);
 

@@ -35,7 +35,8 @@ void RunConfig::describe_shared(ConfigFields& fields) {
       .one_of({"none", "optimizer"});
   fields
       .add("train.peer_timeout", &peer_timeout,
-           "seconds that processes wait for each other: more than it takes to write a snapshot or the model")
+           "seconds that processes wait for each other: more than it takes to write a snapshot or the model, or to "
+           "check a snapshot that the run goes on from")
       .between(1, 86400);
 
   fields.add("run.out", &out, "the run's folder; one that is there goes on");

@@ -71,7 +71,7 @@ double handed_over_bytes(const spec::DecoderSpec& spec, const ScalingPlan& plan)
   switch (plan.divided) {
     case Divided::kNothing:  // gradients are summed
       return weights;
-    case Divided::kOptimizer:  // gradients are summed to parts, and weights gathered
+    case Divided::kOptimizer:  // gradients are summed whole (gradient_buckets.h), and weights gathered
       return 2 * weights;
     case Divided::kAll:  // weights are gathered for each pass forwards and backwards, as the products take them
       return weights + 2 * static_cast<double>(plan.accumulate) * (plan.is_bf16 ? gathered : weights);
@@ -81,7 +81,9 @@ double handed_over_bytes(const spec::DecoderSpec& spec, const ScalingPlan& plan)
 
 double sent_bytes(const spec::DecoderSpec& spec, const ScalingPlan& plan) {
   const auto ranks = static_cast<double>(plan.ranks);
-  return handed_over_bytes(spec, plan) * (plan.divided == Divided::kNothing ? 2 : 1) * (ranks - 1) / ranks;
+  // What is summed whole goes around twice.
+  const double summed = plan.divided == Divided::kAll ? 0 : kF32 * weights_of(spec);
+  return (handed_over_bytes(spec, plan) + summed) * (ranks - 1) / ranks;
 }
 
 StepEstimate estimate_step(const spec::DecoderSpec& spec, const ScalingPlan& plan, const Machine& machine) {
@@ -102,7 +104,7 @@ StepEstimate estimate_step(const spec::DecoderSpec& spec, const ScalingPlan& pla
       break;
     case Divided::kOptimizer:
       step.exposed_seconds =
-          step.communication_seconds / 2 + std::max(0.0, step.communication_seconds / 2 - last_backward);
+          step.communication_seconds / 3 + std::max(0.0, step.communication_seconds * 2 / 3 - last_backward);
       break;
     case Divided::kAll:
       step.exposed_seconds = std::max(0.0, step.communication_seconds - step.compute_seconds);

@@ -1,7 +1,7 @@
 // What training of a model costs each of many ranks: memory, bytes communicated, and an estimate of time and MFU.
 //
-// Memory and bytes are those of this room's own code; scaling_test holds them to what is allocated and sent at small
-// scale. Time is an estimate from the machine's rates, not a measurement. docs/scaling.md has the tables.
+// Memory and bytes are those of this room's own code; scaling_test holds them to what is allocated and handed over at
+// small scale. Time is an estimate from the machine's rates, not a measurement. docs/scaling.md has the tables.
 // Sources: ZeRO (arXiv 1910.02054), section 3 and 7, for state and traffic; Korthikanti et al. (2205.05198) for the way
 // of counting activations; a ring moves (n - 1) / n of a tensor for a gather or a scatter and twice that for a sum
 // (Patarasuk and Yuan 2009). Threads: pure functions.
