@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -20,11 +19,16 @@ struct StoredPiece {
   const formats::Tensor* tensor = nullptr;
   int64_t end() const { return begin + static_cast<int64_t>(tensor->elements()); }
 };
-using PiecesByName = std::map<std::string, std::vector<StoredPiece>, std::less<>>;
+using PiecesByName = std::map<std::string, std::vector<StoredPiece>>;
 
 Error not_of_this_run(const std::string& name) {
   return {Code::kInvalid, "the optimizer's '" + name + "' is not that of this run's parameter",
           "give this run a folder of its own (run.out)"};
+}
+
+Error not_whole(const std::string& name) {
+  return {Code::kCorrupt, "the optimizer's '" + name + "' is not whole in the snapshot",
+          "remove that snapshot: an older one is taken up"};
 }
 
 Status add_pieces(const formats::Checkpoint& file, PiecesByName& pieces) {
@@ -43,23 +47,22 @@ Status add_pieces(const formats::Checkpoint& file, PiecesByName& pieces) {
   return ok();
 }
 
-// The values `owned` of what is `values` long in all.
-Status take(const PiecesByName& pieces, const std::string& name, int64_t values, RankShare owned,
-            const at::Tensor& into) {
-  const auto found = pieces.find(name);
-  int64_t taken = 0;
-  for (const StoredPiece& piece : found == pieces.end() ? std::vector<StoredPiece>() : found->second) {
+// The values `owned` of what is `values` long in all, if the pieces are these values, each once.
+Status take(PiecesByName& pieces, const std::string& name, int64_t values, RankShare owned, const at::Tensor& into) {
+  std::vector<StoredPiece>& all = pieces[name];
+  std::ranges::sort(all, {}, &StoredPiece::begin);
+  int64_t next = 0;
+  for (const StoredPiece& piece : all) {
     if (piece.begin > values || piece.end() > values) return not_of_this_run(piece.tensor->name);
+    if (piece.begin != next) return not_whole(name);
+    next = piece.end();
     const int64_t begin = std::max(piece.begin, owned.begin), end = std::min(piece.end(), owned.end);
     if (begin >= end) continue;
     std::memcpy(into.data_ptr<float>() + (begin - owned.begin),
                 piece.tensor->bytes.data() + static_cast<size_t>(begin - piece.begin) * sizeof(float),
                 static_cast<size_t>(end - begin) * sizeof(float));
-    taken += end - begin;
   }
-  if (taken == owned.size()) return ok();
-  return Error{Code::kCorrupt, "the optimizer's '" + name + "' is not whole in the snapshot",
-               "remove that snapshot: an older one is taken up"};
+  return next == values ? ok() : not_whole(name);
 }
 
 }  // namespace

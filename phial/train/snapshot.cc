@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 constexpr const char* kModel = "model.safetensors";
 constexpr const char* kState = "state.json";
 constexpr std::string_view kPrefix = "step-";
-constexpr int kFormat = 1;
+constexpr int kFormat = 1, kDividedFormat = 2;  // moments in one file, in a file of each rank
 
 std::string hash_text(uint64_t hash) {
   char text[17];
@@ -76,15 +76,16 @@ std::vector<Found> snapshots_in(const fs::path& snapshots) {
     int64_t step = 0;
     if (!name.starts_with(kPrefix)) continue;
     const auto parsed = std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), step);
-    if (parsed.ec == std::errc() && parsed.ptr == name.data() + name.size()) found.push_back({step, at->path()});
+    if (parsed.ec != std::errc() || step < 0) continue;
+    // Another spelling of a number is not what a run wrote.
+    if (at->path() == snapshot_folder(snapshots, step)) found.push_back({step, at->path()});
   }
   std::ranges::sort(found, std::ranges::greater(), &Found::step);
   return found;
 }
 
 Json as_json(const RunState& state) {
-  return {{"format", kFormat},
-          {"step", state.step},
+  return {{"step", state.step},
           {"optimizer_steps", state.optimizer_steps},
           {"skipped_in_a_row", state.skipped_in_a_row},
           {"loss", state.loss},
@@ -101,12 +102,14 @@ Error damaged(const fs::path& path, const std::string& what) {
 
 struct Snapshot {
   fs::path folder;
+  uint64_t hash = 0;  // of all that it holds
   std::vector<fs::path> optimizer_files = {};
   RunState state = {};
 };
 
-// If the hash of state.json is right and, with `checks_files`, those of the files that it names.
-Result<Snapshot> read_snapshot(const fs::path& folder, bool checks_files) {
+// If it is of this step, and the hash of state.json is right and, with `checks_files`, those of the files that it
+// names.
+Result<Snapshot> read_snapshot(const fs::path& folder, int64_t step, bool checks_files) {
   const fs::path path = folder / kState;
   PHIAL_TRY(const std::string text, read_text_file(path));
   auto parsed = parse_json(text);
@@ -116,13 +119,13 @@ Result<Snapshot> read_snapshot(const fs::path& folder, bool checks_files) {
   if (own == nullptr) return damaged(path, "there is no hash");
   const std::string stated = *own;
   json.erase("hash");
-  if (const std::string plain = dump_json(json); hash_of(plain) != stated) {
-    return damaged(path, "its hash is not the one it states");
-  }
-  if (find_int(json, "format") != kFormat) {
+  const std::string plain = dump_json(json);
+  if (hash_of(plain) != stated) return damaged(path, "its hash is not the one it states");
+  if (const auto format = find_int(json, "format"); format != kFormat && format != kDividedFormat) {
     return Error{Code::kUnsupported, path.string() + ": written by another version", "go on with that version"};
   }
-  Snapshot snapshot = {.folder = folder};
+  if (find_int(json, "step") != step) return damaged(path, "it is not of the step that its folder names");
+  Snapshot snapshot = {.folder = folder, .hash = XXH3_64bits(plain.data(), plain.size())};
   const Json* files = find_member(json, "files");
   if (files == nullptr || find_string(*files, kModel) == nullptr) {
     return damaged(path, "it names no " + std::string(kModel));
@@ -137,7 +140,7 @@ Result<Snapshot> read_snapshot(const fs::path& folder, bool checks_files) {
   }
   RunState& state = snapshot.state;
   const auto number = [&](const char* key) { return find_int(json, key).value_or(0); };
-  state.step = number("step");
+  state.step = step;
   state.optimizer_steps = number("optimizer_steps");
   state.skipped_in_a_row = number("skipped_in_a_row");
   state.loss = find_number(json, "loss").value_or(0);
@@ -192,6 +195,7 @@ Result<uint64_t> write_tensors(const fs::path& file, std::vector<formats::NewTen
 
 Status write_state(const fs::path& folder, const RunState& state, const Json& files) {
   Json json = as_json(state);
+  json["format"] = files.size() > 2 ? kDividedFormat : kFormat;
   json["files"] = files;
   json["hash"] = hash_of(dump_json(json));
   PHIAL_TRY(OutputFile file, OutputFile::create(folder / kState));
@@ -222,7 +226,7 @@ Status put_in_place(const fs::path& snapshots, const fs::path& partial, const fs
 Result<std::optional<Snapshot>> find_newest(const fs::path& snapshots, const Log& log) {
   const std::vector<Found> all = snapshots_in(snapshots);
   for (const Found& found : all) {
-    auto snapshot = read_snapshot(found.folder, /*checks_files=*/true);
+    auto snapshot = read_snapshot(found.folder, found.step, /*checks_files=*/true);
     if (snapshot) return std::optional(*std::move(snapshot));
     // One that cannot be read now may be whole: an older one would take its place.
     const Code code = snapshot.error().code;
@@ -295,11 +299,13 @@ Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, 
   if (steps.front() < 0) return std::optional<RunState>();
   const auto take_up = [&]() -> Status {
     if (!group.is_first()) {
-      PHIAL_TRY(newest, read_snapshot(snapshot_folder(snapshots, steps.front()), /*checks_files=*/false));
+      const fs::path folder = snapshot_folder(snapshots, steps.front());
+      PHIAL_TRY(newest, read_snapshot(folder, steps.front(), /*checks_files=*/false));
     }
     return take_tensors(*newest, parameters, optimizer);
   };
   PHIAL_CHECKED(group.agree(take_up()));
+  PHIAL_CHECKED(group.check_same(static_cast<int64_t>(newest->hash), "snapshot"));
   return std::optional(std::move(newest->state));
 }
 

@@ -2,11 +2,12 @@
 //
 // A snapshot is a folder step-N of model.safetensors (what is trained: the tensors of a Hugging Face folder, or an
 // adapter's; f32), optimizer.safetensors (first and second moments; where these are divided among ranks, a file of
-// each: optimizer-00001-of-00004.safetensors) and state.json, which has the hash of all of them and of itself. It is
-// written beside, synced and renamed; training that goes on from one gives the same bits as training that was never
-// stopped. There is no other state: the order of the data and new weights are functions of the seed, and an adapter's
-// model is the one that the run began with. All ranks call these together, and see one folder. Rank 0 writes everything
-// but the others' moments, and puts the snapshot in place when all are done: it is whole at every rank, or not there.
+// each: optimizer-00001-of-00004.safetensors, and format 2 where it is 1 else) and state.json, which has the hash of
+// all of them and of itself. It is written beside, synced and renamed; training that goes on from one gives the same
+// bits as training that was never stopped. There is no other state: the order of the data and new weights are functions
+// of the seed, and an adapter's model is the one that the run began with. All ranks call these together, and see one
+// folder. Rank 0 writes everything but the others' moments, and puts the snapshot in place when all are done: it is
+// whole at every rank, or not there.
 // Errors: kIo, kCorrupt, kInvalid for a snapshot of another run. Threads: one.
 #pragma once
 
