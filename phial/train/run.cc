@@ -194,10 +194,12 @@ class Loop {
     return sums.rows;
   }
 
-  // Of all gradients together; the parts of it that ranks own are added up.
+  // Of all gradients together, the same number at every rank: the parts that ranks own are added up, or rank 0's is
+  // everyone's.
   Result<double> gradient_norm() {
-    double squares = optimizer_.gradient_squares();
-    if (!optimizer_.owns_all()) PHIAL_CHECKED(group_.sum({&squares, 1}));
+    const bool counts = group_.is_first() || !optimizer_.owns_all();
+    double squares = counts ? optimizer_.gradient_squares() : 0;
+    PHIAL_CHECKED(group_.sum({&squares, 1}));
     return std::sqrt(squares);
   }
 
@@ -218,15 +220,19 @@ class Loop {
     return group_.is_first() ? output_.append(report, state_.tokens) : ok();
   }
 
-  bool weights_are_finite() {
-    return std::ranges::all_of(network_.trained(), [](const Parameter& parameter) {
+  // Whether the loss and the weights are finite, at every rank.
+  Result<bool> is_sound() {
+    const bool are_finite = std::ranges::all_of(network_.trained(), [](const Parameter& parameter) {
       return at::isfinite(parameter.value.detach()).all().item<bool>();
     });
+    PHIAL_TRY(const bool is_any_bad, group_.is_any(state_.skipped_in_a_row > 0 || !are_finite));
+    return !is_any_bad;
   }
 
   Status snapshot() {
-    // What may be beyond repair takes no good snapshot's place.
-    if (saved_step_ == state_.step || state_.skipped_in_a_row > 0 || !weights_are_finite()) return ok();
+    if (saved_step_ == state_.step) return ok();
+    PHIAL_TRY(const bool is_good, is_sound());
+    if (!is_good) return ok();  // what may be beyond repair takes no good snapshot's place
     state_.optimizer_steps = optimizer_.steps();
     output_.mark(state_);
     PHIAL_CHECKED(write_snapshot(output_.snapshots(), state_, network_.trained(), optimizer_, config_.keep, group_));
@@ -245,7 +251,8 @@ class Loop {
   }
 
   Result<RunSummary> finish() {
-    if (state_.skipped_in_a_row > 0 || !weights_are_finite()) {
+    PHIAL_TRY(const bool is_good, is_sound());
+    if (!is_good) {
       if (group_.is_first()) output_.write_page(hooks_.log);
       return Error{
           Code::kOutOfRange,
