@@ -25,6 +25,8 @@ class BatchSource {
  public:
   virtual ~BatchSource() = default;
   virtual uint64_t rows() const = 0;  // before anything comes again
+  // Of the data, not of the order: other data has another.
+  virtual uint64_t fingerprint() const = 0;
   // Rows [first, first + count), counted from the beginning of training.
   virtual Result<Batch> batch(uint64_t first, int64_t count) const = 0;
 };

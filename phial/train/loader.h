@@ -30,8 +30,8 @@ class Loader : public BatchSource {
   static Result<Loader> open(const std::vector<std::filesystem::path>& paths, const LoaderOptions& options);
 
   uint64_t rows() const override { return window_ends_.back(); }  // windows of one epoch
-  // Hash of what the shards say of themselves and of where their documents end: other data has another.
-  uint64_t fingerprint() const;
+  // Hash of what the shards say of themselves and of where their documents end.
+  uint64_t fingerprint() const override;
 
   Result<Batch> batch(uint64_t first, int64_t count) const override;
 

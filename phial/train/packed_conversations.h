@@ -28,9 +28,7 @@ class PackedConversations : public BatchSource {
 
   uint64_t rows() const override { return rows_.size(); }  // of all epochs
   Result<Batch> batch(uint64_t first, int64_t count) const override;
-
-  // Of the data, not of the order.
-  uint64_t fingerprint() const;
+  uint64_t fingerprint() const override;
 
  private:
   using Row = std::vector<uint32_t>;  // of conversations_

@@ -24,6 +24,12 @@ PairValues halves_of(const at::Tensor& rows) {
   return {sums.slice(0, 0, pairs), sums.slice(0, pairs)};
 }
 
+std::vector<int64_t> numbers_in(RankShare part) {
+  std::vector<int64_t> numbers(static_cast<size_t>(part.size()));
+  std::iota(numbers.begin(), numbers.end(), part.begin);
+  return numbers;
+}
+
 uint64_t fingerprint_of(const std::vector<TokenizedPair>& pairs) {
   uint64_t hash = pairs.size();
   for (const TokenizedPair& pair : pairs) hash = fingerprint(fingerprint(hash, pair.chosen), pair.rejected);
@@ -45,17 +51,25 @@ Result<PairValues> read_reference(const std::filesystem::path& file, int64_t pai
   return reference;
 }
 
+Status write_reference(const std::filesystem::path& file, const PairValues& reference) {
+  std::error_code failed;
+  std::filesystem::remove(file, failed);  // one that cannot be read
+  return write_beside(file, [&](const std::filesystem::path& partial) {
+    return formats::write_safetensors(
+        partial, {stored_tensor("chosen", reference.chosen), stored_tensor("rejected", reference.rejected)}, {});
+  });
+}
+
 }  // namespace
 
 struct PreferenceStage::Sums {
   double pairs = 0, targets = 0, computed_tokens = 0, computed_pairs = 0;
   double loss = 0, reward_chosen = 0, reward_rejected = 0, right = 0, logp_chosen = 0, chosen_tokens = 0, lost = 0;
-  double stops = 0;  // ranks that were stopped before their last pair
 
   // Over all ranks.
   Status sum(ProcessGroup& group) {
     double* const all[] = {&pairs,           &targets, &computed_tokens, &computed_pairs, &loss, &reward_chosen,
-                           &reward_rejected, &right,   &logp_chosen,     &chosen_tokens,  &lost, &stops};
+                           &reward_rejected, &right,   &logp_chosen,     &chosen_tokens,  &lost};
     std::vector<double> values;
     for (const double* each : all) values.push_back(*each);
     PHIAL_CHECKED(group.sum(values));
@@ -106,6 +120,7 @@ Batch PreferenceStage::batch_of(const Network& network, const Pairs& all, const 
 }
 
 Status PreferenceStage::prepare(const Network& network, const RunHooks& hooks, ProcessGroup& group) {
+  PHIAL_CHECKED(group.check_same(static_cast<int64_t>(fingerprint_of(held_out_.pairs)), "held-out data"));
   PHIAL_CHECKED(find_reference(network, train_, hooks, group));
   return find_reference(network, held_out_, hooks, group);
 }
@@ -123,37 +138,27 @@ Status PreferenceStage::find_reference(const Network& network, Pairs& all, const
     all.reference = *std::move(kept);
     return ok();
   }
-  auto computed = compute_reference(network, all, hooks, group.share_of(n));
-  PHIAL_CHECKED(group.agree(computed ? ok() : Status(computed.error())));
-  all.reference = *std::move(computed);
+  PHIAL_TRY(all.reference, compute_reference(network, all, hooks, group));
   PHIAL_CHECKED(group.start_sum(all.reference.chosen)());
   PHIAL_CHECKED(group.start_sum(all.reference.rejected)());
-  if (!group.is_first()) return ok();
-  std::error_code failed;
-  std::filesystem::remove(file, failed);  // one that cannot be read
-  return write_beside(file, [&](const std::filesystem::path& partial) {
-    return formats::write_safetensors(
-        partial, {stored_tensor("chosen", all.reference.chosen), stored_tensor("rejected", all.reference.rejected)},
-        {});
-  });
+  return group.agree(group.is_first() ? write_reference(file, all.reference) : ok());
 }
 
 Result<PairValues> PreferenceStage::compute_reference(const Network& network, const Pairs& all, const RunHooks& hooks,
-                                                      const RankShare& own) const {
+                                                      ProcessGroup& group) const {
   const auto n = static_cast<int64_t>(all.pairs.size());
+  const RankShare own = group.share_of(n);
   PairValues reference = {at::zeros({n}, at::kFloat), at::zeros({n}, at::kFloat)};
-  for (int64_t first = own.begin; first < own.end; first += options_.rows) {
-    if (hooks.stop.stop_requested())
-      return Error{Code::kCancelled, "stopped before the first step", "the same command begins again"};
-    hooks.prepares("log-probabilities of the reference", first - own.begin, own.size());
-    std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, own.end - first)));
-    std::iota(which.begin(), which.end(), first);
-    const PairValues found = halves_of(network.target_log_probabilities(batch_of(network, all, which)));
-    const int64_t end = first + static_cast<int64_t>(which.size());
-    reference.chosen.slice(0, first, end).copy_(found.chosen);
-    reference.rejected.slice(0, first, end).copy_(found.rejected);
-  }
-  return reference;
+  const auto compute = [&](RankShare part) {
+    hooks.prepares("log-probabilities of the reference", part.begin - own.begin, own.size());
+    const PairValues found = halves_of(network.target_log_probabilities(batch_of(network, all, numbers_in(part))));
+    reference.chosen.slice(0, part.begin, part.end).copy_(found.chosen);
+    reference.rejected.slice(0, part.begin, part.end).copy_(found.rejected);
+    return ok();
+  };
+  PHIAL_TRY(const bool is_done, in_step(group, hooks.stop, n, options_.rows, compute));
+  if (is_done) return reference;
+  return Error{Code::kCancelled, "stopped before the first step", "the same command begins again"};
 }
 
 // Two passes over the output matrix: what a pair's loss makes of its log-probabilities is known only when all of its
@@ -228,19 +233,14 @@ Result<Metrics> PreferenceStage::evaluate(const Network& network, const std::sto
   if (options_.held_out_pairs > 0) n = std::min(n, options_.held_out_pairs);
   if (n == 0) return Metrics{};
   const at::NoGradGuard no_grad;
-  const RankShare own = group.share_of(n);
   Sums sums;
-  for (int64_t first = own.begin; first < own.end; first += options_.rows) {
-    if (stop.stop_requested()) {
-      sums.stops = 1;
-      break;
-    }
-    std::vector<int64_t> which(static_cast<size_t>(std::min(options_.rows, own.end - first)));
-    std::iota(which.begin(), which.end(), first);
-    add(network, held_out_, which, /*share=*/0, sums);
-  }
+  const auto measure = [&](RankShare part) {
+    add(network, held_out_, numbers_in(part), /*share=*/0, sums);
+    return ok();
+  };
+  PHIAL_TRY(const bool is_done, in_step(group, stop, n, options_.rows, measure));
+  if (!is_done) return Metrics{};
   PHIAL_CHECKED(sums.sum(group));
-  if (sums.stops > 0) return Metrics{};
   Metrics metrics = sums.metrics("held_out_");
   metrics.insert(metrics.begin(), {"held_out_loss", sums.loss / sums.pairs});
   return metrics;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <stop_token>
 
 #include "phial/base/result.h"
@@ -26,6 +27,21 @@ struct StepSums {
 inline int64_t samples_left(uint64_t samples, uint64_t first, int64_t rows) {
   if (samples == 0) return rows;
   return first >= samples ? 0 : static_cast<int64_t>(std::min(samples - first, static_cast<uint64_t>(rows)));
+}
+
+// Does `part`s of up to `rows` of this rank's share of n things. Ranks meet before each, so that none is further ahead
+// than one part, and a stop at one of them is one at all. False: stopped.
+inline Result<bool> in_step(ProcessGroup& group, const std::stop_token& stop, int64_t n, int64_t rows,
+                            const std::function<Status(RankShare)>& part) {
+  const RankShare own = group.share_of(n);
+  const int64_t largest = share_of_rank(n, 0, group.size()).size();
+  for (int64_t done = 0; done < largest; done += rows) {
+    PHIAL_TRY(const bool is_stopped, group.is_any(stop.stop_requested()));
+    if (is_stopped) return false;
+    const int64_t begin = std::min(own.begin + done, own.end), end = std::min(begin + rows, own.end);
+    if (begin < end) PHIAL_CHECKED(part({begin, end}));
+  }
+  return true;
 }
 
 class Stage {

@@ -16,6 +16,12 @@ void choose_table(const Network& network, Batch& batch) {
 
 }  // namespace
 
+Status TokenStage::prepare(const Network&, const RunHooks&, ProcessGroup& group) {
+  PHIAL_CHECKED(group.check_same(held_out_ ? static_cast<int64_t>(held_out_->rows()) : 0, "number of held-out rows"));
+  const uint64_t hash = held_out_ ? held_out_->fingerprint() : 0;
+  return group.check_same(static_cast<int64_t>(hash), "held-out data");
+}
+
 Result<StepSums> TokenStage::step(const Network& network, uint64_t first, GradientBuckets& gradients) {
   ProcessGroup& group = gradients.group();
   const RankShare own = group.share_of(samples_left(options_.samples, first, options_.rows * options_.accumulate));
@@ -52,21 +58,17 @@ Result<Metrics> TokenStage::evaluate(const Network& network, const std::stop_tok
   const at::NoGradGuard no_grad;
   auto all = static_cast<int64_t>(held_out_->rows());
   if (options_.held_out_rows > 0) all = std::min(all, options_.held_out_rows);
-  const RankShare own = group.share_of(all);
-  double sum = 0, targets = 0, stops = 0;
-  for (int64_t first = own.begin; first < own.end; first += options_.rows) {
-    if (stop.stop_requested()) {
-      stops = 1;
-      break;
-    }
-    PHIAL_TRY(Batch batch, held_out_->batch(static_cast<uint64_t>(first), std::min(options_.rows, own.end - first)));
+  double sums[] = {0, 0};  // of losses, and targets
+  const auto measure = [&](RankShare part) -> Status {
+    PHIAL_TRY(Batch batch, held_out_->batch(static_cast<uint64_t>(part.begin), part.size()));
     choose_table(network, batch);
-    sum -= network.target_log_probabilities(batch).sum(at::kDouble).item<double>();
-    targets += static_cast<double>(targets_of(batch));
-  }
-  double sums[] = {sum, targets, stops};
+    sums[0] -= network.target_log_probabilities(batch).sum(at::kDouble).item<double>();
+    sums[1] += static_cast<double>(targets_of(batch));
+    return ok();
+  };
+  PHIAL_TRY(const bool is_done, in_step(group, stop, all, options_.rows, measure));
+  if (!is_done) return Metrics{};
   PHIAL_CHECKED(group.sum(sums));
-  if (sums[2] > 0) return Metrics{};
   return Metrics{{"held_out_loss", sums[0] / std::max(1.0, sums[1])}};
 }
 

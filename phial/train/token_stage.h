@@ -25,6 +25,8 @@ class TokenStage : public Stage {
              const TokenStageOptions& options)
       : source_(std::move(source)), held_out_(std::move(held_out)), options_(options) {}
 
+  // Sees that held-out data is the same at all ranks.
+  Status prepare(const Network& network, const RunHooks& hooks, ProcessGroup& group) override;
   Result<StepSums> step(const Network& network, uint64_t first, GradientBuckets& gradients) override;
   // held_out_loss: mean negative log-likelihood.
   Result<Metrics> evaluate(const Network& network, const std::stop_token& stop, ProcessGroup& group) override;
