@@ -21,20 +21,21 @@ Result<int> number_of(const char* name, int least, int most) {
   }
   const std::string found = text == nullptr ? " is not set" : " is '" + std::string(text) + "'";
   return Error{Code::kInvalid, name + found + ", wanted " + std::to_string(least) + " to " + std::to_string(most),
-               "start the processes with torchrun, or srun and MASTER_ADDR and MASTER_PORT exported; unset RANK and "
-               "SLURM_PROCID for one process alone"};
+               "start the processes with torchrun, or srun and MASTER_ADDR and MASTER_PORT exported; unset RANK, "
+               "WORLD_SIZE and SLURM_PROCID for one process alone"};
 }
 
 }  // namespace
 
 Result<train::World> world_of_environment() {
   constexpr int kMostRanks = 1 << 20;
-  const bool is_torchrun = is_set("RANK") && is_set("WORLD_SIZE");
-  if (!is_torchrun && !(is_set("SLURM_PROCID") && is_set("SLURM_NTASKS"))) return train::World();
+  const bool is_torchrun = is_set("RANK") || is_set("WORLD_SIZE");
+  // srun's own: a batch script has SLURM_NTASKS as well, and is one process.
+  if (!is_torchrun && !(is_set("SLURM_PROCID") && is_set("SLURM_STEP_NUM_TASKS"))) return train::World();
   train::World world;
-  PHIAL_TRY(world.size, number_of(is_torchrun ? "WORLD_SIZE" : "SLURM_NTASKS", 1, kMostRanks));
-  if (world.size == 1) return train::World();
+  PHIAL_TRY(world.size, number_of(is_torchrun ? "WORLD_SIZE" : "SLURM_STEP_NUM_TASKS", 1, kMostRanks));
   PHIAL_TRY(world.rank, number_of(is_torchrun ? "RANK" : "SLURM_PROCID", 0, world.size - 1));
+  if (world.size == 1) return train::World();
   PHIAL_TRY(world.port, number_of("MASTER_PORT", 1, 65535));
   world.address = is_set("MASTER_ADDR") ? std::getenv("MASTER_ADDR") : "";
   if (world.address.empty()) {

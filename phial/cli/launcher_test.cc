@@ -13,11 +13,10 @@ class Launcher : public testing::Test {
   Launcher() { clear(); }
   ~Launcher() override { clear(); }
   static void set(const char* name, const char* value) { ::setenv(name, value, 1); }
-
- private:
   static void clear() {
-    for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_PROCID",
-                             "SLURM_NTASKS", "TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RESTART_COUNT"}) {
+    for (const char* name :
+         {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_PROCID", "SLURM_NTASKS",
+          "SLURM_STEP_NUM_TASKS", "TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RESTART_COUNT"}) {
       ::unsetenv(name);
     }
   }
@@ -37,7 +36,7 @@ TEST_F(Launcher, TorchrunsVariablesAreRead) {
   set("TORCHELASTIC_USE_AGENT_STORE", "True");
   set("TORCHELASTIC_RESTART_COUNT", "2");
   set("SLURM_PROCID", "1");  // torchrun under Slurm
-  set("SLURM_NTASKS", "2");
+  set("SLURM_STEP_NUM_TASKS", "2");
   const auto world = world_of_environment();
   ASSERT_TRUE(world) << world.error().text();
   EXPECT_EQ(world->rank, 3);
@@ -52,7 +51,7 @@ TEST_F(Launcher, TorchrunsVariablesAreRead) {
 
 TEST_F(Launcher, SlurmsVariablesAreReadWithAPlaceToMeet) {
   set("SLURM_PROCID", "1");
-  set("SLURM_NTASKS", "2");
+  set("SLURM_STEP_NUM_TASKS", "2");
   EXPECT_EQ(world_of_environment().error().message, "MASTER_PORT is not set, wanted 1 to 65535");
   set("MASTER_PORT", "1234");
   EXPECT_EQ(world_of_environment().error().message, "MASTER_ADDR is not set");
@@ -66,8 +65,28 @@ TEST_F(Launcher, SlurmsVariablesAreReadWithAPlaceToMeet) {
 
 TEST_F(Launcher, OneTaskOfSlurmIsOneProcess) {
   set("SLURM_PROCID", "0");
-  set("SLURM_NTASKS", "1");
+  set("SLURM_STEP_NUM_TASKS", "1");
   EXPECT_EQ(world_of_environment()->size, 1);
+}
+
+TEST_F(Launcher, ABatchScriptOfSlurmWithoutSrunIsOneProcess) {
+  set("SLURM_PROCID", "0");
+  set("SLURM_NTASKS", "8");
+  EXPECT_EQ(world_of_environment()->size, 1);
+  EXPECT_TRUE(check_is_alone());
+}
+
+TEST_F(Launcher, HalfOfTorchrunsVariablesAreAnErrorThatNamesTheOther) {
+  for (const char* size : {"1", "4"}) {
+    set("WORLD_SIZE", size);
+    const auto world = world_of_environment();
+    ASSERT_FALSE(world);
+    EXPECT_EQ(world.error().code, Code::kInvalid);
+    EXPECT_TRUE(world.error().message.starts_with("RANK is not set")) << world.error().message;
+  }
+  clear();
+  set("RANK", "0");
+  EXPECT_TRUE(world_of_environment().error().message.starts_with("WORLD_SIZE is not set"));
 }
 
 TEST_F(Launcher, AVariableThatMakesNoSenseIsAnErrorThatNamesIt) {
