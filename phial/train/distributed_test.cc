@@ -129,7 +129,9 @@ TEST_F(Distributed, SeveralProcessesLearnWhatOneLearns) {
 TEST_F(Distributed, AKilledRankEndsTheOthersAndARestartEndsWithTheSameBits) {
   Random random(5);
   for (const int ranks : {2, 4}) {
-    const Fields fields = {"run.snapshot_every=2", ranks == 4 ? "train.shard=optimizer" : "train.shard=none"};
+    // 40 steps: the run cannot end before it is killed.
+    const Fields fields = {"train.steps=40", "run.snapshot_every=2",
+                           ranks == 4 ? "train.shard=optimizer" : "train.shard=none"};
     const std::string whole = "whole" + std::to_string(ranks), parts = "parts" + std::to_string(ranks);
     train(ranks, whole, fields);
     auto pids = launch(ranks, parts, fields);
@@ -206,7 +208,7 @@ TEST_F(Distributed, SlurmsVariablesDoAsWellAndRankZeroKeepsTheStore) {
   std::vector<pid_t> pids;
   for (int rank = 0; rank < 2; ++rank) {
     pids.push_back(start_one("two", {},
-                             {"SLURM_PROCID=" + std::to_string(rank), "SLURM_NTASKS=2", "MASTER_ADDR=127.0.0.1",
+                             {"SLURM_PROCID=" + std::to_string(rank), "SLURM_STEP_NUM_TASKS=2", "MASTER_ADDR=127.0.0.1",
                               "MASTER_PORT=" + std::to_string(free_port)}));
   }
   EXPECT_THAT(statuses(pids), testing::Each(0));

@@ -6,9 +6,11 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -28,7 +30,9 @@ class TrainingProgram : public RunFiles {
       words.insert(words.end(), {"--set", field});
     }
     for (const std::string& field : fields) words.insert(words.end(), {"--set", field});
-    for (char** each = environ; *each != nullptr; ++each) variables.emplace_back(*each);
+    for (char** each = environ; *each != nullptr; ++each) {
+      if (!is_of_launcher(*each)) variables.emplace_back(*each);
+    }
     std::vector<char*> argv = pointers_to(words), env = pointers_to(variables);
     pid_t pid = 0;
     EXPECT_EQ(posix_spawn(&pid, argv[0], nullptr, nullptr, argv.data(), env.data()), 0);
@@ -50,6 +54,13 @@ class TrainingProgram : public RunFiles {
   }
 
  private:
+  // Tests may themselves be started by one.
+  static bool is_of_launcher(std::string_view variable) {
+    constexpr std::string_view kPrefixes[] = {
+        "RANK=", "WORLD_SIZE=", "LOCAL_WORLD_SIZE=", "MASTER_ADDR=", "MASTER_PORT=", "SLURM_", "TORCHELASTIC_"};
+    return std::ranges::any_of(kPrefixes, [&](std::string_view prefix) { return variable.starts_with(prefix); });
+  }
+
   static std::vector<char*> pointers_to(std::vector<std::string>& words) {
     std::vector<char*> pointers;
     for (std::string& word : words) pointers.push_back(word.data());
