@@ -27,6 +27,15 @@ constexpr Verb kTrainVerbs[] = {
      "is "
      "computed once and kept in the run's folder. Metrics: reward margin and accuracy, divergence from the reference.",
      "phial train dpo --config dpo.toml\nphial train dpo --config dpo.toml --set dpo.loss=ipo", make_dpo},
+    {"extend", "makes a model's context longer",
+     "Searches rotary factors for the new length (LongRoPE), trains the model on rows that grow to it, mixed with rows "
+     "of the old length, and measures loss and the retrieval of numbers by depth and length, before and after. The "
+     "model's config.json has what a longer context needs. The run's folder gets rope_search.json, extension.json and "
+     "extension.html beside what every run leaves. A run that was stopped goes on with the same command.",
+     "phial train extend --config extend.toml\nphial train extend --config extend.toml --set "
+     "extend.lengths=[8192,32768]\n"
+     "phial train extend --fields > extend.toml",
+     make_extend},
     {"coordcheck", "whether activations keep their size as the model grows wider (muP)",
      "Trains small models of several widths for a few steps on the same random tokens and tells by how much the mean "
      "size of each layer's output changes from width to width, as the slope of its logarithm. With muP they stay flat; "

@@ -7,6 +7,7 @@
 #include "phial/cli/train_configuration.h"
 #include "phial/cli/train_verbs.h"
 #include "phial/train/dpo.h"
+#include "phial/train/extend.h"
 #include "phial/train/pretrain.h"
 #include "phial/train/sft.h"
 
@@ -71,7 +72,8 @@ struct TrainStage : Command {
     } else {
       console.write(shown_path(summary.model.string()) + ": " + std::to_string(summary.parameters) +
                     " parameters after " + std::to_string(summary.tokens) + " tokens, loss " +
-                    decimal("%.4f", summary.loss) + metrics_text(summary.metrics) + "\n");
+                    decimal("%.4f", summary.loss) +
+                    (summary.table.empty() ? metrics_text(summary.metrics) + "\n" : "\n" + summary.table));
     }
     return ok();
   }
@@ -91,5 +93,6 @@ std::unique_ptr<Command> make_pretrain() {
 }
 std::unique_ptr<Command> make_sft() { return std::make_unique<TrainStage<train::SftConfig, train::sft>>(); }
 std::unique_ptr<Command> make_dpo() { return std::make_unique<TrainStage<train::DpoConfig, train::dpo>>(); }
+std::unique_ptr<Command> make_extend() { return std::make_unique<TrainStage<train::ExtendConfig, train::extend>>(); }
 
 }  // namespace phial::cli

@@ -10,6 +10,7 @@ namespace phial::cli {
 std::unique_ptr<Command> make_pretrain();
 std::unique_ptr<Command> make_sft();
 std::unique_ptr<Command> make_dpo();
+std::unique_ptr<Command> make_extend();
 std::unique_ptr<Command> make_coordinate_check();
 std::unique_ptr<Command> make_sweep();
 

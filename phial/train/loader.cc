@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <system_error>
 
 #include "phial/train/shuffle.h"
 
@@ -36,6 +37,26 @@ bool fill(const Row& row, std::span<const int32_t> tokens, std::span<const uint6
 }
 
 }  // namespace
+
+Result<std::vector<std::filesystem::path>> shard_files(const std::vector<std::string>& named) {
+  std::vector<std::filesystem::path> files;
+  for (const std::string& name : named) {
+    std::error_code failed;
+    if (!std::filesystem::is_directory(name, failed)) {
+      files.emplace_back(name);
+      continue;
+    }
+    const size_t before = files.size();
+    for (std::filesystem::directory_iterator at(name, failed), end; !failed && at != end; at.increment(failed)) {
+      if (at->path().extension() == ".tokens") files.push_back(at->path());
+    }
+    if (files.size() == before) {
+      return Error{Code::kNotFound, name + " holds no file that ends in .tokens", "name the shards themselves"};
+    }
+    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
+  }
+  return files;
+}
 
 Result<Loader> Loader::open(const std::vector<std::filesystem::path>& paths, const LoaderOptions& options) {
   Loader loader;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "phial/base/result.h"
@@ -24,13 +25,18 @@ struct LoaderOptions {
   uint64_t vocabulary_hash = 0;  // of the model's tokenizer; 0: not known
 };
 
+// The shards that a configuration names: files, and folders of files that end in .tokens, these by name. kNotFound for
+// a folder without one.
+Result<std::vector<std::filesystem::path>> shard_files(const std::vector<std::string>& named);
+
 class Loader : public BatchSource {
  public:
   // `paths`: in this order.
   static Result<Loader> open(const std::vector<std::filesystem::path>& paths, const LoaderOptions& options);
 
   uint64_t rows() const override { return window_ends_.back(); }  // windows of one epoch
-  // Hash of what the shards say of themselves and of where their documents end.
+  int64_t sequence_tokens() const { return options_.sequence_tokens; }
+  // Hash of what the shards say of themselves and of where their documents end: other data has another.
   uint64_t fingerprint() const override;
 
   Result<Batch> batch(uint64_t first, int64_t count) const override;

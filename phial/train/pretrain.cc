@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <system_error>
 
 #include "phial/train/loader.h"
 #include "phial/train/run.h"
@@ -12,8 +11,6 @@
 
 namespace phial::train {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::optional<spec::MupBase> base_of(const PretrainConfig& config, const spec::DecoderSpec& spec) {
   if (config.base_hidden_dim == 0) return std::nullopt;
@@ -46,26 +43,6 @@ Status apply_mup(const PretrainConfig& config, StartModel& model, std::optional<
     return Error{Code::kInvalid, valid.error().message, "see the fields of mup"};
   }
   return ok();
-}
-
-Result<std::vector<fs::path>> shard_files(const std::vector<std::string>& named) {
-  std::vector<fs::path> files;
-  for (const std::string& name : named) {
-    std::error_code failed;
-    if (!fs::is_directory(name, failed)) {
-      files.emplace_back(name);
-      continue;
-    }
-    const size_t before = files.size();
-    for (fs::directory_iterator at(name, failed), end; !failed && at != end; at.increment(failed)) {
-      if (at->path().extension() == ".tokens") files.push_back(at->path());
-    }
-    if (files.size() == before) {
-      return Error{Code::kNotFound, name + " holds no file that ends in .tokens", "name the shards themselves"};
-    }
-    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
-  }
-  return files;
 }
 
 Result<RunSummary> run_pretraining(PretrainConfig& config, const RunHooks& hooks) {

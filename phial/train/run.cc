@@ -31,8 +31,8 @@ using Clock = std::chrono::steady_clock;
 
 // Fields that make a run what it is; with others changed it goes on, and says so.
 bool is_fixed(std::string_view field) {
-  constexpr std::string_view kFixed[] = {"model.", "mup.", "init.",      "data.",       "batch.",
-                                         "lora.",  "dpo.", "train.seed", "train.epochs"};
+  constexpr std::string_view kFixed[] = {"model.", "mup.", "init.",   "data.",      "batch.",
+                                         "lora.",  "dpo.", "extend.", "train.seed", "train.epochs"};
   return !field.starts_with("data.held_out") &&
          std::ranges::any_of(kFixed, [&](std::string_view group) { return field.starts_with(group); });
 }

@@ -72,7 +72,7 @@ struct StepReport {
 struct RunHooks {
   Log log = no_log;
   std::function<void(const StepReport&)> report = [](const StepReport&) {};
-  // Long work before the first step: what is done, and of how much.
+  // Long work before the first step or behind the last: what is done, and of how much.
   std::function<void(std::string_view what, int64_t done, int64_t of)> prepares = [](auto, auto, auto) {};
   std::stop_token stop = {};
 };
@@ -83,6 +83,7 @@ struct RunSummary {
   double loss = 0;              // of the last step
   Metrics metrics;              // as in the last step's report
   std::filesystem::path model;  // the folder written
+  std::string table = {};       // lines that say more of it; empty: there are none
 };
 
 }  // namespace phial::train
