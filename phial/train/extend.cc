@@ -70,39 +70,43 @@ Status check_tokens_in_all(const ExtendConfig& config, int64_t target) {
                "take smaller ones"};
 }
 
-// One document fills the greater part of the row.
-bool is_long(const Batch& row) { return 2 * (row.positions.max().item<int64_t>() + 1) > row.ids.size(1); }
+// One document fills the greater part of the row, and more than the original context.
+bool is_long(const Batch& row, int64_t original) {
+  return row.positions.max().item<int64_t>() + 1 > std::max(row.ids.size(1) / 2, original);
+}
 
-Status warn_of_short_documents(const Loader& loader, const Log& log) {
+Status warn_of_short_documents(const Loader& loader, int64_t original, const Log& log) {
   const uint64_t rows = std::min(loader.rows(), kLookedAtRows);
   uint64_t long_rows = 0;
   for (uint64_t i = 0; i < rows; ++i) {
     PHIAL_TRY(const Batch row, loader.batch(i, 1));
-    long_rows += is_long(row) ? 1 : 0;
+    long_rows += is_long(row, original) ? 1 : 0;
   }
   const double share = static_cast<double>(long_rows) / static_cast<double>(rows);
   if (share < kFewLongRows) {
     log(Severity::kWarning, "of " + std::to_string(rows) + " rows of " + std::to_string(loader.sequence_tokens()) +
                                 " tokens " + std::to_string(long_rows) +
-                                " have a document that fills the half of them: positions begin anew with each, and "
-                                "little is learned of the far ones; pack longer documents");
+                                " have a document that fills the half of them and more than the old context: positions "
+                                "begin anew with each, and little is learned of the far ones; pack longer documents");
   }
   return ok();
 }
 
 // Held-out rows to search by.
-Result<std::vector<Batch>> rows_to_search_by(const Loader& loader, int64_t most) {
+Result<std::vector<Batch>> rows_to_search_by(const Loader& loader, int64_t original, int64_t most) {
   std::vector<Batch> rows;
   for (uint64_t i = 0; i < loader.rows() && std::ssize(rows) < most; ++i) {
     PHIAL_TRY(Batch row, loader.batch(i, 1));
     row.table = spec::RopeTable::kLong;
-    if (is_long(row)) rows.push_back(std::move(row));
+    if (is_long(row, original)) rows.push_back(std::move(row));
   }
   if (!rows.empty()) return rows;
-  return Error{Code::kInvalid,
-               "data.held_out has no row of " + std::to_string(loader.sequence_tokens()) +
-                   " tokens with a document that fills the half of it: there is nothing to search factors by",
-               "give longer documents, or a smaller last extend.lengths"};
+  return Error{
+      Code::kInvalid,
+      "data.held_out has no row of " + std::to_string(loader.sequence_tokens()) +
+          " tokens with a document that fills the half of it and more than the old context: there is nothing to "
+          "search factors by",
+      "give longer documents, or a smaller last extend.lengths"};
 }
 
 double mean_loss(const Network& network, const std::vector<Batch>& rows) {
@@ -129,7 +133,7 @@ Result<RopeSearchResult> search(const ExtendConfig& config, const StartModel& mo
                                 const std::vector<Parameter>& parameters, const Loader& held_out,
                                 const RunHooks& hooks) {
   const int64_t target = held_out.sequence_tokens();
-  PHIAL_TRY(const auto rows, rows_to_search_by(held_out, config.search_rows));
+  PHIAL_TRY(const auto rows, rows_to_search_by(held_out, model.spec.context, config.search_rows));
   auto known = known_rope_factors(model.spec, model.spec.context, static_cast<int>(target));
   PHIAL_TRY(const StartModel longer, extended(model, target, known.front().values));
   const auto loss_of = [&](std::span<const float> factors) -> Result<double> {
@@ -242,7 +246,7 @@ Result<RunSummary> run_extend(ExtendConfig& config, const RunHooks& hooks) {
   PHIAL_TRY(auto held_out, loaders_of(config.held_out, lengths, config, model));
   PHIAL_CHECKED(RunOutput(config, model).check());
   PHIAL_CHECKED(make_folders(config.out));
-  PHIAL_CHECKED(warn_of_short_documents(train.back(), hooks.log));
+  PHIAL_CHECKED(warn_of_short_documents(train.back(), model.spec.context, hooks.log));
 
   PHIAL_TRY(auto parameters, load_parameters(*model.weights, model.spec));
   Extension extension = {.lengths = lengths};

@@ -231,6 +231,14 @@ TEST_F(Extend, ShortDocumentsAreWarnedOfAndNotSearchedBy) {
   EXPECT_THAT(error_of(config), HasSubstr("there is nothing to search factors by"));
 }
 
+TEST_F(Extend, DocumentsUpToTheOldContextAreShortHoweverMuchOfARowTheyFill) {
+  write_shard("short.tokens", 30, 3);
+  ExtendConfig config = tiny_run("out");
+  config.lengths = {48};
+  config.held_out = {path("short.tokens").string()};
+  EXPECT_THAT(error_of(config), HasSubstr("no row of 48 tokens with a document that fills the half of it and more"));
+}
+
 // The newer way of writing it, which transformers reads as well.
 TEST_F(Extend, RotaryParametersStayWhereTheyStand) {
   Json config = config_json();
