@@ -185,14 +185,16 @@ class ExtendStage : public Stage {
 Result<RunSummary> train_longer(const ExtendConfig& config, ConfigFields& fields, StartModel model,
                                 std::vector<Parameter> parameters, std::vector<Loader> train,
                                 const std::vector<Loader>& held_out, const RunHooks& hooks) {
-  const Json data = {{"windows", train.back().rows()}, {"hash", std::to_string(train.back().fingerprint())}};
+  const auto samples = static_cast<uint64_t>(config.steps * config.rows * config.accumulate);
+  const Json data = {{"windows", train.back().rows()},
+                     {"hash", std::to_string(train.back().fingerprint())},
+                     {"samples", samples}};  // which windows come when is a function of it
   Loader original = std::move(train.front());
   train.erase(train.begin());
   auto source = std::make_unique<MixedWindows>(
       std::move(original), std::move(train),
-      MixedWindowsOptions{.short_share = config.short_share,
-                          .rows = static_cast<uint64_t>(config.rows),
-                          .samples = static_cast<uint64_t>(config.steps * config.rows * config.accumulate)});
+      MixedWindowsOptions{
+          .short_share = config.short_share, .rows = static_cast<uint64_t>(config.rows), .samples = samples});
   const auto measured = [&](const Loader& loader) {
     return options_of_length(loader.sequence_tokens(), held_out.back().sequence_tokens(), config);
   };
@@ -291,7 +293,10 @@ void ExtendConfig::describe(ConfigFields& fields) {
   fields.add("data.held_out", &held_out, "shards that are searched by and measured on, and never trained on");
   describe_shared(fields);
   fields.add("schedule.warmup_steps", &warmup_steps, "steps from 0 to the peak").at_least(0);
-  fields.add("train.steps", &steps, "steps in all, of batch.rows times the last length in tokens").at_least(1);
+  fields
+      .add("train.steps", &steps,
+           "steps in all, of batch.rows times the last length in tokens; a run goes on only with as many")
+      .at_least(1);
 }
 
 Result<RunSummary> extend(ExtendConfig config, const RunHooks& hooks) {

@@ -239,6 +239,13 @@ TEST_F(Extend, DocumentsUpToTheOldContextAreShortHoweverMuchOfARowTheyFill) {
   EXPECT_THAT(error_of(config), HasSubstr("no row of 48 tokens with a document that fills the half of it and more"));
 }
 
+TEST_F(Extend, ARunGoesOnOnlyWithAsManyStepsAndTheHeldOutTextThatItBeganWith) {
+  ExtendConfig config = tiny_run("out");
+  ASSERT_TRUE(extend(config, {}));
+  config.steps = 16;
+  EXPECT_THAT(error_of(config), HasSubstr("the run in this folder began with data.samples = 8, not 16"));
+}
+
 // The newer way of writing it, which transformers reads as well.
 TEST_F(Extend, RotaryParametersStayWhereTheyStand) {
   Json config = config_json();
