@@ -1,5 +1,7 @@
 #include "phial/train/extend.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -109,6 +111,16 @@ Result<std::vector<Batch>> rows_to_search_by(const Loader& loader, int64_t origi
       "give longer documents, or a smaller last extend.lengths"};
 }
 
+uint64_t hash_of_rows(const std::vector<Batch>& rows) {
+  uint64_t hash = 0;
+  for (const Batch& row : rows) {
+    for (const at::Tensor& each : {row.ids, row.targets}) {
+      hash = XXH3_64bits_withSeed(each.data_ptr<int64_t>(), each.nbytes(), hash);
+    }
+  }
+  return hash;
+}
+
 double mean_loss(const Network& network, const std::vector<Batch>& rows) {
   double sum = 0;
   int64_t targets = 0;
@@ -149,9 +161,8 @@ Result<RopeSearchResult> search(const ExtendConfig& config, const StartModel& mo
                               .file = std::filesystem::path(config.out) / "rope_search.json",
                               .of = {{"config", std::to_string(model.config_hash())},
                                      {"weights", std::to_string(hash_of(parameters))},
-                                     {"held_out", std::to_string(held_out.fingerprint())},
+                                     {"rows", std::to_string(hash_of_rows(rows))},
                                      {"target", target},
-                                     {"rows", rows.size()},
                                      {"compute", config.compute}}},
                              hooks);
 }

@@ -244,6 +244,10 @@ TEST_F(Extend, ARunGoesOnOnlyWithAsManyStepsAndTheHeldOutTextThatItBeganWith) {
   ASSERT_TRUE(extend(config, {}));
   config.steps = 16;
   EXPECT_THAT(error_of(config), HasSubstr("the run in this folder began with data.samples = 8, not 16"));
+  config.steps = 8;
+  fs::remove(path("held_out.tokens"));
+  write_shard("held_out.tokens", 300, 9);  // documents as long, with other tokens
+  EXPECT_THAT(error_of(config), HasSubstr("is of a search with another model, data or fields"));
 }
 
 // The newer way of writing it, which transformers reads as well.
