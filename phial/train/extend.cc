@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -121,10 +122,14 @@ uint64_t hash_of_rows(const std::vector<Batch>& rows) {
   return hash;
 }
 
-double mean_loss(const Network& network, const std::vector<Batch>& rows) {
+Result<double> mean_loss(const Network& network, const std::vector<Batch>& rows, const std::stop_token& stop) {
   double sum = 0;
   int64_t targets = 0;
   for (const Batch& row : rows) {
+    if (stop.stop_requested()) {
+      return Error{Code::kCancelled, "stopped in the search for rotary factors",
+                   "the same command goes on from its last generation"};
+    }
     sum -= network.target_log_probabilities(row).sum(at::kDouble).item<double>();
     targets += row.targets.ne(kIgnored).sum().item<int64_t>();
   }
@@ -151,7 +156,7 @@ Result<RopeSearchResult> search(const ExtendConfig& config, const StartModel& mo
   const auto loss_of = [&](std::span<const float> factors) -> Result<double> {
     spec::DecoderSpec spec = longer.spec;
     spec.long_rope.long_factors.assign(factors.begin(), factors.end());
-    return mean_loss(Network(std::move(spec), parameters, network_options(config)), rows);
+    return mean_loss(Network(std::move(spec), parameters, network_options(config)), rows, hooks.stop);
   };
   return search_rope_factors(std::move(known), loss_of,
                              {.population = config.population,
