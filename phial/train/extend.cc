@@ -58,7 +58,8 @@ Result<std::vector<Loader>> loaders_of(const std::vector<std::string>& named, co
     PHIAL_TRY(Loader loader, Loader::open(files, {.sequence_tokens = length,
                                                   .vocab_size = model.spec.vocab_size,
                                                   .seed = static_cast<uint64_t>(config.seed),
-                                                  .vocabulary_hash = model.vocabulary_hash()}));
+                                                  .vocabulary_hash = model.vocabulary_hash(),
+                                                  .length_field = "extend.lengths"}));
     loaders.push_back(std::move(loader));
   }
   return loaders;
@@ -253,8 +254,9 @@ Result<RunSummary> run_extend(ExtendConfig& config, const RunHooks& hooks) {
                  "start one, without a launcher"};
   }
   PHIAL_TRY(const StartModel model, open_start_model("", config.model_start));
+  PHIAL_CHECKED(check_can_grow(model.spec));
   PHIAL_TRY(const auto lengths, lengths_of(config, model.spec.context));
-  PHIAL_CHECKED(check_can_grow(model.spec, lengths.back()));
+  PHIAL_CHECKED(check_window(model.spec, lengths.back()));
   PHIAL_CHECKED(check_tokens_in_all(config, lengths.back()));
   if (config.held_out.empty()) {
     return Error{Code::kInvalid, "data.held_out names no shard: rotary factors are searched for by its loss",
