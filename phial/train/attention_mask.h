@@ -8,6 +8,7 @@
 
 namespace phial::train {
 
+// Memory is quadratic: while it is made the dense one takes 7 bytes for each of B * T * T pairs.
 struct AttentionMasks {
   at::Tensor dense;   // bool [B, 1, T, T]; undefined: the causal rule alone
   at::Tensor sparse;  // bool [B, H, T, T], for block-sparse layers; undefined: there are none

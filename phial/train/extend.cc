@@ -1,10 +1,13 @@
 #include "phial/train/extend.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -55,7 +58,8 @@ Result<std::vector<Loader>> loaders_of(const std::vector<std::string>& named, co
     PHIAL_TRY(Loader loader, Loader::open(files, {.sequence_tokens = length,
                                                   .vocab_size = model.spec.vocab_size,
                                                   .seed = static_cast<uint64_t>(config.seed),
-                                                  .vocabulary_hash = model.vocabulary_hash()}));
+                                                  .vocabulary_hash = model.vocabulary_hash(),
+                                                  .length_field = "extend.lengths"}));
     loaders.push_back(std::move(loader));
   }
   return loaders;
@@ -70,45 +74,63 @@ Status check_tokens_in_all(const ExtendConfig& config, int64_t target) {
                "take smaller ones"};
 }
 
-// One document fills the greater part of the row.
-bool is_long(const Batch& row) { return 2 * (row.positions.max().item<int64_t>() + 1) > row.ids.size(1); }
+// One document fills the greater part of the row, and more than the original context.
+bool is_long(const Batch& row, int64_t original) {
+  return row.positions.max().item<int64_t>() + 1 > std::max(row.ids.size(1) / 2, original);
+}
 
-Status warn_of_short_documents(const Loader& loader, const Log& log) {
+Status warn_of_short_documents(const Loader& loader, int64_t original, const Log& log) {
   const uint64_t rows = std::min(loader.rows(), kLookedAtRows);
   uint64_t long_rows = 0;
   for (uint64_t i = 0; i < rows; ++i) {
     PHIAL_TRY(const Batch row, loader.batch(i, 1));
-    long_rows += is_long(row) ? 1 : 0;
+    long_rows += is_long(row, original) ? 1 : 0;
   }
   const double share = static_cast<double>(long_rows) / static_cast<double>(rows);
   if (share < kFewLongRows) {
     log(Severity::kWarning, "of " + std::to_string(rows) + " rows of " + std::to_string(loader.sequence_tokens()) +
                                 " tokens " + std::to_string(long_rows) +
-                                " have a document that fills the half of them: positions begin anew with each, and "
-                                "little is learned of the far ones; pack longer documents");
+                                " have a document that fills the half of them and more than the old context: positions "
+                                "begin anew with each, and little is learned of the far ones; pack longer documents");
   }
   return ok();
 }
 
 // Held-out rows to search by.
-Result<std::vector<Batch>> rows_to_search_by(const Loader& loader, int64_t most) {
+Result<std::vector<Batch>> rows_to_search_by(const Loader& loader, int64_t original, int64_t most) {
   std::vector<Batch> rows;
   for (uint64_t i = 0; i < loader.rows() && std::ssize(rows) < most; ++i) {
     PHIAL_TRY(Batch row, loader.batch(i, 1));
     row.table = spec::RopeTable::kLong;
-    if (is_long(row)) rows.push_back(std::move(row));
+    if (is_long(row, original)) rows.push_back(std::move(row));
   }
   if (!rows.empty()) return rows;
-  return Error{Code::kInvalid,
-               "data.held_out has no row of " + std::to_string(loader.sequence_tokens()) +
-                   " tokens with a document that fills the half of it: there is nothing to search factors by",
-               "give longer documents, or a smaller last extend.lengths"};
+  return Error{
+      Code::kInvalid,
+      "data.held_out has no row of " + std::to_string(loader.sequence_tokens()) +
+          " tokens with a document that fills the half of it and more than the old context: there is nothing to "
+          "search factors by",
+      "give longer documents, or a smaller last extend.lengths"};
 }
 
-double mean_loss(const Network& network, const std::vector<Batch>& rows) {
+uint64_t hash_of_rows(const std::vector<Batch>& rows) {
+  uint64_t hash = 0;
+  for (const Batch& row : rows) {
+    for (const at::Tensor& each : {row.ids, row.targets}) {
+      hash = XXH3_64bits_withSeed(each.data_ptr<int64_t>(), each.nbytes(), hash);
+    }
+  }
+  return hash;
+}
+
+Result<double> mean_loss(const Network& network, const std::vector<Batch>& rows, const std::stop_token& stop) {
   double sum = 0;
   int64_t targets = 0;
   for (const Batch& row : rows) {
+    if (stop.stop_requested()) {
+      return Error{Code::kCancelled, "stopped in the search for rotary factors",
+                   "the same command goes on from its last generation"};
+    }
     sum -= network.target_log_probabilities(row).sum(at::kDouble).item<double>();
     targets += row.targets.ne(kIgnored).sum().item<int64_t>();
   }
@@ -129,13 +151,13 @@ Result<RopeSearchResult> search(const ExtendConfig& config, const StartModel& mo
                                 const std::vector<Parameter>& parameters, const Loader& held_out,
                                 const RunHooks& hooks) {
   const int64_t target = held_out.sequence_tokens();
-  PHIAL_TRY(const auto rows, rows_to_search_by(held_out, config.search_rows));
+  PHIAL_TRY(const auto rows, rows_to_search_by(held_out, model.spec.context, config.search_rows));
   auto known = known_rope_factors(model.spec, model.spec.context, static_cast<int>(target));
   PHIAL_TRY(const StartModel longer, extended(model, target, known.front().values));
   const auto loss_of = [&](std::span<const float> factors) -> Result<double> {
     spec::DecoderSpec spec = longer.spec;
     spec.long_rope.long_factors.assign(factors.begin(), factors.end());
-    return mean_loss(Network(std::move(spec), parameters, network_options(config)), rows);
+    return mean_loss(Network(std::move(spec), parameters, network_options(config)), rows, hooks.stop);
   };
   return search_rope_factors(std::move(known), loss_of,
                              {.population = config.population,
@@ -145,9 +167,8 @@ Result<RopeSearchResult> search(const ExtendConfig& config, const StartModel& mo
                               .file = std::filesystem::path(config.out) / "rope_search.json",
                               .of = {{"config", std::to_string(model.config_hash())},
                                      {"weights", std::to_string(hash_of(parameters))},
-                                     {"held_out", std::to_string(held_out.fingerprint())},
+                                     {"rows", std::to_string(hash_of_rows(rows))},
                                      {"target", target},
-                                     {"rows", rows.size()},
                                      {"compute", config.compute}}},
                              hooks);
 }
@@ -181,14 +202,16 @@ class ExtendStage : public Stage {
 Result<RunSummary> train_longer(const ExtendConfig& config, ConfigFields& fields, StartModel model,
                                 std::vector<Parameter> parameters, std::vector<Loader> train,
                                 const std::vector<Loader>& held_out, const RunHooks& hooks) {
-  const Json data = {{"windows", train.back().rows()}, {"hash", std::to_string(train.back().fingerprint())}};
+  const auto samples = static_cast<uint64_t>(config.steps * config.rows * config.accumulate);
+  const Json data = {{"windows", train.back().rows()},
+                     {"hash", std::to_string(train.back().fingerprint())},
+                     {"samples", samples}};  // which windows come when is a function of it
   Loader original = std::move(train.front());
   train.erase(train.begin());
   auto source = std::make_unique<MixedWindows>(
       std::move(original), std::move(train),
-      MixedWindowsOptions{.short_share = config.short_share,
-                          .rows = static_cast<uint64_t>(config.rows),
-                          .samples = static_cast<uint64_t>(config.steps * config.rows * config.accumulate)});
+      MixedWindowsOptions{
+          .short_share = config.short_share, .rows = static_cast<uint64_t>(config.rows), .samples = samples});
   const auto measured = [&](const Loader& loader) {
     return options_of_length(loader.sequence_tokens(), held_out.back().sequence_tokens(), config);
   };
@@ -231,8 +254,9 @@ Result<RunSummary> run_extend(ExtendConfig& config, const RunHooks& hooks) {
                  "start one, without a launcher"};
   }
   PHIAL_TRY(const StartModel model, open_start_model("", config.model_start));
+  PHIAL_CHECKED(check_can_grow(model.spec));
   PHIAL_TRY(const auto lengths, lengths_of(config, model.spec.context));
-  PHIAL_CHECKED(check_can_grow(model.spec, lengths.back()));
+  PHIAL_CHECKED(check_window(model.spec, lengths.back()));
   PHIAL_CHECKED(check_tokens_in_all(config, lengths.back()));
   if (config.held_out.empty()) {
     return Error{Code::kInvalid, "data.held_out names no shard: rotary factors are searched for by its loss",
@@ -242,7 +266,7 @@ Result<RunSummary> run_extend(ExtendConfig& config, const RunHooks& hooks) {
   PHIAL_TRY(auto held_out, loaders_of(config.held_out, lengths, config, model));
   PHIAL_CHECKED(RunOutput(config, model).check());
   PHIAL_CHECKED(make_folders(config.out));
-  PHIAL_CHECKED(warn_of_short_documents(train.back(), hooks.log));
+  PHIAL_CHECKED(warn_of_short_documents(train.back(), model.spec.context, hooks.log));
 
   PHIAL_TRY(auto parameters, load_parameters(*model.weights, model.spec));
   Extension extension = {.lengths = lengths};
@@ -269,7 +293,9 @@ void ExtendConfig::describe(ConfigFields& fields) {
   fields
       .add("extend.lengths", &lengths,
            "tokens of the rows, growing: equal parts of the steps; the last is the new context; none: 2, 4 and 8 times "
-           "the old one")
+           "the old one; the mask of a row in which a document begins takes 7 bytes for each pair of its tokens while "
+           "it "
+           "is made: 7 GiB at 32768 tokens")
       .between(1, kMostExtendedTokens);
   fields.add("extend.short_share", &short_share, "of the batches, whose rows are as long as the old context instead")
       .between(0, 0.95);
@@ -287,7 +313,10 @@ void ExtendConfig::describe(ConfigFields& fields) {
   fields.add("data.held_out", &held_out, "shards that are searched by and measured on, and never trained on");
   describe_shared(fields);
   fields.add("schedule.warmup_steps", &warmup_steps, "steps from 0 to the peak").at_least(0);
-  fields.add("train.steps", &steps, "steps in all, of batch.rows times the last length in tokens").at_least(1);
+  fields
+      .add("train.steps", &steps,
+           "steps in all, of batch.rows times the last length in tokens; a run goes on only with as many")
+      .at_least(1);
 }
 
 Result<RunSummary> extend(ExtendConfig config, const RunHooks& hooks) {

@@ -20,6 +20,7 @@ namespace phial::train {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 
@@ -187,7 +188,8 @@ TEST_F(Extend, AConfigurationThatMakesNoSenseIsAnErrorBeforeTheSearch) {
   EXPECT_THAT(error([](ExtendConfig& c) { c.lengths = {64.5}; }), HasSubstr("64.5 is no whole number"));
   EXPECT_THAT(error([](ExtendConfig& c) { c.held_out = {}; }), HasSubstr("data.held_out names no shard"));
   EXPECT_THAT(error([](ExtendConfig& c) { c.shards = {}; }), HasSubstr("no shard is named"));
-  EXPECT_THAT(error([](ExtendConfig& c) { c.lengths = {8192}; }), HasSubstr("no window of 8192 tokens"));
+  EXPECT_THAT(error([](ExtendConfig& c) { c.lengths = {8192}; }),
+              AllOf(HasSubstr("no window of 8192 tokens"), HasSubstr("or a smaller extend.lengths")));
   EXPECT_THAT(error([](ExtendConfig& c) { c.rows = int64_t{1} << 62; }), HasSubstr("more than 1e18 tokens"));
   EXPECT_THAT(error([](ExtendConfig& c) { c.world.size = 2; }), HasSubstr("not extended by 2 processes"));
   EXPECT_THAT(error([](ExtendConfig& c) { c.model_start = ""; }), HasSubstr("no model is named"));
@@ -209,6 +211,11 @@ TEST_F(Extend, AModelWhoseContextCannotGrowIsRefused) {
   EXPECT_THAT(
       error_with({{"rope_scaling", {{"type", "longrope"}, {"short_factor", factors}, {"long_factor", factors}}}}),
       HasSubstr("rotary scaling already"));
+  EXPECT_THAT(
+      error_with({{"max_position_embeddings", 128},
+                  {"rope_scaling", {{"type", "longrope"}, {"short_factor", factors}, {"long_factor", factors}}}}),
+      HasSubstr("rotary scaling already"))
+      << "not that the lengths are too small";
   EXPECT_THAT(error_with({{"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}}),
               HasSubstr("rotary scaling already"));
   EXPECT_THAT(error_with({{"sliding_window", 64}}), HasSubstr("sliding window of 64 tokens"));
@@ -231,19 +238,53 @@ TEST_F(Extend, ShortDocumentsAreWarnedOfAndNotSearchedBy) {
   EXPECT_THAT(error_of(config), HasSubstr("there is nothing to search factors by"));
 }
 
+TEST_F(Extend, DocumentsUpToTheOldContextAreShortHoweverMuchOfARowTheyFill) {
+  write_shard("short.tokens", 30, 3);
+  ExtendConfig config = tiny_run("out");
+  config.lengths = {48};
+  config.held_out = {path("short.tokens").string()};
+  EXPECT_THAT(error_of(config), HasSubstr("no row of 48 tokens with a document that fills the half of it and more"));
+}
+
+TEST_F(Extend, ARunGoesOnOnlyWithAsManyStepsAndTheHeldOutTextThatItBeganWith) {
+  ExtendConfig config = tiny_run("out");
+  ASSERT_TRUE(extend(config, {}));
+  config.steps = 16;
+  EXPECT_THAT(error_of(config), HasSubstr("the run in this folder began with data.samples = 8, not 16"));
+  config.steps = 8;
+  fs::remove(path("held_out.tokens"));
+  write_shard("held_out.tokens", 300, 9);  // documents as long, with other tokens
+  EXPECT_THAT(error_of(config), HasSubstr("is of a search with another model, data or fields"));
+}
+
 // The newer way of writing it, which transformers reads as well.
 TEST_F(Extend, RotaryParametersStayWhereTheyStand) {
   Json config = config_json();
-  config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 5000.0}};
+  config["rope_parameters"] = {{"type", "default"}, {"rope_type", "default"}, {"rope_theta", 5000.0}, {"factor", 1.0}};
   const auto spec = spec::decoder_from_config(config);
   ASSERT_TRUE(spec);
   const std::vector<float> factors = {1, 1, 2, 2, 3, 3, 4, 4};
-  const auto longer = spec::decoder_from_config(with_long_rope(config, *spec, 128, factors));
+  const Json written = with_long_rope(config, *spec, 128, factors);
+  EXPECT_EQ(written["rope_parameters"].size(), 5) << "nothing of the old scaling stays but the base";
+  const auto longer = spec::decoder_from_config(written);
   ASSERT_TRUE(longer) << longer.error().text();
   EXPECT_EQ(longer->rope_theta, 5000);
   EXPECT_EQ(longer->context, 128);
   EXPECT_EQ(longer->long_rope.original_context, 32);
   EXPECT_EQ(longer->long_rope.long_factors, factors);
+}
+
+TEST_F(Extend, TheBaseStaysWhereTheOlderWayHadItInTheScaling) {
+  Json config = config_json();
+  config["rope_scaling"] = {{"type", "default"}, {"rope_theta", 5000.0}, {"partial_rotary_factor", 0.5}};
+  const auto spec = spec::decoder_from_config(config);
+  ASSERT_TRUE(spec) << spec.error().text();
+  const Json written = with_long_rope(config, *spec, 128, std::vector<float>(4, 2));
+  EXPECT_EQ(written["rope_scaling"].size(), 3);
+  const auto longer = spec::decoder_from_config(written);
+  ASSERT_TRUE(longer) << longer.error().text();
+  EXPECT_EQ(longer->rope_theta, 5000);
+  EXPECT_EQ(longer->rope_dims, spec->rope_dims);
 }
 
 }  // namespace

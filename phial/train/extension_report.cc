@@ -111,8 +111,9 @@ std::string extension_table(const Extension& extension) {
     lines.insert(lines.begin(), {head, names});
     return lines;
   };
-  std::vector<std::string> table = {"      ", "tokens"};
-  for (const int64_t length : extension.lengths) table.push_back(padded(std::to_string(length), 6));
+  const size_t width = std::max(std::string("tokens").size(), std::to_string(extension.lengths.back()).size());
+  std::vector<std::string> table = {padded("", width), padded("tokens", width)};
+  for (const int64_t length : extension.lengths) table.push_back(padded(std::to_string(length), width));
   const auto add = [&](const std::vector<std::string>& lines) {
     for (size_t i = 0; i < table.size(); ++i) table[i] += lines[i];
   };

@@ -36,6 +36,14 @@ TEST(ExtensionReport, TheTableHasALineALengthAndOnlyWhatWasMeasured) {
             "    64      nan   1.5000     17 %     75 %\n");
 }
 
+TEST(ExtensionReport, TheTableHasRoomForLengthsOfManyDigits) {
+  Extension extension = an_extension();
+  extension.lengths = {16, 1048576};
+  EXPECT_THAT(extension_table(extension), testing::StartsWith("         loss"));
+  EXPECT_THAT(extension_table(extension), HasSubstr("\n tokens   before"));
+  EXPECT_THAT(extension_table(extension), HasSubstr("\n1048576      nan"));
+}
+
 TEST(ExtensionReport, MetricsAreOfTheShortestAndTheLongest) {
   const Metrics metrics = extension_metrics(an_extension());
   EXPECT_THAT(metrics, Contains(Pair("loss_16_after", 2.01)));

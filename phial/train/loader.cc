@@ -86,7 +86,7 @@ Result<Loader> Loader::open(const std::vector<std::filesystem::path>& paths, con
         Code::kInvalid,
         (paths.empty() ? "no shard is named" : paths.front().string() + " and the other shards are too short") +
             std::string(": there is no window of ") + std::to_string(options.sequence_tokens) + " tokens",
-        "give more data, or a smaller data.sequence_tokens"};
+        std::string("give more data, or a smaller ") + options.length_field};
   }
   return loader;
 }

@@ -22,7 +22,8 @@ struct LoaderOptions {
   int64_t sequence_tokens = 0;  // T
   int64_t vocab_size = 0;       // of the model: the shards' may be smaller
   uint64_t seed = 0;
-  uint64_t vocabulary_hash = 0;  // of the model's tokenizer; 0: not known
+  uint64_t vocabulary_hash = 0;                       // of the model's tokenizer; 0: not known
+  const char* length_field = "data.sequence_tokens";  // that sequence_tokens is a value of, for errors
 };
 
 // The shards that a configuration names: files, and folders of files that end in .tokens, these by name. kNotFound for

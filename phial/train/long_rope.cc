@@ -4,8 +4,19 @@
 #include <vector>
 
 namespace phial::train {
+namespace {
 
-Status check_can_grow(const spec::DecoderSpec& spec, int64_t target) {
+Json base_and_share(const Json& rope) {
+  Json kept = Json::object();
+  for (const char* name : {"rope_theta", "partial_rotary_factor"}) {
+    if (const Json* value = find_member(rope, name)) kept[name] = *value;
+  }
+  return kept;
+}
+
+}  // namespace
+
+Status check_can_grow(const spec::DecoderSpec& spec) {
   if (spec.architecture != "phi3") {
     return Error{Code::kUnsupported, "the context of " + spec.architecture + " models is not extended",
                  "begin with a model of the Phi-3 family"};
@@ -14,12 +25,10 @@ Status check_can_grow(const spec::DecoderSpec& spec, int64_t target) {
     return Error{Code::kUnsupported, "the model has rotary scaling already: its context was extended before",
                  "begin with the model that it was made of"};
   }
-  if (target <= spec.context) {
-    return Error{Code::kInvalid,
-                 "extend.lengths ends with " + std::to_string(target) + " tokens, and the model has a context of " +
-                     std::to_string(spec.context),
-                 "take more, up to 32 times as many"};
-  }
+  return ok();
+}
+
+Status check_window(const spec::DecoderSpec& spec, int64_t target) {
   if (spec.sliding_window > 0 && spec.sliding_window < target) {
     return Error{Code::kInvalid,
                  "the model's sliding window of " + std::to_string(spec.sliding_window) +
@@ -37,9 +46,10 @@ Json with_long_rope(Json config, const spec::DecoderSpec& spec, int64_t target, 
   if (const Json* newer = find_member(config, "rope_parameters"); newer != nullptr && newer->is_object()) {
     rope["rope_type"] = "longrope";
     rope["original_max_position_embeddings"] = spec.context;
-    config["rope_parameters"].update(rope);
-    config["rope_parameters"].erase("type");
+    rope.update(base_and_share(*newer));
+    config["rope_parameters"] = std::move(rope);
   } else {  // three members and no other: older releases of transformers insist on it
+    if (const Json* older = find_member(config, "rope_scaling")) config.update(base_and_share(*older));
     rope["type"] = "longrope";
     config["rope_scaling"] = std::move(rope);
   }

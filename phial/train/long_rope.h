@@ -13,11 +13,13 @@
 
 namespace phial::train {
 
-// kUnsupported for an architecture other than Phi-3's and for rotary scaling that is there already; kInvalid for a
-// `target` that is not above the context, and for a sliding window that does not reach as far.
-Status check_can_grow(const spec::DecoderSpec& spec, int64_t target);
+// kUnsupported for an architecture other than Phi-3's and for rotary scaling that is there already.
+Status check_can_grow(const spec::DecoderSpec& spec);
+// kInvalid for a sliding window that does not reach as far as `target`.
+Status check_window(const spec::DecoderSpec& spec, int64_t target);
 
-// `config`: that which `spec` was read of.
+// `config`: that which `spec` was read of. Of the rotary fields that stood there the base and the rotated share stay.
+// Promise: `target` is above the context.
 Json with_long_rope(Json config, const spec::DecoderSpec& spec, int64_t target, std::span<const float> long_factors);
 
 }  // namespace phial::train

@@ -1,6 +1,5 @@
 #include "phial/train/mixed_windows.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace phial::train {
@@ -18,10 +17,12 @@ Result<Batch> MixedWindows::batch(uint64_t first, int64_t count) const {
   const uint64_t shorts = short_batches(number, options_.short_share);
   const bool is_short = short_batches(number + 1, options_.short_share) > shorts;
   const uint64_t of_a_part = (options_.samples - 1) / lengths_.size() + 1;
-  const size_t part = std::min<uint64_t>(first / of_a_part, lengths_.size() - 1);
+  const uint64_t part = first / of_a_part;
+  const uint64_t part_began = (part * of_a_part + options_.rows - 1) / options_.rows;  // the first of its batches
+  const uint64_t longs = (number - shorts) - (part_began - short_batches(part_began, options_.short_share));
   const Loader& loader = is_short ? original_ : lengths_[part];
   const int64_t windows = count * lengths_.back().sequence_tokens() / loader.sequence_tokens();
-  return loader.batch((is_short ? shorts : number - shorts) * static_cast<uint64_t>(windows), windows);
+  return loader.batch((is_short ? shorts : longs) * static_cast<uint64_t>(windows), windows);
 }
 
 }  // namespace phial::train

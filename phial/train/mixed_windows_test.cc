@@ -6,6 +6,8 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <span>
+#include <vector>
 
 #include "phial/base/temp_folder_for_test.h"
 
@@ -46,7 +48,7 @@ std::vector<int64_t> lengths_of(const MixedWindows& mixed, uint64_t batches) {
   for (uint64_t b = 0; b < batches; ++b) {
     const auto batch = mixed.batch(2 * b, 2);
     EXPECT_TRUE(batch);
-    EXPECT_EQ(batch->ids.numel(), 64) << "all batches have as many tokens";
+    EXPECT_EQ(batch->ids.numel(), 64) << "these lengths divide the longest";
     lengths.push_back(batch->ids.size(1));
   }
   return lengths;
@@ -55,7 +57,6 @@ std::vector<int64_t> lengths_of(const MixedWindows& mixed, uint64_t batches) {
 TEST_F(MixedWindowsTest, LengthsGrowAndAShareOfTheBatchesIsShort) {
   EXPECT_THAT(lengths_of(mixed(0.5, 16), 8), ElementsAre(16, 8, 16, 8, 32, 8, 32, 8));
   EXPECT_THAT(lengths_of(mixed(0.25, 16), 8), ElementsAre(16, 16, 16, 8, 32, 32, 32, 8));
-  EXPECT_THAT(lengths_of(mixed(0, 8), 6), ElementsAre(16, 16, 32, 32, 32, 32)) << "it goes on behind the last sample";
   std::map<int64_t, int> counts;
   for (const int64_t length : lengths_of(mixed(0.3, 200), 100)) ++counts[length];
   EXPECT_EQ(counts[8], 30);
@@ -63,21 +64,32 @@ TEST_F(MixedWindowsTest, LengthsGrowAndAShareOfTheBatchesIsShort) {
 }
 
 TEST_F(MixedWindowsTest, EveryWindowOfALengthComesOnceBeforeAnyComesAgain) {
-  std::vector<Loader> longest;
-  longest.push_back(loader(32));  // 30 windows, two a batch
-  const MixedWindows source(loader(8), std::move(longest), {.short_share = 0.5, .rows = 2});
-  std::multiset<int64_t> longs, shorts;
-  for (uint64_t b = 0; b < 30; ++b) {
+  const MixedWindows source = mixed(0.5, 120);  // in each half 15 batches of two samples, which are all its windows
+  std::map<int64_t, std::vector<int64_t>> begins;
+  for (uint64_t b = 0; b < 60; ++b) {
     const auto batch = source.batch(2 * b, 2);
     ASSERT_TRUE(batch);
     for (int64_t r = 0; r < batch->ids.size(0); ++r) {
-      (batch->ids.size(1) == 32 ? longs : shorts).insert(batch->ids[r][0].item<int64_t>());
+      begins[batch->ids.size(1)].push_back(batch->ids[r][0].item<int64_t>());
     }
   }
-  EXPECT_EQ(longs.size(), 30);
-  EXPECT_EQ(std::set(longs.begin(), longs.end()).size(), 30);
-  EXPECT_EQ(shorts.size(), 120);
-  EXPECT_EQ(std::set(shorts.begin(), shorts.end()).size(), 120);
+  const auto different = [](std::span<const int64_t> all) { return std::set(all.begin(), all.end()).size(); };
+  EXPECT_EQ(begins[16].size(), 60);
+  EXPECT_EQ(different(begins[16]), 60);
+  EXPECT_EQ(begins[32].size(), 30);
+  EXPECT_EQ(different(begins[32]), 30);
+  ASSERT_EQ(begins[8].size(), 240);
+  EXPECT_EQ(different(std::span(begins[8]).first(120)), 120);
+  EXPECT_EQ(different(std::span(begins[8]).last(120)), 120);
+}
+
+TEST_F(MixedWindowsTest, APartBeginsWithTheFirstWindowsOfItsOrder) {
+  for (const uint64_t samples : {16, 22}) {  // the second part begins with a batch, or within one
+    const uint64_t second = samples == 16 ? 4 : 6;
+    const auto batch = mixed(0, samples).batch(2 * second, 2), own = loader(32).batch(0, 2);
+    ASSERT_TRUE(batch && own);
+    EXPECT_TRUE(at::equal(batch->ids, own->ids)) << samples;
+  }
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ bool answers_rightly(const Network& network, const RetrievalPrompt& prompt) {
       .positions = at::arange(n - 1, at::kLong).unsqueeze(0),
       .documents = at::zeros_like(row),
       .one_document_a_row = true,
-      .table = choose_rope_table(network.spec(), spec::RopePolicy::kDynamic, static_cast<int>(n)),
+      .table = choose_rope_table(network.spec(), spec::RopePolicy::kDynamic, static_cast<int>(n - 1)),
   };
   const at::ScalarType compute = network.output_options().compute;
   const at::Tensor rows = network.hidden(batch).slice(1, answer - 1);

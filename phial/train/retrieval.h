@@ -1,7 +1,8 @@
 // How often a network finds what train/retrieval_prompts hides, by depth and length.
 //
 // An answer is right if each of its tokens is the likeliest after the right ones before it, which is to say that greedy
-// decoding gives it; the rotary table is that of serving a sequence so long. Threads: one.
+// decoding gives it. The rotary table is that of serving the sequence which the last of them is decided by, also where
+// the original context ends within the answer. Threads: one.
 #pragma once
 
 #include <cstdint>

@@ -70,7 +70,7 @@ size_t RetrievalPrompts::end_of_sentence(const Ids& text, size_t at) const {
     const std::string bytes = tokenizer_.bytes_of(text[i - 1]);
     if (!bytes.empty() && std::string_view(".!?\n").find(bytes.back()) != std::string_view::npos) return i;
   }
-  return least == 0 ? 0 : at;
+  return at;
 }
 
 std::optional<RetrievalPrompt> RetrievalPrompts::prompt(RetrievalTask task, int64_t tokens, double depth,

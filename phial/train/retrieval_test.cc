@@ -97,6 +97,16 @@ TEST_P(RetrievalOf, APromptThatDoesNotFitIsNone) {
   EXPECT_FALSE(RetrievalPrompts(*tokenizer_, {}, 5, 7).prompt(RetrievalTask::kNeedle, 200, 0.5, 0));
 }
 
+TEST_P(RetrievalOf, ATextWithoutTheEndOfASentenceIsCutWhereItMust) {
+  const RetrievalPrompts prompts(*tokenizer_, {tokenizer_->encode("the sea and the sky and")}, 5, 7);
+  const auto prompt = prompts.prompt(RetrievalTask::kNeedle, 100, 0.5, 0);
+  ASSERT_TRUE(prompt);
+  EXPECT_EQ(prompt->ids.size(), 100);
+  const auto at = static_cast<double>(text_of(*prompt).find("The secret number")),
+             whole = static_cast<double>(text_of(*prompt).find("What is"));
+  EXPECT_NEAR(at / whole, 0.4, 0.2);
+}
+
 TEST_P(RetrievalOf, WhoeverFindsEveryNumberHasAllRightAndWhoeverFindsNoneHasNone) {
   const RetrievalGrid grid = {.lengths = {15, 120, 400}, .depths = {0, 0.5, 1}, .samples = 3};
   const auto finds = [&](const RetrievalPrompt& prompt) {  // the number behind the first "is"
@@ -131,23 +141,25 @@ INSTANTIATE_TEST_SUITE_P(Tokenizers, RetrievalOf, testing::Values("phi3", "phi3-
   return std::string(tokenizer.param) == "phi3" ? "Phi3" : "Phi3Small";
 });
 
-// What the network itself goes on with is right, and anything else is not.
+// What the network itself goes on with is right, and anything else is not. The last token is decided by those before
+// it: of 41 tokens the second model takes its long factors, of 33 its short ones, which are for 32.
 TEST(Retrieval, AnAnswerIsRightIfGreedyDecodingGivesIt) {
   for (const char* name : {"phi3-mini-like", "phi3-128k-like"}) {
     const Network network = load_network(model::golden(name));
-    RetrievalPrompt prompt = {model::long_text(37, network.spec().vocab_size), 37};
-    for (int i = 0; i < 4; ++i) {
-      // As long as it will be: beyond 32 tokens the second model takes its long factors.
-      const at::NoGradGuard no_grad;
-      const at::Tensor logits =
-          network.logits(one_row(prompt.ids, choose_rope_table(network.spec(), spec::RopePolicy::kDynamic, 41)));
-      prompt.ids.push_back(static_cast<TokenId>(logits[0][-1].argmax().item<int64_t>()));
-    }
-    EXPECT_TRUE(answers_rightly(network, prompt)) << name;
-    for (size_t i = prompt.answer; i < prompt.ids.size(); ++i) {
-      RetrievalPrompt other = prompt;
-      other.ids[i] = (other.ids[i] + 1) % network.spec().vocab_size;
-      EXPECT_FALSE(answers_rightly(network, other)) << name << " " << i;
+    for (const size_t tokens : {41, 33}) {
+      RetrievalPrompt prompt = {model::long_text(tokens - 4, network.spec().vocab_size), tokens - 4};
+      const auto table = choose_rope_table(network.spec(), spec::RopePolicy::kDynamic, static_cast<int>(tokens) - 1);
+      for (int i = 0; i < 4; ++i) {
+        const at::NoGradGuard no_grad;
+        const at::Tensor logits = network.logits(one_row(prompt.ids, table));
+        prompt.ids.push_back(static_cast<TokenId>(logits[0][-1].argmax().item<int64_t>()));
+      }
+      EXPECT_TRUE(answers_rightly(network, prompt)) << name << tokens;
+      for (size_t i = prompt.answer; i < prompt.ids.size(); ++i) {
+        RetrievalPrompt other = prompt;
+        other.ids[i] = (other.ids[i] + 1) % network.spec().vocab_size;
+        EXPECT_FALSE(answers_rightly(network, other)) << name << tokens << " " << i;
+      }
     }
   }
 }

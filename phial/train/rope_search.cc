@@ -106,6 +106,12 @@ class RopeSearch {
       population_.push_back(std::move(next));
     }
     sort();
+    if (!is_any_finite()) {
+      return Error{Code::kOutOfRange,
+                   "none of the " + std::to_string(population_.size()) +
+                       " lists of rotary factors that the search begins with has a finite loss",
+                   "see that the model's loss on the held-out data is finite, or compute in f32"};
+    }
     return keep();
   }
 
@@ -129,6 +135,7 @@ class RopeSearch {
   }
 
   void sort() { std::ranges::stable_sort(population_, {}, &RopeFactors::loss); }
+  bool is_any_finite() const { return std::isfinite(population_.front().loss); }
 
   Json of() const {
     return {{"search", options_.of},
@@ -183,7 +190,7 @@ class RopeSearch {
       if (!read(one, population_.emplace_back())) return false;
     }
     sort();
-    return true;
+    return is_any_finite();
   }
 
   bool read(const Json& one, RopeFactors& into) const {

@@ -50,7 +50,8 @@ struct RopeSearchResult {
 };
 
 // Never worse than the best of `known`, which all have as many factors, at least one. Errors: kInvalid for a file of
-// another search, kCorrupt, kIo, those of `loss_of`; kCancelled when stopped. Progress through hooks.prepares.
+// another search, kCorrupt, kIo, those of `loss_of`; kOutOfRange if no loss is finite at first; kCancelled when
+// stopped. Progress through hooks.prepares.
 Result<RopeSearchResult> search_rope_factors(std::vector<NamedRopeFactors> known,
                                              const std::function<Result<double>(std::span<const float>)>& loss_of,
                                              const RopeSearchOptions& options, const RunHooks& hooks);

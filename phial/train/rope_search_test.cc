@@ -95,6 +95,15 @@ TEST_F(RopeSearchTest, ALossThatIsNotFiniteIsTheWorst) {
   EXPECT_TRUE(search(options("a.json"))) << "what is not finite is null in the file";
 }
 
+TEST_F(RopeSearchTest, WithoutAnyFiniteLossThereIsNoWinner) {
+  const auto found =
+      search_rope_factors(known(), [](std::span<const float>) -> Result<double> { return NAN; }, options("a.json"), {});
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::kOutOfRange);
+  EXPECT_THAT(found.error().message, HasSubstr("none of the 16 lists of rotary factors"));
+  EXPECT_TRUE(search(options("a.json"))) << "nothing was kept";
+}
+
 TEST_F(RopeSearchTest, OneThatWasStoppedKeepsWhatItFoundAndGoesOnToTheSameEnd) {
   const auto whole = search(options("whole.json"));
   ASSERT_TRUE(whole);

@@ -1,6 +1,8 @@
 #include "phial/train/token_stage.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 #include <vector>
 
 namespace phial::train {
@@ -8,10 +10,23 @@ namespace {
 
 int64_t targets_of(const Batch& batch) { return batch.targets.ne(kIgnored).sum().item<int64_t>(); }
 
-// The rotary table that serving a text as long as the longest document would take.
-void choose_table(const Network& network, Batch& batch) {
-  const auto longest = static_cast<int>(batch.positions.max().item<int64_t>()) + 1;
-  batch.table = choose_rope_table(network.spec(), spec::RopePolicy::kDynamic, longest);
+// The rows that serving would turn by the one rotary table, and those by the other: a row's longest document chooses,
+// whatever rows are computed beside it.
+std::vector<Batch> parts_by_table(const spec::DecoderSpec& spec, Batch batch) {
+  if (!spec.long_rope.active()) return {std::move(batch)};
+  const at::Tensor are_long = batch.positions.amax(1) >= spec.long_rope.original_context;
+  std::vector<Batch> parts;
+  for (const spec::RopeTable table : {spec::RopeTable::kShort, spec::RopeTable::kLong}) {
+    const at::Tensor rows = at::nonzero(are_long == (table == spec::RopeTable::kLong)).squeeze(1);
+    if (rows.numel() == 0) continue;
+    parts.push_back({.ids = batch.ids.index_select(0, rows),
+                     .targets = batch.targets.index_select(0, rows),
+                     .positions = batch.positions.index_select(0, rows),
+                     .documents = batch.documents.index_select(0, rows),
+                     .one_document_a_row = batch.one_document_a_row,
+                     .table = table});
+  }
+  return parts;
 }
 
 }  // namespace
@@ -30,10 +45,9 @@ Result<StepSums> TokenStage::step(const Network& network, uint64_t first, Gradie
   ComputedRows rows;
   for (int64_t at = own.begin; at < own.end; at += options_.rows) {
     PHIAL_TRY(Batch batch, source_->batch(first + static_cast<uint64_t>(at), std::min(options_.rows, own.end - at)));
-    choose_table(network, batch);
     targets += targets_of(batch);
     rows += computed_rows(batch.ids);
-    batches.push_back(std::move(batch));
+    std::ranges::move(parts_by_table(network.spec(), std::move(batch)), std::back_inserter(batches));
   }
   double counts[] = {static_cast<double>(targets), static_cast<double>(rows.tokens), static_cast<double>(rows.pairs)};
   PHIAL_CHECKED(group.sum(counts));
@@ -61,9 +75,10 @@ Result<Metrics> TokenStage::evaluate(const Network& network, const std::stop_tok
   double sums[] = {0, 0};  // of losses, and targets
   const auto measure = [&](RankShare part) -> Status {
     PHIAL_TRY(Batch batch, held_out_->batch(static_cast<uint64_t>(part.begin), part.size()));
-    choose_table(network, batch);
-    sums[0] -= network.target_log_probabilities(batch).sum(at::kDouble).item<double>();
     sums[1] += static_cast<double>(targets_of(batch));
+    for (const Batch& each : parts_by_table(network.spec(), std::move(batch))) {
+      sums[0] -= network.target_log_probabilities(each).sum(at::kDouble).item<double>();
+    }
     return ok();
   };
   PHIAL_TRY(const bool is_done, in_step(group, stop, all, options_.rows, measure));

@@ -1,6 +1,7 @@
 // The loss of predicting each target of packed rows: pretraining, and instruction tuning.
 //
-// The mean is over all targets of a step together, however many batches they were cut into. Threads: one.
+// The mean is over all targets of a step together, however many batches they were cut into. Of two rotary tables each
+// row takes that of serving a text as long as its longest document. Threads: one.
 #pragma once
 
 #include <cstdint>
