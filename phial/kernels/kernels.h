@@ -148,8 +148,8 @@ struct KernelSet {
   void (*quantize_kv_q8)(const float* x, size_t E, KvQ8* out) = nullptr;
   void (*quantize_kv_q4)(const float* x, size_t E, KvQ4* out) = nullptr;
 
-  // In place: exp(s - max) / sum. Each within 2e-6 + |s - max| * 2^-23 of itself, + 1e-37. N >= 1; scores finite or
-  // -inf, not all -inf.
+  // In place: exp(s - max) / sum. Each within 2e-6 + |s - max| * 2^-23 of itself, + 1e-37; none is
+  // subnormal. N >= 1; scores finite or -inf, not all -inf.
   void (*softmax)(float* scores, size_t n) = nullptr;
 
   // y[d] = x[d] * gain[d] / sqrt(mean(x^2) + eps); y may be x. Within (D / 4 + 8) * 2^-24 of itself.

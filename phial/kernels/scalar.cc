@@ -194,7 +194,10 @@ void softmax(float* scores, size_t n) {
     scores[i] = expf(scores[i] - largest);
     sum += scores[i];
   }
-  for (size_t i = 0; i < n; ++i) scores[i] = static_cast<float>(scores[i] / sum);
+  for (size_t i = 0; i < n; ++i) {
+    const auto weight = static_cast<float>(scores[i] / sum);
+    scores[i] = weight < 1.17549435e-38F ? 0 : weight;  // the least normal float
+  }
 }
 
 void rmsnorm(const float* x, const float* gain, size_t D, float eps, float* y) {
