@@ -1,5 +1,6 @@
 #include "phial/base/json_file.h"
 
+#include <span>
 #include <string>
 #include <system_error>
 
@@ -15,6 +16,11 @@ Result<Json> read_json_if_there(const std::filesystem::path& path) {
   auto json = parse_json(text);
   if (!json) return std::move(json).error().in(path.string());
   return json;
+}
+
+Status write_json_file(const std::filesystem::path& path, const Json& json, int indent) {
+  const std::string text = json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+  return write_file_atomically(path, std::as_bytes(std::span(text)));
 }
 
 }  // namespace phial

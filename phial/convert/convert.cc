@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "phial/base/json_file.h"
 #include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/convert/decoder_tensors.h"
@@ -30,7 +31,7 @@ Status to_folder(const formats::Checkpoint& in, const spec::DecoderSpec& spec, s
   PHIAL_TRY(const Json config, folder_config(spec, tensors.front().dtype, in.metadata()));
   PHIAL_TRY(const auto files, tokenizer::folder_files(in.metadata()));
   PHIAL_CHECKED(make_folders(out));
-  PHIAL_CHECKED(write_text(out / "config.json", dump_json(config) + "\n"));
+  PHIAL_CHECKED(write_json_file(out / "config.json", config));
   for (const auto& [name, content] : files) PHIAL_CHECKED(write_text(out / name, content));
   return formats::write_safetensors(out / "model.safetensors", std::move(tensors), stop);
 }

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "phial/base/mapped_file.h"
+#include "phial/base/json_file.h"
 #include "phial/base/output_file.h"
 #include "phial/base/utf8.h"
 #include "phial/convert/lora.h"
@@ -127,8 +127,7 @@ Status merge_lora(const fs::path& base, const fs::path& adapter, const fs::path&
     Json config = model.metadata();
     PHIAL_CHECKED(untie_head(model, lora, adapter, config, tensors));
     PHIAL_CHECKED(make_folders(partial));
-    const std::string text = config.dump(2) + "\n";
-    PHIAL_CHECKED(write_file_atomically(partial / "config.json", std::as_bytes(std::span(text))));
+    PHIAL_CHECKED(write_json_file(partial / "config.json", config, 2));
     PHIAL_CHECKED(copy_side_files(model.folder(), partial));
     return formats::write_safetensors(partial / "model.safetensors", std::move(tensors), stop);
   });

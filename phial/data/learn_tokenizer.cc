@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "phial/base/json.h"
-#include "phial/base/mapped_file.h"
+#include "phial/base/json_file.h"
 #include "phial/base/output_file.h"
 #include "phial/formats/documents.h"
 #include "phial/spec/chat_format.h"
@@ -48,11 +48,6 @@ Status read_documents(std::span<const std::filesystem::path> inputs, tokenizer::
                "name files with text"};
 }
 
-Status write_json(const std::filesystem::path& path, const Json& json) {
-  const std::string text = json.dump(1) + "\n";
-  return write_file_atomically(path, std::as_bytes(std::span(text)));
-}
-
 }  // namespace
 
 Result<LearnedTokenizer> learn_tokenizer(std::span<const std::filesystem::path> inputs, size_t vocab_size,
@@ -74,12 +69,14 @@ Result<LearnedTokenizer> learn_tokenizer(std::span<const std::filesystem::path> 
                .text_bytes = trainer.text_bytes()};
     const spec::ChatFormat& format = spec::chat_format_for([](std::string_view text) { return text == "<|end|>"; });
     PHIAL_CHECKED(make_folders(partial));
-    PHIAL_CHECKED(write_json(partial / "tokenizer.json", tokenizer_json_of(vocabulary)));
-    return write_json(partial / "tokenizer_config.json", {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                                          {"bos_token", nullptr},
-                                                          {"eos_token", phi3_markers().front()},
-                                                          {"pad_token", phi3_markers().front()},
-                                                          {"chat_template", format.template_text}});
+    PHIAL_CHECKED(write_json_file(partial / "tokenizer.json", tokenizer_json_of(vocabulary), 1));
+    return write_json_file(partial / "tokenizer_config.json",
+                           {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                            {"bos_token", nullptr},
+                            {"eos_token", phi3_markers().front()},
+                            {"pad_token", phi3_markers().front()},
+                            {"chat_template", format.template_text}},
+                           1);
   });
   if (!written) return written.error();
   return learned;

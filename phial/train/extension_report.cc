@@ -5,7 +5,7 @@
 #include <span>
 
 #include "phial/base/decimal.h"
-#include "phial/base/mapped_file.h"
+#include "phial/base/json_file.h"
 #include "phial/train/curve_plot.h"
 #include "phial/train/heat_map.h"
 #include "phial/train/plot_page.h"
@@ -147,8 +147,7 @@ Metrics extension_metrics(const Extension& extension) {
 }
 
 Status write_extension(const Extension& extension, const std::filesystem::path& folder, std::string_view title) {
-  const std::string json = dump_json(extension_json(extension)) + "\n";
-  PHIAL_CHECKED(write_file_atomically(folder / "extension.json", std::as_bytes(std::span(json))));
+  PHIAL_CHECKED(write_json_file(folder / "extension.json", extension_json(extension)));
   std::string body = "<main>\n" + loss_figure(extension) + "</main>\n";
   for (size_t task = 0; task < kRetrievalTasks.size(); ++task) {
     if (extension.measured.front().retrieval[task].empty()) continue;

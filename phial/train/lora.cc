@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "phial/base/json.h"
+#include "phial/base/json_file.h"
 #include "phial/base/output_file.h"
 #include "phial/base/random.h"
 #include "phial/formats/safetensors_writer.h"
@@ -73,8 +73,7 @@ Status write_adapter(const std::filesystem::path& folder, const std::vector<Para
   return write_beside(folder, [&](const std::filesystem::path& partial) -> Status {
     PHIAL_CHECKED(make_folders(partial));
     PHIAL_CHECKED(formats::write_safetensors(partial / "adapter_model.safetensors", std::move(tensors), {}));
-    const std::string text = config.dump(2) + "\n";
-    return write_file_atomically(partial / "adapter_config.json", std::as_bytes(std::span(text)));
+    return write_json_file(partial / "adapter_config.json", config, 2);
   });
 }
 

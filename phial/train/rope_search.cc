@@ -6,7 +6,6 @@
 #include <numbers>
 
 #include "phial/base/json_file.h"
-#include "phial/base/mapped_file.h"
 #include "phial/base/random.h"
 #include "phial/train/shuffle.h"
 
@@ -149,13 +148,11 @@ class RopeSearch {
     Json known = Json::object(), population = Json::array();
     for (const NamedRopeFactors& each : known_) known[each.name] = json_of_factors(each);
     for (const RopeFactors& each : population_) population.push_back(json_of_factors(each));
-    const std::string text = dump_json({{"of", of()},
-                                        {"generation", generation_},
-                                        {"best", json_of_factors(population_.front())},
-                                        {"known", std::move(known)},
-                                        {"population", std::move(population)}}) +
-                             "\n";
-    return write_file_atomically(options_.file, std::as_bytes(std::span(text)));
+    return write_json_file(options_.file, {{"of", of()},
+                                           {"generation", generation_},
+                                           {"best", json_of_factors(population_.front())},
+                                           {"known", std::move(known)},
+                                           {"population", std::move(population)}});
   }
 
   // False: nothing is there.

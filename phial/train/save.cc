@@ -5,7 +5,7 @@
 #include <string>
 #include <system_error>
 
-#include "phial/base/mapped_file.h"
+#include "phial/base/json_file.h"
 #include "phial/base/output_file.h"
 #include "phial/formats/safetensors_writer.h"
 #include "phial/train/stored_tensor.h"
@@ -98,8 +98,7 @@ Status write_model_folder(const fs::path& folder, const spec::DecoderSpec& spec,
       tensors.push_back(stored_tensor(parameter.name, parameter.value, dtype));
     }
     PHIAL_CHECKED(formats::write_safetensors(partial / "model.safetensors", std::move(tensors), {}));
-    const std::string text = out.config.dump(2) + "\n";
-    PHIAL_CHECKED(write_file_atomically(partial / "config.json", std::as_bytes(std::span(text))));
+    PHIAL_CHECKED(write_json_file(partial / "config.json", out.config, 2));
     return files_of.empty() ? ok() : copy_tokenizer(files_of, partial);
   });
 }

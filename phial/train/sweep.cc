@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "phial/base/json_file.h"
-#include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/train/save.h"
 #include "phial/train/start_model.h"
@@ -129,8 +128,7 @@ Status write_width(const SweepPlan& plan, int64_t width) {
   }
   PHIAL_CHECKED(make_folders(folder));
   PHIAL_CHECKED(copy_tokenizer(plan.base.folder, folder));  // by which the data is seen to be of the same vocabulary
-  const std::string text = config.dump(2) + "\n";
-  return write_file_atomically(path, std::as_bytes(std::span(text)));
+  return write_json_file(path, config, 2);
 }
 
 PretrainConfig config_of(const SweepPlan& plan, const SweepRun& run) {
@@ -218,8 +216,7 @@ Result<Sweep> sweep(const SweepConfig& config, const SweepHooks& hooks) {
   const auto narrow = sweep.widths.front().best, wide = sweep.widths.back().best;
   if (narrow && wide) sweep.shift = std::log2(sweep.rates[*wide] / sweep.rates[*narrow]);
   warn_of_edges(sweep, hooks.log);
-  const std::string json = dump_json(sweep_json(sweep)) + "\n";
-  PHIAL_CHECKED(write_file_atomically(plan.out / "sweep.json", std::as_bytes(std::span(json))));
+  PHIAL_CHECKED(write_json_file(plan.out / "sweep.json", sweep_json(sweep)));
   PHIAL_CHECKED(write_sweep_page(sweep, plan.out / "sweep.html", place_of(plan.out).filename().string()));
   return sweep;
 }

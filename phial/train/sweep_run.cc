@@ -10,7 +10,6 @@
 #include <system_error>
 
 #include "phial/base/json_file.h"
-#include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/train/logged_run.h"
 
@@ -50,11 +49,6 @@ Status check_result(const Json& result, const Json& values) {
   return ok();
 }
 
-Status write_result(const fs::path& path, const Json& result) {
-  const std::string text = dump_json(result) + "\n";
-  return write_file_atomically(path, std::as_bytes(std::span(text)));
-}
-
 // What is begun is marked by a result without a loss: what stands there without one is not the sweep's.
 Status begin_run(const fs::path& folder, const fs::path& path, const Json& values) {
   std::error_code failed;
@@ -62,7 +56,7 @@ Status begin_run(const fs::path& folder, const fs::path& path, const Json& value
     return Error{Code::kInvalid, folder.string() + " is there already, and no sweep made it", "name another run.out"};
   }
   PHIAL_CHECKED(make_folders(folder));
-  return write_result(path, {{"config", values}});
+  return write_json_file(path, {{"config", values}});
 }
 
 void remove_weights(const fs::path& folder) {
@@ -134,7 +128,7 @@ Result<double> loss_of_sweep_run(const PretrainConfig& config, const std::string
     if (find_member(result, "loss") != nullptr) return find_number(result, "loss").value_or(kDiverged);
   }
   PHIAL_TRY(const double loss, trained_loss(config, named, hooks));
-  PHIAL_CHECKED(write_result(path, {{"loss", loss}, {"config", values}}));  // null where it is infinite
+  PHIAL_CHECKED(write_json_file(path, {{"loss", loss}, {"config", values}}));  // null where it is infinite
   remove_weights(folder);
   return loss;
 }
