@@ -59,14 +59,11 @@ Result<ContextMeter> ContextMeter::open(const ExtendConfig& config, const StartM
 
 Result<MeasuredContext> ContextMeter::measure(const Network& network, const std::string& name, const RunHooks& hooks) {
   MeasuredContext measured = {.name = name};
-  const auto stopped = [] {
-    return Error{Code::kCancelled, "stopped while it is measured", "the same command measures it again"};
-  };
   ProcessGroup alone;
   int64_t done = 0;
   for (TokenStage& stage : of_lengths_) {
     PHIAL_TRY(const Metrics loss, stage.evaluate(network, hooks.stop, alone));
-    if (loss.empty()) return stopped();
+    if (loss.empty()) return stopped_measuring();
     measured.losses.push_back(loss.front().second);
     hooks.prepares("measuring loss " + name, ++done, std::ssize(of_lengths_));
   }

@@ -293,9 +293,8 @@ void ExtendConfig::describe(ConfigFields& fields) {
   fields
       .add("extend.lengths", &lengths,
            "tokens of the rows, growing: equal parts of the steps; the last is the new context; none: 2, 4 and 8 times "
-           "the old one; the mask of a row in which a document begins takes 7 bytes for each pair of its tokens while "
-           "it "
-           "is made: 7 GiB at 32768 tokens")
+           "the old one; the mask of a row in which a document begins takes 7 bytes for each pair of its tokens "
+           "while it is made: 7 GiB at 32768 tokens")
       .between(1, kMostExtendedTokens);
   fields.add("extend.short_share", &short_share, "of the batches, whose rows are as long as the old context instead")
       .between(0, 0.95);

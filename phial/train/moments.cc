@@ -48,7 +48,8 @@ Status add_pieces(const formats::Checkpoint& file, PiecesByName& pieces) {
 }
 
 // The values `owned` of what is `values` long in all, if the pieces are these values, each once.
-Status take(PiecesByName& pieces, const std::string& name, int64_t values, RankShare owned, const at::Tensor& into) {
+Status take_pieces(PiecesByName& pieces, const std::string& name, int64_t values, RankShare owned,
+                   const at::Tensor& into) {
   std::vector<StoredPiece>& all = pieces[name];
   std::ranges::sort(all, {}, &StoredPiece::begin);
   int64_t next = 0;
@@ -96,8 +97,8 @@ Status take_moments(std::span<const std::filesystem::path> files, const std::vec
   for (size_t i = 0; i < parameters.size(); ++i) {
     const int64_t values = parameters[i].value.numel();
     const RankShare owned = optimizer.owned()[i];
-    PHIAL_CHECKED(take(pieces, "mean." + parameters[i].name, values, owned, optimizer.states()[i].mean));
-    PHIAL_CHECKED(take(pieces, "square." + parameters[i].name, values, owned, optimizer.states()[i].square));
+    PHIAL_CHECKED(take_pieces(pieces, "mean." + parameters[i].name, values, owned, optimizer.states()[i].mean));
+    PHIAL_CHECKED(take_pieces(pieces, "square." + parameters[i].name, values, owned, optimizer.states()[i].square));
   }
   return ok();
 }

@@ -23,6 +23,10 @@ bool answers_rightly(const Network& network, const RetrievalPrompt& prompt) {
   return at::equal(likeliest, ids.slice(1, answer));
 }
 
+Error stopped_measuring() {
+  return {Code::kCancelled, "stopped while it is measured", "the same command measures it again"};
+}
+
 Result<std::vector<std::vector<double>>> measure_retrieval(const RetrievalAnswers& answers,
                                                            const RetrievalPrompts& prompts, RetrievalTask task,
                                                            const RetrievalGrid& grid, const std::stop_token& stop,
@@ -33,8 +37,7 @@ Result<std::vector<std::vector<double>>> measure_retrieval(const RetrievalAnswer
     for (const double depth : grid.depths) {
       int64_t right = 0, asked = 0;
       for (int64_t i = 0; i < grid.samples; ++i) {
-        if (stop.stop_requested())
-          return Error{Code::kCancelled, "stopped while it is measured", "the same command measures it again"};
+        if (stop.stop_requested()) return stopped_measuring();
         const auto prompt = prompts.prompt(task, length, depth, static_cast<uint64_t>(i));
         if (prompt) {
           ++asked;

@@ -25,6 +25,9 @@ struct RetrievalGrid {
 
 bool answers_rightly(const Network& network, const RetrievalPrompt& prompt);
 
+// What a measurement that was stopped ends with.
+Error stopped_measuring();
+
 using RetrievalAnswers = std::function<bool(const RetrievalPrompt&)>;
 
 // [length][depth]: the share of right answers; -1 where no prompt is so short. `told`: after each prompt. Errors:

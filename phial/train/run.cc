@@ -217,7 +217,7 @@ class Loop {
                                          std::to_string(state_.skipped_in_a_row) + " in a row)");
     }
     hooks_.report(report);
-    return group_.is_first() ? output_.append(report, state_.tokens) : ok();
+    return at_first([&] { return output_.append(report, state_.tokens); });
   }
 
   // Whether the loss and the weights are finite, at every rank.
