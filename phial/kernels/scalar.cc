@@ -1,6 +1,7 @@
 // The reference: what every entry of the menu means, in plain loops for the baseline CPU.
 #include "phial/kernels/scalar.h"
 
+#include <float.h>
 #include <math.h>
 
 #include <algorithm>
@@ -196,7 +197,7 @@ void softmax(float* scores, size_t n) {
   }
   for (size_t i = 0; i < n; ++i) {
     const auto weight = static_cast<float>(scores[i] / sum);
-    scores[i] = weight < 1.17549435e-38F ? 0 : weight;  // the least normal float
+    scores[i] = weight < FLT_MIN ? 0 : weight;
   }
 }
 

@@ -1,6 +1,8 @@
 // Exponential and what is made of it: softmax, SiLU, GELU; norms; rotation; rounding of activations.
 #pragma once
 
+#include <float.h>
+
 #include "phial/kernels/generic/vocabulary.h"
 #include "phial/kernels/kernels.h"
 
@@ -29,7 +31,6 @@ typename Simd::F32 exponential(typename Simd::F32 x) {
 // times as long, and `mix` multiplies each weight with a whole row.
 template <class Simd>
 void softmax(float* scores, size_t n) {
-  constexpr float kLeastNormal = 1.17549435e-38F;
   constexpr float kLeastExponent = -87;  // e^-87 = 1.6e-38
   const auto flush = [](auto value, auto above) { return Simd::if_negative(above, Simd::zero_f32(), value); };
   auto largest = Simd::set_f32(scores[0]);
@@ -47,7 +48,7 @@ void softmax(float* scores, size_t n) {
   const auto inverse = Simd::set_f32(1 / Simd::add_across(sum));
   sweep<Simd>(n, [&](size_t i, auto how) {
     const auto weight = Simd::mul(how.load(scores + i), inverse);
-    how.store(scores + i, flush(weight, Simd::sub(weight, Simd::set_f32(kLeastNormal))));
+    how.store(scores + i, flush(weight, Simd::sub(weight, Simd::set_f32(FLT_MIN))));
   });
 }
 
