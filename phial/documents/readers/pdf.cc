@@ -15,11 +15,15 @@
 #include <cstdlib>
 #include <ctime>
 #include <deque>
+#include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "phial/base/utf8.h"
 #include "phial/documents/readers/page_direction.h"
+#include "phial/documents/readers/page_ink.h"
 #include "phial/documents/readers/page_layout.h"
 #include "phial/documents/readers/readers.h"
 #include "phial/documents/readers/recognised.h"
@@ -116,11 +120,18 @@ class Doubles {
   std::unordered_map<std::string, std::deque<PageWord>> seen_;
 };
 
-PageOfWords words_of(const poppler::page& page, int number) {
+// A page's words, and beside each the name of its font.
+struct PdfPage {
+  PageOfWords page;
+  std::vector<std::string> fonts;
+};
+
+PdfPage words_of(const poppler::page& page, int number) {
   const poppler::rectf box = page.page_rect();
   const bool turned = page.orientation() == poppler::page::landscape || page.orientation() == poppler::page::seascape;
   PageOfWords words{
       .number = number, .width = static_cast<float>(box.width()), .height = static_cast<float>(box.height())};
+  std::vector<std::string> fonts;
   if (turned) std::swap(words.width, words.height);
   const std::vector<poppler::text_box> found_words = page.text_list(poppler::page::text_list_include_font);
   LetterOrder order;
@@ -137,16 +148,86 @@ PageOfWords words_of(const poppler::page& page, int number) {
     word.bottom = static_cast<float>(place.bottom());
     word.size = found.has_font_info() ? static_cast<float>(found.get_font_size()) : word.bottom - word.top;
     word.rotation = found.rotation();
-    word.bold = found.has_font_info() && is_bold(found.get_font_name());
+    const std::string font = found.has_font_info() ? found.get_font_name() : "";
+    word.bold = is_bold(font);
     word.space_after = found.has_space_after();
     const bool on_page = word.right > 0 && word.bottom > 0 && word.left < words.width && word.top < words.height;
     const bool finite = std::isfinite(word.left + word.right + word.top + word.bottom + word.size);
     const bool visible = finite && on_page && word.size >= kSmallestVisible;
     const bool wanted = visible && !word.text.empty() && !is_leader(word.text);
-    if (wanted && doubles.is_new(word)) words.words.push_back(std::move(word));
+    if (wanted && doubles.is_new(word)) {
+      words.words.push_back(std::move(word));
+      fonts.push_back(font);
+    }
   }
-  return words;
+  return {std::move(words), std::move(fonts)};
 }
+
+// Words that someone who looks at the pages does not see are left out. A word that leaves no ink may also be one whose
+// font this machine lacks, or that stands over a picture which cannot be drawn: it goes only if its font can be drawn.
+class UnseenWords {
+ public:
+  // At page `n` of those that remove() gets.
+  void look(size_t n, const poppler::page& page, const PdfPage& found) {
+    constexpr double kDotsPerInch = 72;
+    constexpr double kMostPixels = 2500;  // of a side
+    const double longest = std::max({found.page.width, found.page.height, 1.0F});
+    const double scale = std::min(kDotsPerInch / 72, kMostPixels / longest);
+    poppler::page_renderer renderer;
+    renderer.set_render_hint(poppler::page_renderer::antialiasing, true);
+    renderer.set_render_hint(poppler::page_renderer::text_antialiasing, true);
+    renderer.set_image_format(poppler::image::format_rgb24);
+    const poppler::image picture = renderer.render_page(&page, 72 * scale, 72 * scale);
+    if (!picture.is_valid()) return;
+    const Pixels pixels{reinterpret_cast<const uint8_t*>(picture.const_data()), picture.width(), picture.height(), 3,
+                        picture.bytes_per_row()};
+    const auto unseen = words_without_ink(pixels, static_cast<float>(scale), found.page.words);
+    const bool blank = is_blank(pixels);
+    for (size_t i = 0; i < unseen.size(); ++i) {
+      if (unseen[i]) {
+        unseen_[n].push_back({i, found.fonts[i], blank});
+      } else {
+        drawn_.insert(found.fonts[i]);
+      }
+    }
+  }
+
+  // Returns how many words went.
+  size_t remove(const poppler::document& document, std::span<PageOfWords> pages) {
+    size_t removed = 0;
+    for (const auto& [n, unseen] : unseen_) {
+      for (auto word = unseen.rbegin(); word != unseen.rend(); ++word) {
+        if (!can_be_drawn(document, *word)) continue;
+        pages[n].words.erase(pages[n].words.begin() + static_cast<ptrdiff_t>(word->index));
+        ++removed;
+      }
+    }
+    return removed;
+  }
+
+ private:
+  struct Word {
+    size_t index = 0;
+    std::string font;
+    bool on_blank_page = false;
+  };
+
+  bool can_be_drawn(const poppler::document& document, const Word& word) {
+    if (drawn_.contains(word.font)) return true;
+    if (word.on_blank_page) return false;
+    if (!embedded_) {
+      embedded_.emplace();
+      for (const poppler::font_info& font : document.fonts()) {
+        if (font.is_embedded()) embedded_->insert(font.name());
+      }
+    }
+    return embedded_->contains(word.font);
+  }
+
+  std::map<size_t, std::vector<Word>> unseen_;  // by page
+  std::unordered_set<std::string> drawn_;       // fonts of words that left ink
+  std::optional<std::unordered_set<std::string>> embedded_;
+};
 
 void gather_outline(const poppler::toc_item& item, int level, std::vector<OutlineEntry>& outline) {
   constexpr int kDeepest = 6;
@@ -255,13 +336,13 @@ class PdfReader {
         job_.builder.warn("page " + std::to_string(number) + " is damaged");
         continue;
       }
-      PageOfWords words = words_of(*page, number);
-      if (words.words.empty() || may_be_scan(*page, words)) {
-        PageOfWords found = recognised(*page, number, words.words.empty());
-        if (found.words.size() > 2 * words.words.size()) words = std::move(found);
-      }
-      if (words.words.empty()) missing_.push_back(number);
-      pages_.push_back(std::move(words));
+      pages_.push_back(read_page(*page, number));
+    }
+    if (const size_t removed = unseen_words_.remove(document_, pages_); removed > 0) {
+      job_.builder.warn("text that the pages hide was left out (" + std::to_string(removed) + " words)");
+    }
+    for (const PageOfWords& page : pages_) {
+      if (page.words.empty()) missing_.push_back(page.number);
     }
     const bool none = missing_.size() == pages_.size();
     if (!none) return ok();
@@ -276,12 +357,27 @@ class PdfReader {
                  "scan it again, larger and straighter"};
   }
 
+  PageOfWords read_page(const poppler::page& page, int number) {
+    PdfPage found = words_of(page, number);
+    const bool is_empty = found.page.words.empty();
+    if (is_empty || may_be_scan(page, found.page)) {
+      PageOfWords words = recognised(page, number, is_empty);
+      if (words.words.size() > 2 * found.page.words.size()) return words;
+    }
+    if (!is_empty && has_time()) unseen_words_.look(pages_.size(), page, found);
+    return std::move(found.page);
+  }
+
   static double seconds_spent() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
-  // Looking costs a little time for each page of few words.
-  bool may_be_scan(const poppler::page& page, const PageOfWords& words) const {
+  // To draw pages: milliseconds each, but for maps and the like.
+  bool has_time() const {
     const double limit = job_.options.ocr_seconds;
-    return words.words.size() < kFewWords && (limit <= 0 || seconds_spent() < limit / 2) && is_covered(page, words);
+    return limit <= 0 || seconds_spent() < limit / 2;
+  }
+
+  bool may_be_scan(const poppler::page& page, const PageOfWords& words) const {
+    return words.words.size() < kFewWords && has_time() && is_covered(page, words);
   }
 
   // `must`: the page has no other text.
@@ -317,6 +413,7 @@ class PdfReader {
   const poppler::document& document_;
   std::vector<PageOfWords> pages_;
   std::vector<int> missing_;
+  UnseenWords unseen_words_;
 };
 
 void say_nothing(const std::string&, void*) {}
