@@ -19,6 +19,12 @@ struct Colour {
   bool operator==(const Colour&) const = default;
 };
 
+// As the eye weighs the three (ITU-R BT.601), 0 to 255.
+inline double lightness(Colour c) { return 0.299 * c.red + 0.587 * c.green + 0.114 * c.blue; }
+
+// Black or white, nearly: what is read better on it.
+inline Colour ink_on(Colour ground) { return lightness(ground) > 140 ? Colour{20, 20, 20} : Colour{255, 255, 255}; }
+
 struct Point {
   double x = 0, y = 0;
 };

@@ -86,20 +86,33 @@ double Page::text_width(std::string_view text, double scale) const {
 
 double Page::text_height(double scale) const { return style_.font->capital_height(style_.text_size * scale); }
 
+bool Page::is_free(const Box& box) const {
+  return box.left >= 1 && box.top >= 1 && box.right <= size() - 1 && box.bottom <= size() - 1 &&
+         std::ranges::none_of(taken_, [&](const Box& other) { return other.overlaps(box); });
+}
+
 void Page::take(const Box& box) {
-  const Box whole = {1, 1, size() - 1, size() - 1};
-  is_legible_ = is_legible_ && box.left >= whole.left && box.top >= whole.top && box.right <= whole.right &&
-                box.bottom <= whole.bottom &&
-                std::ranges::none_of(taken_, [&](const Box& other) { return other.overlaps(box); });
+  is_legible_ = is_legible_ && is_free(box);
   taken_.push_back(box);
 }
 
-void Page::text(Point at, Side side, std::string_view text, Colour colour, double scale) {
+Box Page::box_of(Point at, Side side, std::string_view text, double scale) const {
   const double width = text_width(text, scale), height = text_height(scale);
   const double left = at.x - (side == Side::kLeft ? 0 : side == Side::kMiddle ? width / 2 : width);
   const double below = text.find_first_of("gjpqy,;()$Q@") == std::string_view::npos ? 0 : 0.3 * height;
-  take({left - 0.15 * height, at.y - height - 1, left + width + 0.15 * height, at.y + below + 1});
-  style_.font->draw(canvas_, {left, at.y}, text, style_.text_size * scale, colour);
+  return {left - 0.15 * height, at.y - height - 1, left + width + 0.15 * height, at.y + below + 1};
+}
+
+void Page::text(Point at, Side side, std::string_view what, Colour colour, double scale) {
+  const Box box = box_of(at, side, what, scale);
+  take(box);
+  style_.font->draw(canvas_, {box.left + 0.15 * text_height(scale), at.y}, what, style_.text_size * scale, colour);
+}
+
+bool Page::try_text(Point at, Side side, std::string_view what, Colour colour, double scale) {
+  if (!is_free(box_of(at, side, what, scale))) return false;
+  text(at, side, what, colour, scale);
+  return true;
 }
 
 void Page::text_around(Point middle, std::string_view what, Colour colour, double scale) {

@@ -45,6 +45,8 @@ class Page {
 
   // `at` is the left end, the middle or the right end of the baseline; `scale` multiplies the style's text size.
   void text(Point at, Side side, std::string_view text, Colour colour, double scale = 1);
+  // The same, but where there is no room nothing is drawn: false.
+  bool try_text(Point at, Side side, std::string_view text, Colour colour, double scale = 1);
   // The middle of the text stands at `middle`.
   void text_around(Point middle, std::string_view text, Colour colour, double scale = 1);
   // Reads upwards, its middle at `middle`.
@@ -52,10 +54,15 @@ class Page {
   // No text may stand here.
   void keep_free(const Box& box) { taken_.push_back(box); }
 
+  // Says that something cannot be read that no overlap tells of.
+  void give_up() { is_legible_ = false; }
+
   bool is_legible() const { return is_legible_; }
   formats::Image take() && { return std::move(canvas_).take(); }
 
  private:
+  Box box_of(Point at, Side side, std::string_view text, double scale) const;
+  bool is_free(const Box& box) const;
   void take(const Box& box);
 
   Canvas canvas_;

@@ -22,7 +22,12 @@ struct PictureKind {
   Picture (*make)(Random& random, int size);
 };
 
-constexpr std::array<PictureKind, 1> kPictureKinds = {{{"bar_chart", make_bar_chart}}};
+constexpr std::array<PictureKind, 6> kPictureKinds = {{{"bar_chart", make_bar_chart},
+                                                       {"line_chart", make_line_chart},
+                                                       {"pie_chart", make_pie_chart},
+                                                       {"table", make_table},
+                                                       {"geometry", make_geometry},
+                                                       {"ocr_lines", make_ocr_lines}}};
 
 constexpr auto kPictureKindNames = [] {
   std::array<std::string_view, kPictureKinds.size()> names;

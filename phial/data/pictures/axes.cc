@@ -53,6 +53,11 @@ void draw_names(Page& page, const Series& series, const Axes& axes, bool upright
   }
 }
 
+void draw_axis(Page& page, const Box& box) {
+  page.canvas().rectangle(box, page.style().ink);
+  page.keep_free(box);
+}
+
 }  // namespace
 
 double Axes::place_of(int64_t value) const {
@@ -101,11 +106,9 @@ Axes draw_axes(Page& page, Random& layout, const Series& series, const AxesLook&
   draw_names(page, series, axes, upright, name_width);
   const double line = page.style().line;
   const bool has_both = chance(layout, 0.6);
-  if (has_both || look.values_to_the_right) {
-    page.canvas().rectangle({plot.left - line, plot.top, plot.left, plot.bottom}, page.style().ink);
-  }
+  if (has_both || look.values_to_the_right) draw_axis(page, {plot.left - line, plot.top, plot.left, plot.bottom});
   if (has_both || !look.values_to_the_right) {
-    page.canvas().rectangle({plot.left - line, plot.bottom, plot.right, plot.bottom + line}, page.style().ink);
+    draw_axis(page, {plot.left - line, plot.bottom, plot.right, plot.bottom + line});
   }
   return axes;
 }

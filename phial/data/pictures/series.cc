@@ -64,7 +64,7 @@ std::vector<std::string> names_in_time(Random& random, const Topic& topic, size_
 std::string titled(Random& random, const Topic& topic) {
   if (chance(random, 0.15)) return "";
   std::string title = topic.title;
-  if (chance(random, 0.3)) title += " in " + std::to_string(number_between(random, 1990, 2025));
+  if (!topic.names.empty() && chance(random, 0.3)) title += " in " + std::to_string(number_between(random, 1990, 2025));
   return title;
 }
 
@@ -108,6 +108,9 @@ Series make_series(Random& random, int count, Names names, bool marked) {
     series.format.after = topic.after;
   }
   series.values = different_values(random, series, series.names.size(), marked);
+  // The axis ends behind the largest value.
+  const int64_t largest = *std::ranges::max_element(series.values);
+  series.steps = static_cast<int>(std::max<int64_t>(2, (largest + series.step - 1) / series.step));
   return series;
 }
 
@@ -175,16 +178,20 @@ Question ask_count(const Ask& ask) {
 
 Question ask_larger_of_two(const Ask& ask) {
   const auto [one, other] = ask.any_two();
-  return {ask.phrase({"Which is larger, " + ask.name(one) + " or " + ask.name(other) + "?",
-                      "Which has the higher value: " + ask.name(one) + " or " + ask.name(other) + "?"}),
-          ask.name(ask.series.values[one] > ask.series.values[other] ? one : other)};
+  const bool higher = chance(ask.random, 0.5);
+  const std::string wanted = higher ? "higher" : "lower";
+  return {ask.phrase({"Which has the " + wanted + " value, " + ask.name(one) + " or " + ask.name(other) + "?",
+                      ask.name(one) + " or " + ask.name(other) + ": which value is " + wanted + "?"}),
+          ask.name((ask.series.values[one] > ask.series.values[other]) == higher ? one : other)};
 }
 
 Question ask_if_larger(const Ask& ask) {
   const auto [one, other] = ask.any_two();
   const bool larger = ask.series.values[one] > ask.series.values[other];
   const bool asks_larger = chance(ask.random, 0.5);
-  return {"Is " + ask.name(one) + (asks_larger ? " larger" : " smaller") + " than " + ask.name(other) + "?",
+  const std::string wanted = asks_larger ? "higher" : "lower";
+  return {ask.phrase({"Is the value of " + ask.name(one) + " " + wanted + " than that of " + ask.name(other) + "?",
+                      "Does " + ask.name(one) + " have a " + wanted + " value than " + ask.name(other) + "?"}),
           larger == asks_larger ? "Yes" : "No"};
 }
 
@@ -212,15 +219,15 @@ Question ask_largest_value(const Ask& ask) {
 Question ask_difference(const Ask& ask) {
   const auto [one, other] = ask.any_two();
   const auto [least, most] = std::minmax(ask.series.values[one], ask.series.values[other]);
-  return {ask.phrase({"What is the difference between " + ask.name(one) + " and " + ask.name(other) + "?",
-                      "By how much do " + ask.name(one) + " and " + ask.name(other) + " differ?"}),
+  return {ask.phrase({"What is the difference between the values of " + ask.name(one) + " and " + ask.name(other) + "?",
+                      "By how much do the values of " + ask.name(one) + " and " + ask.name(other) + " differ?"}),
           ask.number(most - least)};
 }
 
 Question ask_sum(const Ask& ask) {
   const auto [one, other] = ask.any_two();
-  return {ask.phrase({"What is the sum of " + ask.name(one) + " and " + ask.name(other) + "?",
-                      "How much are " + ask.name(one) + " and " + ask.name(other) + " together?"}),
+  return {ask.phrase({"What is the sum of the values of " + ask.name(one) + " and " + ask.name(other) + "?",
+                      "What do the values of " + ask.name(one) + " and " + ask.name(other) + " add up to?"}),
           ask.number(ask.series.values[one] + ask.series.values[other])};
 }
 
