@@ -33,8 +33,9 @@ void draw_bars(Page& page, Random& layout, const Series& series, const AxesLook&
 Picture make_bar_chart(Random& random, int size) {
   const int most = std::clamp(size / 40, 3, 8);
   const bool marked = chance(random, 0.5);
-  const Series series = make_series(random, static_cast<int>(number_between(random, 2, most)),
-                                    chance(random, 0.7) ? Names::kAny : Names::kInTime, marked);
+  const int count = static_cast<int>(number_between(random, 2, most));
+  const Names names = chance(random, 0.7) ? Names::kAny : Names::kInTime;
+  const Series series = make_series(random, count, names, marked);
   const AxesLook look = {.shows_marks = !marked || chance(random, 0.4),
                          .leaves_room_for_values = marked,
                          .values_to_the_right = chance(random, 0.35)};

@@ -16,29 +16,42 @@ std::string capital(std::string word) {
   return word;
 }
 
-// Words, and now and then a number, an amount, a date, a time or a code without letters that look like digits.
-std::string make_item(Random& random) {
-  constexpr std::string_view kCodeLetters = "ABCDEFGHKLMNPRTUVWXY";
-  switch (random.below(12)) {
-    default:
-      return pick(random, plain_words());
-    case 6:
-      return std::to_string(number_between(random, 2, 9999));
-    case 7:
-      return "$" + std::to_string(number_between(random, 1, 99)) + "." + two_digits(number_between(random, 0, 99));
-    case 8:
-      return std::to_string(number_between(random, 1, 28)) + "." + std::to_string(number_between(random, 1, 12)) + "." +
-             std::to_string(number_between(random, 1950, 2030));
-    case 9:
-      return two_digits(number_between(random, 0, 23)) + ":" + two_digits(number_between(random, 0, 59));
-    case 10: {
-      std::string code;
-      for (int i = 0; i < 2; ++i) code += pick(random, kCodeLetters);
-      return code + "-" + std::to_string(number_between(random, 100, 999));
+// A number, an amount, a date, a time, or a code without letters that look like digits.
+std::string figures(Random& random) {
+  const auto between = [&](int64_t least, int64_t most) { return std::to_string(number_between(random, least, most)); };
+  const auto two_between = [&](int64_t least, int64_t most) { return two_digits(number_between(random, least, most)); };
+  std::string item;
+  switch (random.below(5)) {
+    case 0:
+      item = between(2, 9999);
+      break;
+    case 1:
+      item = "$" + between(1, 99);
+      item += "." + two_between(0, 99);
+      break;
+    case 2:
+      item = between(1, 28);
+      item += "." + between(1, 12);
+      item += "." + between(1950, 2030);
+      break;
+    case 3:
+      item = two_between(0, 23);
+      item += ":" + two_between(0, 59);
+      break;
+    default: {
+      constexpr std::string_view kCodeLetters = "ABCDEFGHKLMNPRTUVWXY";
+      item += pick(random, kCodeLetters);
+      item += pick(random, kCodeLetters);
+      item += "-" + between(100, 999);
     }
-    case 11:
-      return capital(pick(random, plain_words()));
   }
+  return item;
+}
+
+std::string make_item(Random& random) {
+  if (chance(random, 0.4)) return figures(random);
+  const std::string& word = pick(random, plain_words());
+  return chance(random, 0.1) ? capital(word) : word;
 }
 
 std::string make_line(Random& random, size_t most_letters) {

@@ -102,7 +102,7 @@ void draw_pie(Page& page, Random& layout, const Series& series, const PieLook& l
   if (look.has_shares) {
     const auto least = static_cast<double>(*std::ranges::min_element(series.values));
     const double chord = around * radius * 0.68 * least / 100;
-    if (chord < page.text_height() * 1.3) page.give_up();
+    if (chord < page.text_height() * 1.3 || page.text_width("00%") > radius * 0.6) page.give_up();
   }
 }
 
