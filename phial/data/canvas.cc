@@ -86,7 +86,7 @@ void Canvas::fill_covered(int top, int bottom, Colour colour) {
     const auto row = std::span(areas_).subspan(static_cast<size_t>(y) * stride, stride);
     for (int x = 0; x < width(); ++x) {
       covered += row[static_cast<size_t>(x)];
-      const int coverage = static_cast<int>(std::min(std::abs(covered), 1.0) * 255 + 0.5);
+      const int coverage = static_cast<int>(std::lround(std::min(std::abs(covered), 1.0) * 255));
       if (coverage > 0) blend(x, y, colour, coverage);
     }
     std::ranges::fill(row, 0.0);

@@ -31,8 +31,8 @@ struct RenderOptions {
   uint64_t count = 0;
   uint64_t seed = 0;
   Part part = Part::kTrain;
-  int size = 336;                            // pixels a side, from kLeastPictureSize to kMostPictureSize
-  std::vector<std::filesystem::path> fonts;  // none: installed_fonts()
+  int size = 336;                                 // pixels a side, from kLeastPictureSize to kMostPictureSize
+  std::vector<std::filesystem::path> fonts = {};  // none: installed_fonts()
 };
 
 struct RenderReport {

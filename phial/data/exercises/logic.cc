@@ -75,6 +75,7 @@ Exercise kinds_of_things(Random& random, int level) {
   const auto nouns = pick_several(random, kNouns, links + 4);
   const auto noun = [&](size_t i) { return std::string(nouns[i]); };
   std::vector<std::string> sentences;
+  sentences.reserve(links + 3);
   for (size_t i = 0; i < links; ++i) sentences.push_back("Every " + noun(i) + " is a " + noun(i + 1) + ".");
   // Two things besides: one that nothing on the chain is, one of which some may be.
   sentences.push_back("No " + noun(links) + " is a " + noun(links + 1) + ".");

@@ -27,13 +27,13 @@ Exercise having(Random& random, int level) {
         passage += " " + one + " finds " + std::to_string(more) + " more.";
         break;
       case 1:
-        passage += " " + other + " gives " + one + " " + std::to_string(more) + ".";
+        passage.append(" ").append(other).append(" gives ").append(one).append(" " + std::to_string(more) + ".");
         break;
       case 2:
         passage += " " + one + " loses " + std::to_string(fewer) + ".";
         break;
       default:
-        passage += " " + one + " gives " + std::to_string(fewer) + " to " + other + ".";
+        passage.append(" ").append(one).append(" gives " + std::to_string(fewer) + " to ").append(other + ".");
         break;
     }
     has += what < 2 ? more : -fewer;

@@ -54,6 +54,7 @@ void draw_line_chart(Page& page, Random& layout, const Series& series, const Axe
   const Colour colour = page.style().palette.front();
   const double thickness = page.style().line * 1.5 + layout.uniform();
   std::vector<Point> points;
+  points.reserve(series.values.size());
   for (size_t i = 0; i < series.values.size(); ++i) {
     points.push_back({axes.middle_of(i), axes.place_of(series.values[i])});
   }

@@ -72,6 +72,7 @@ void draw_pie(Page& page, Random& layout, const Series& series, const PieLook& l
   }
   const Point centre = {(room.left + room.right) / 2, (room.top + room.bottom) / 2};
   const double radius = std::min(room.width(), room.height()) / 2;
+  if (radius < page.part(0.17)) return page.give_up();  // too small to see which slice is larger
   const double around = 2 * std::numbers::pi;
   double from = chance(layout, 0.5) ? 0 : around * layout.uniform();
   for (size_t i = 0; i < series.values.size(); ++i) {

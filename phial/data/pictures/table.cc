@@ -112,8 +112,7 @@ Question ask_table(Random& random, const Table& table) {
     case 3:
       return {
           phrase({std::string("Which row has the ") + (largest ? "highest" : "lowest") + " value under " + name + "?",
-                  std::string("Who or what has the ") + (largest ? "largest" : "smallest") + " value under " + name +
-                      "?"}),
+                  std::string("In which row is ") + name + (largest ? " largest?" : " smallest?")}),
           table.rows[extreme(largest)]};
     case 4:
       return {
