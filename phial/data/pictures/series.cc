@@ -53,6 +53,7 @@ std::vector<std::string> names_in_time(Random& random, const Topic& topic, size_
     const int64_t step = number_between(random, 1, 5);
     const int64_t first = number_between(random, 1960, 2020 - step * static_cast<int64_t>(count));
     std::vector<std::string> years;
+    years.reserve(count);
     for (size_t i = 0; i < count; ++i) years.push_back(std::to_string(first + step * static_cast<int64_t>(i)));
     return years;
   }
