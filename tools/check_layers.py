@@ -64,6 +64,7 @@ HEADERS_OF_ROOMS = [
     (r"torch/.*|ATen/.*|c10/.*|toml\+\+/.*", {"train"}),
     (r"seccomp\.h|linux/seccomp\.h|linux/landlock\.h", {"sandbox", "documents"}),
     (r"png\.h|jpeglib\.h|gif_lib\.h|webp/.*", {"formats"}),
+    (r"ft2build\.h|freetype/.*", {"data"}),
     (r"gumbo\.h|cmark-gfm.*|zip\.h|pugixml\.hpp|poppler/.*|uchardet.*|tesseract/.*|leptonica/.*", {"documents"}),
     (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|boost/beast.*|boost/asio.*|curl/.*", set()),
     (r"immintrin\.h|x86intrin\.h|arm_neon\.h|cpuid\.h|sys/auxv\.h|asm/hwcap\.h", {"kernels"}),

@@ -26,6 +26,8 @@ std::unique_ptr<Command> make_tokenize();
 Result<int> start_training_program(std::span<const std::string> words);
 std::unique_ptr<Command> make_logits();
 std::unique_ptr<Command> make_data_pack();
+std::unique_ptr<Command> make_data_procedural();
+std::unique_ptr<Command> make_data_render();
 std::unique_ptr<Command> make_data_tokenizer();
 std::unique_ptr<Command> make_models_list();
 std::unique_ptr<Command> make_models_add();

@@ -1,0 +1,95 @@
+#include "phial/data/render.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <sstream>
+
+#include "phial/base/json.h"
+#include "phial/base/mapped_file.h"
+#include "phial/base/temp_folder_for_test.h"
+#include "phial/formats/image.h"
+
+namespace phial::data {
+namespace {
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+std::vector<std::string> all_pictures() { return {picture_kinds().begin(), picture_kinds().end()}; }
+
+Result<RenderReport> draw(const fs::path& out, const RenderOptions& options, int threads = 2) {
+  ThreadPool pool(threads);
+  return render(out, options, pool, {}, [](uint64_t) {});
+}
+
+std::vector<Json> rows_in(const fs::path& folder) {
+  std::istringstream lines(*read_text_file(folder / "conversations.jsonl"));
+  std::vector<Json> rows;
+  for (std::string line; std::getline(lines, line);) rows.push_back(*parse_json(line));
+  return rows;
+}
+
+TEST(Render, EachRowHasAPictureAQuestionAndAnAnswer) {
+  const TempFolder folder;
+  for (const int size : {kLeastPictureSize, 200}) {
+    const fs::path out = folder / std::to_string(size);
+    const auto report = draw(out, {.kinds = all_pictures(), .count = 70, .seed = 3, .size = size});
+    ASSERT_TRUE(report) << report.error().text();
+    EXPECT_EQ(report->pictures.size(), picture_kinds().size());
+    const auto rows = rows_in(out);
+    ASSERT_EQ(rows.size(), 70U);
+    std::set<std::string> pictures;
+    for (const Json& row : rows) {
+      ASSERT_EQ(row["messages"].size(), 2U);
+      EXPECT_EQ(row["messages"][0]["role"], "user");
+      EXPECT_THAT(row["messages"][0]["content"].get<std::string>(), testing::StartsWith("<|image_1|>\n"));
+      EXPECT_EQ(row["messages"][1]["role"], "assistant");
+      EXPECT_NE(row["messages"][1]["content"], "");
+      ASSERT_EQ(row["images"].size(), 1U);
+      const auto image = formats::read_image(out / row["images"][0].get<std::string>());
+      ASSERT_TRUE(image) << image.error().text();
+      EXPECT_EQ(image->width, size);
+      EXPECT_EQ(image->height, size);
+      pictures.insert(row["images"][0].get<std::string>());
+    }
+    EXPECT_EQ(pictures.size(), rows.size());
+    EXPECT_EQ(*pictures.begin(), "pictures/000001.png");
+  }
+}
+
+TEST(Render, PicturesAreTheSameForAnyNumberOfThreadsAndOthersForAnotherSeed) {
+  const TempFolder folder;
+  const RenderOptions options = {.kinds = all_pictures(), .count = 30, .seed = 4, .size = 128};
+  ASSERT_TRUE(draw(folder / "one", options, 1));
+  ASSERT_TRUE(draw(folder / "three", options, 3));
+  RenderOptions other = options;
+  other.seed = 5;
+  ASSERT_TRUE(draw(folder / "other", other));
+  for (const auto& entry : fs::recursive_directory_iterator(folder / "one")) {
+    if (!entry.is_regular_file()) continue;
+    const fs::path name = fs::relative(entry.path(), folder / "one");
+    EXPECT_EQ(*read_text_file(entry.path()), *read_text_file(folder / "three" / name)) << name;
+    EXPECT_NE(*read_text_file(entry.path()), *read_text_file(folder / "other" / name)) << name;
+  }
+}
+
+TEST(Render, NothingStandsThereWhenItFailsOrIsStopped) {
+  const TempFolder folder;
+  const RenderOptions options = {.kinds = {"bar_chart"}, .count = 1000, .size = 128};
+  std::stop_source stop;
+  ThreadPool pool(2);
+  const auto stopped = render(folder / "out", options, pool, stop.get_token(), [&](uint64_t) { stop.request_stop(); });
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, Code::kCancelled);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  EXPECT_EQ(draw(folder / "out", {.kinds = {"painting"}, .count = 1}).error().code, Code::kInvalid);
+  EXPECT_EQ(draw(folder / "out", {.kinds = {"table"}, .count = 1, .fonts = {folder / "none.ttf"}}).error().code,
+            Code::kNotFound);
+  fs::create_directory(folder / "out");
+  EXPECT_THAT(draw(folder / "out", {.kinds = {"table"}, .count = 1}).error().text(), HasSubstr("is there already"));
+  EXPECT_TRUE(fs::is_empty(folder / "out"));
+}
+
+}  // namespace
+}  // namespace phial::data
