@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "phial/base/check.h"
+#include "phial/base/thread_pool.h"
 #include "phial/train/block_arithmetic.h"
 
 namespace phial::train {
@@ -212,14 +213,15 @@ class HeadOfDocument {
   std::vector<T> largest_, sums_;               // [rows]; backwards: log-sum-exp, mean gradient
 };
 
-// Every key-value head of every document, by whichever thread is free.
+// Every key-value head of every document, by whichever thread is free. Threads are made for it: that is nothing beside
+// the work, and at::parallel_for has none to give to a source that is compiled without OpenMP.
 template <class T>
 void for_each_head(const BlockSparsePlan& plan, const Sizes& sizes, const Tensors<T>& tensors,
                    void (HeadOfDocument<T>::*body)(const BlockSparsePlan::Document&, int64_t)) {
   const auto n_heads = static_cast<int64_t>(plan.documents.size()) * sizes.K;
   std::atomic<int64_t> next = 0;
-  at::parallel_for(0, std::min<int64_t>(at::get_num_threads(), n_heads), 1, [&](int64_t first, int64_t end) {
-    if (first == end) return;
+  ThreadPool pool(static_cast<int>(std::min<int64_t>(at::get_num_threads(), n_heads)));
+  pool.run_team([&](Team&) {
     HeadOfDocument<T> head(plan, sizes, tensors);
     for (int64_t i = next++; i < n_heads; i = next++) {
       (head.*body)(plan.documents[static_cast<size_t>(i / sizes.K)], i % sizes.K);

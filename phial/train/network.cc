@@ -89,7 +89,8 @@ Network::Pass Network::pass_of(const Batch& batch) const {
   Pass pass;
   std::tie(pass.cos, pass.sin) = rotary_tensors(spec_, batch);
   pass.mask = attention_mask(spec_, batch);
-  // From the first token on that sees less, leaving blocks out is faster than a mask (docs/training.md).
+  // Shorter ones see everything. Longer ones are faster so than with a mask, in bf16 from some length on
+  // (docs/training.md).
   const spec::BlockSparse& sparse = spec_.block_sparse;
   if (sparse.active() && batch.positions.max().item<int64_t>() >= sparse.dense_tokens()) {
     pass.sparse = block_sparse_plan(spec_, batch);
