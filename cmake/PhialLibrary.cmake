@@ -66,7 +66,7 @@ function(phial_library room)
   find_package(benchmark QUIET)
   if(benches AND benchmark_FOUND)
     add_executable(phial_${room}_bench EXCLUDE_FROM_ALL ${benches})
-    target_link_libraries(phial_${room}_bench PRIVATE phial::${room} benchmark::benchmark_main)
+    target_link_libraries(phial_${room}_bench PRIVATE phial::${room} ${ARG_PRIVATE} benchmark::benchmark_main)
     set_target_properties(phial_${room}_bench PROPERTIES UNITY_BUILD OFF)
   endif()
 

@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     "convert": BELOW_THE_TOP - {"generate"},
     "quantize": BELOW_THE_TOP - {"generate", "tokenizer"},
     "data": {"spec", "tokenizer", "formats", "base"},
-    "train": {"generate", "spec", "formats", "tokenizer", "tensor", "base"},
+    "train": {"generate", "spec", "kernels", "formats", "tokenizer", "tensor", "base"},
     "capi": {"rag", "generate", "model", "formats", "kernels", "base"},
     "cli": BELOW_THE_TOP | {"rag", "convert", "quantize", "data", "train"},
 }

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <sstream>
 #include <string>
@@ -15,6 +16,8 @@
 #include "phial/tensor/half.h"
 
 namespace phial::kernels {
+
+inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 class EveryIsa : public testing::TestWithParam<const KernelSet*> {
  protected:

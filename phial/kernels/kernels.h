@@ -97,6 +97,35 @@ struct GemmF32Args {
   size_t y_stride;  // in floats
 };
 
+// y[m][n] = fma(a[m][k], b[k][n], y[m][n]) over k in order, for M rows and N columns. Row m of y is at y + m *
+// y_stride, row k of b at b + k * b_stride; a[m][k] is a[m * a_row + k * a_column], so that it may be taken transposed.
+struct ProductArgs {
+  size_t M, N, K;
+  const float* a;
+  size_t a_row, a_column;
+  const float* b;
+  size_t b_stride;
+  float* y;
+  size_t y_stride;
+};
+
+// Attention over keys that come block by block, for training: what `n_rows` queries keep between blocks, and a block's
+// scores. Before the first block `largest` is -inf, `sums` and `mixed` are 0.
+struct OnlineSoftmaxArgs {
+  size_t n_rows, n_keys, E;
+  float* scores;          // [n_rows, n_keys]
+  float *largest, *sums;  // [n_rows]
+  float* mixed;           // [n_rows, E]: weighted values so far
+};
+
+// Its way back: scores of queries against a block of keys, and the gradients of their weights.
+struct SoftmaxGradientArgs {
+  size_t n_rows, n_keys;
+  float *scores, *gradients;  // [n_rows, n_keys]
+  const float* log_sums;      // [n_rows]: of the exponentials of all scores of the row
+  const float* means;         // [n_rows]: of the gradients of all weights of the row, each by its weight
+};
+
 struct KernelSet {
   const char* name = "";  // "scalar", "avx2", ...: the ISA whose file filled it
 
@@ -151,6 +180,17 @@ struct KernelSet {
   // In place: exp(s - max) / sum. Each within 2e-6 + |s - max| * 2^-23 of itself, + 1e-37; none is
   // subnormal. N >= 1; scores finite or -inf, not all -inf.
   void (*softmax)(float* scores, size_t n) = nullptr;
+
+  // For training.
+  // Equal to the bit across sets; cutting M, N or K into several calls changes nothing.
+  void (*add_product)(const ProductArgs& args) = nullptr;
+  // largest' = max(largest, scores of the row), finite (scores may be -inf); with shrink = exp(largest - largest'):
+  // scores = exp(scores - largest'), sums = sums * shrink + the scores' sum, mixed *= shrink. The new scores are within
+  // the bound of softmax, and none is subnormal. Source: arXiv 1805.02867, arXiv 2307.08691.
+  void (*online_softmax)(const OnlineSoftmaxArgs& args) = nullptr;
+  // scores = exp(scores - log_sums), within the bound of softmax; gradients = scores * (gradients - means). Neither is
+  // subnormal. Scores are at most log_sums + 1, or -inf.
+  void (*softmax_gradient)(const SoftmaxGradientArgs& args) = nullptr;
 
   // y[d] = x[d] * gain[d] / sqrt(mean(x^2) + eps); y may be x. Within (D / 4 + 8) * 2^-24 of itself.
   void (*rmsnorm)(const float* x, const float* gain, size_t D, float eps, float* y) = nullptr;

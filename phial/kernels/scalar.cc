@@ -201,6 +201,45 @@ void softmax(float* scores, size_t n) {
   }
 }
 
+void add_product(const ProductArgs& args) {
+  for (size_t m = 0; m < args.M; ++m) {
+    for (size_t k = 0; k < args.K; ++k) {
+      const float factor = args.a[m * args.a_row + k * args.a_column];
+      for (size_t n = 0; n < args.N; ++n) {
+        float& sum = args.y[m * args.y_stride + n];
+        sum = fmaf(factor, args.b[k * args.b_stride + n], sum);
+      }
+    }
+  }
+}
+
+float flushed(float value) { return fabsf(value) < FLT_MIN ? 0 : value; }
+
+void online_softmax(const OnlineSoftmaxArgs& args) {
+  for (size_t row = 0; row < args.n_rows; ++row) {
+    float* scores = args.scores + row * args.n_keys;
+    const float largest = std::max(args.largest[row], *std::max_element(scores, scores + args.n_keys));
+    const float shrink = flushed(expf(args.largest[row] - largest));
+    double sum = 0;
+    for (size_t n = 0; n < args.n_keys; ++n) {
+      scores[n] = flushed(expf(scores[n] - largest));
+      sum += scores[n];
+    }
+    args.largest[row] = largest;
+    args.sums[row] = static_cast<float>(double{args.sums[row]} * shrink + sum);
+    for (size_t e = 0; e < args.E; ++e) args.mixed[row * args.E + e] *= shrink;
+  }
+}
+
+void softmax_gradient(const SoftmaxGradientArgs& args) {
+  for (size_t row = 0; row < args.n_rows; ++row) {
+    for (size_t i = row * args.n_keys; i < (row + 1) * args.n_keys; ++i) {
+      args.scores[i] = flushed(expf(args.scores[i] - args.log_sums[row]));
+      args.gradients[i] = flushed(args.scores[i] * (args.gradients[i] - args.means[row]));
+    }
+  }
+}
+
 void rmsnorm(const float* x, const float* gain, size_t D, float eps, float* y) {
   double squares = 0;
   for (size_t d = 0; d < D; ++d) squares += double{x[d]} * x[d];
@@ -294,6 +333,9 @@ constinit const KernelSet kScalar = {
     .quantize_kv_q8 = quantize_kv_q8,
     .quantize_kv_q4 = quantize_kv_q4,
     .softmax = softmax,
+    .add_product = add_product,
+    .online_softmax = online_softmax,
+    .softmax_gradient = softmax_gradient,
     .rmsnorm = rmsnorm,
     .layernorm = layernorm,
     .rope_half = rope_half,

@@ -1,13 +1,11 @@
 // Attention, norms and the elementwise kernels: every set against scalar, within the bounds that kernels.h promises.
 #include <algorithm>
-#include <limits>
 
 #include "phial/kernels/every_isa.h"
 
 namespace phial::kernels {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr size_t kLengths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 96, 100, 257};
 
 class Vector : public EveryIsa {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "phial/base/check.h"
+#include "phial/train/attention_mask.h"
 #include "phial/train/recompute.h"
 
 namespace phial::train {
@@ -87,7 +88,13 @@ Network::Linear Network::take(const std::string& name) const {
 Network::Pass Network::pass_of(const Batch& batch) const {
   Pass pass;
   std::tie(pass.cos, pass.sin) = rotary_tensors(spec_, batch);
-  pass.masks = attention_masks(spec_, batch);
+  pass.mask = attention_mask(spec_, batch);
+  // Shorter ones see everything. Longer ones are faster so than with a mask, in bf16 from some length on
+  // (docs/training.md).
+  const spec::BlockSparse& sparse = spec_.block_sparse;
+  if (sparse.active() && batch.positions.max().item<int64_t>() >= sparse.dense_tokens()) {
+    pass.sparse = block_sparse_plan(spec_, batch);
+  }
   pass.rows = batch.ids.size(0);
   pass.tokens = batch.ids.size(1);
   return pass;
@@ -140,17 +147,21 @@ std::vector<at::Tensor> Network::queries_keys_values(const at::Tensor& x, const 
 }
 
 at::Tensor Network::attend(const at::Tensor& x, const Layer& layer, const Pass& pass, bool is_sparse) const {
-  auto parts = queries_keys_values(x, layer, pass);
-  const int64_t group = spec_.n_heads / spec_.n_kv_heads;
-  const auto for_every_head = [&](const at::Tensor& kv) {  // [B, K, T, E] -> [B, H, T, E]
-    return group == 1 ? kv : kv.repeat_interleave(group, 1);
-  };
-  const at::Tensor queries = rotate(parts[0], pass), keys = for_every_head(rotate(parts[1], pass));
-  const at::Tensor values = for_every_head(parts[2]);
-  const at::Tensor& mask = is_sparse && pass.masks.sparse.defined() ? pass.masks.sparse : pass.masks.dense;
-  const at::Tensor mixed =
-      at::scaled_dot_product_attention(queries, keys, values, mask.defined() ? std::optional(mask) : std::nullopt, 0.0,
-                                       !mask.defined(), static_cast<double>(spec::attention_scale(spec_)));
+  const auto parts = queries_keys_values(x, layer, pass);
+  const at::Tensor queries = rotate(parts[0], pass), keys = rotate(parts[1], pass), &values = parts[2];
+  const auto scale = static_cast<double>(spec::attention_scale(spec_));
+  at::Tensor mixed;
+  if (is_sparse && pass.sparse != nullptr) {
+    mixed = block_sparse_attention(queries, keys, values, pass.sparse, scale);
+  } else {
+    const int64_t group = spec_.n_heads / spec_.n_kv_heads;
+    const auto for_every_head = [&](const at::Tensor& kv) {  // [B, K, T, E] -> [B, H, T, E]
+      return group == 1 ? kv : kv.repeat_interleave(group, 1);
+    };
+    const auto mask = pass.mask.defined() ? std::optional(pass.mask) : std::nullopt;
+    mixed = at::scaled_dot_product_attention(queries, for_every_head(keys), for_every_head(values), mask, 0.0,
+                                             !mask.has_value(), scale);
+  }
   return multiply(mixed.transpose(1, 2).reshape({pass.rows, pass.tokens, spec_.n_heads * spec_.head_dim}),
                   layer.output);
 }

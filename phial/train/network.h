@@ -6,14 +6,15 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "phial/spec/rope.h"
 #include "phial/spec/spec.h"
-#include "phial/train/attention_mask.h"
 #include "phial/train/batch.h"
+#include "phial/train/block_sparse_attention.h"
 #include "phial/train/cross_entropy.h"
 #include "phial/train/lora.h"
 #include "phial/train/parameters.h"
@@ -66,8 +67,9 @@ class Network {
   };
   // What all layers of a pass share.
   struct Pass {
-    at::Tensor cos, sin;  // [B, 1, T, rope_dims / 2]
-    AttentionMasks masks;
+    at::Tensor cos, sin;                            // [B, 1, T, rope_dims / 2]
+    at::Tensor mask;                                // train/attention_mask.h
+    std::shared_ptr<const BlockSparsePlan> sparse;  // of block-sparse layers; null: they see all, as dense ones do
     int64_t rows = 0, tokens = 0;
   };
 

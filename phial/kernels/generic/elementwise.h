@@ -27,28 +27,36 @@ typename Simd::F32 exponential(typename Simd::F32 x) {
   return Simd::times_power_of_2(e, n);
 }
 
-// No weight is a number below the smallest normal float: on Intel's processors a multiply-add with one takes a hundred
-// times as long, and `mix` multiplies each weight with a whole row.
+// `value`, or 0 where `above` is negative. No weight of attention is a number below the smallest normal float: on
+// Intel's processors a multiply-add with one takes a hundred times as long, and each weight meets a whole row.
+template <class Simd>
+typename Simd::F32 flush(typename Simd::F32 value, typename Simd::F32 above) {
+  return Simd::if_negative(above, Simd::zero_f32(), value);
+}
+
+// e^x for x of at most 1; 0 where it is next to nothing, as it is for -inf.
+template <class Simd>
+typename Simd::F32 weight_of_exponent(typename Simd::F32 x) {
+  const auto least = Simd::set_f32(-87);  // e^-87 = 1.6e-38
+  return flush<Simd>(exponential<Simd>(Simd::max(x, least)), Simd::sub(x, least));
+}
+
 template <class Simd>
 void softmax(float* scores, size_t n) {
-  constexpr float kLeastExponent = -87;  // e^-87 = 1.6e-38
-  const auto flush = [](auto value, auto above) { return Simd::if_negative(above, Simd::zero_f32(), value); };
   auto largest = Simd::set_f32(scores[0]);
   sweep<Simd>(n, [&](size_t i, auto how) { largest = Simd::max(largest, how.load(scores + i, scores[0])); });
   largest = Simd::set_f32(Simd::max_across(largest));
   auto sum = Simd::zero_f32();
   sweep<Simd>(n, [&](size_t i, auto how) {
     // Lanes past the end hold -inf, whose exponential adds nothing.
-    const auto x = Simd::sub(how.load(scores + i, -__builtin_inff()), largest);
-    const auto least = Simd::set_f32(kLeastExponent);
-    const auto e = flush(exponential<Simd>(Simd::max(x, least)), Simd::sub(x, least));
+    const auto e = weight_of_exponent<Simd>(Simd::sub(how.load(scores + i, -__builtin_inff()), largest));
     sum = Simd::add(sum, e);
     how.store(scores + i, e);
   });
   const auto inverse = Simd::set_f32(1 / Simd::add_across(sum));
   sweep<Simd>(n, [&](size_t i, auto how) {
     const auto weight = Simd::mul(how.load(scores + i), inverse);
-    how.store(scores + i, flush(weight, Simd::sub(weight, Simd::set_f32(FLT_MIN))));
+    how.store(scores + i, flush<Simd>(weight, Simd::sub(weight, Simd::set_f32(FLT_MIN))));
   });
 }
 

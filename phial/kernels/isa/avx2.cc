@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "phial/kernels/generic/attention.h"
+#include "phial/kernels/generic/block_attention.h"
 #include "phial/kernels/generic/elementwise.h"
 #include "phial/kernels/generic/gemm.h"
 #include "phial/kernels/generic/gemm_f32.h"
@@ -73,6 +74,9 @@ constinit const KernelSet kAvx2 = {
     .quantize_kv_q8 = quantize_kv_q8<Simd>,
     .quantize_kv_q4 = quantize_kv_q4<Simd>,
     .softmax = softmax<Simd>,
+    .add_product = add_product<Simd>,
+    .online_softmax = online_softmax<Simd>,
+    .softmax_gradient = softmax_gradient<Simd>,
     .rmsnorm = rmsnorm<Simd>,
     .layernorm = layernorm<Simd>,
     .rope_half = rope_half<Simd>,

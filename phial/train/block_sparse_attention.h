@@ -1,0 +1,41 @@
+// Attention of the block-sparse layers with its gradients: only blocks that a head sees are computed, and memory is
+// linear in the sequence.
+//
+// Queries go block by block over the lists of spec/block_sparse, by online softmax; query heads that share a key-value
+// head go together. Forwards keeps each row's log-sum-exp, backwards computes the scores anew from it. One thread
+// computes all of one key-value head of one document, so that no two add to the same gradient: results have the same
+// bits for any number of threads. Sources: FlashAttention-2 (arXiv 2307.08691); Phi-3 report (arXiv 2404.14219)
+// section 2. Threads: any.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "phial/spec/block_sparse.h"
+#include "phial/spec/spec.h"
+#include "phial/train/batch.h"
+#include "phial/train/torch.h"
+
+namespace phial::train {
+
+// What the block-sparse layers of a pass share: who sees whom. Blocks are those of a document's own positions, and a
+// document sees no other, so each is a sequence of its own. Immutable.
+struct BlockSparsePlan {
+  struct Document {
+    int64_t row = 0, first = 0, tokens = 0;
+  };
+
+  spec::BlockSparseLists lists;
+  std::vector<Document> documents;  // longest first
+};
+
+// Promise: the spec has block-sparse layers.
+std::shared_ptr<const BlockSparsePlan> block_sparse_plan(const spec::DecoderSpec& spec, const Batch& batch);
+
+// queries: [B, H, T, E]; keys, values: [B, K, T, E]; all of one type. Returns [B, H, T, E] of that type. Double is
+// computed in double, all else in f32. Differentiable once in all three.
+at::Tensor block_sparse_attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
+                                  const std::shared_ptr<const BlockSparsePlan>& plan, double scale);
+
+}  // namespace phial::train
