@@ -97,6 +97,21 @@ TEST_P(Vector, ScoresOfF32KeysDoNotDependOnTheirCompany) {
 TEST_P(Vector, MixOfF16ValuesIsAsScalar) { expect_mix(normal_f16(42 * 300), isa.mix_f16, scalar.mix_f16); }
 TEST_P(Vector, MixOfF32ValuesIsAsScalar) { expect_mix(normal(42 * 300), isa.mix_f32, scalar.mix_f32); }
 
+TEST_P(Vector, WhatIsReadNextChangesNothing) {
+  const size_t E = 96, N = 37;
+  const auto rows = normal_f16(N * E);
+  const auto q = normal(5 * E), weights = normal(5 * N);
+  for (const size_t n_queries : {1, 5}) {
+    std::vector<float> scores(n_queries * N), same_scores(scores), out(n_queries * E), same_out(out);
+    isa.scores_f16(q.data(), E, n_queries, {rows.data(), E, N}, E, 1, scores.data(), N);
+    isa.scores_f16(q.data(), E, n_queries, {rows.data(), E, N, rows.data()}, E, 1, same_scores.data(), N);
+    EXPECT_EQ(first_difference(same_scores, scores), "");
+    isa.mix_f16(weights.data(), N, n_queries, {rows.data(), E, N}, E, out.data(), E);
+    isa.mix_f16(weights.data(), N, n_queries, {rows.data(), E, N, rows.data()}, E, same_out.data(), E);
+    EXPECT_EQ(first_difference(same_out, out), "");
+  }
+}
+
 TEST_P(Vector, MixReadsSubnormalHalfsExactly) {
   const std::vector<uint16_t> values = {0x0001, 0x8001, 0x03FF, 0x0400, 0x7BFF, 0xFBFF, 0x0000};
   std::vector<float> found(values.size(), 0);
