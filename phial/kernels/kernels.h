@@ -126,6 +126,16 @@ struct SoftmaxGradientArgs {
   const float* means;         // [n_rows]: of the gradients of all weights of the row, each by its weight
 };
 
+// N rows of keys or values: floats, f16s, or blocks, as many as E columns take; row n at first + n * stride.
+template <class T>
+struct KvRows {
+  const T* first;
+  size_t stride;  // in T
+  size_t n;       // N
+  // What the caller reads after these: as much of it is asked of memory while they are read. Null: not known.
+  const void* next = nullptr;
+};
+
 struct KernelSet {
   const char* name = "";  // "scalar", "avx2", ...: the ISA whose file filled it
 
@@ -147,28 +157,28 @@ struct KernelSet {
   // sets.
   void (*quantize_q8)(const float* x, size_t blocks, Q8Block* out) = nullptr;
 
-  // scores[t * scores_stride + n] = scale * q[t] . keys[n], for T queries [E] and N keys [E] of stride key_stride.
+  // scores[t * scores_stride + n] = scale * q[t] . keys[n], for T queries [E] and N keys [E].
   // Each within (E / 4 + 8) * 2^-24 * sum|q||k| * scale of the exact value; score n does not depend on N.
-  void (*scores_f16)(const float* q, size_t q_stride, size_t n_queries, const uint16_t* keys, size_t key_stride,
-                     size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
-  void (*scores_f32)(const float* q, size_t q_stride, size_t n_queries, const float* keys, size_t key_stride,
-                     size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
-  // The same of keys in blocks, to the numbers that they stand for; key_stride in blocks. E <= 8192.
-  void (*scores_q8)(const float* q, size_t q_stride, size_t n_queries, const KvQ8* keys, size_t key_stride,
-                    size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
-  void (*scores_q4)(const float* q, size_t q_stride, size_t n_queries, const KvQ4* keys, size_t key_stride,
-                    size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride) = nullptr;
+  void (*scores_f16)(const float* q, size_t q_stride, size_t n_queries, const KvRows<uint16_t>& keys, size_t E,
+                     float scale, float* scores, size_t scores_stride) = nullptr;
+  void (*scores_f32)(const float* q, size_t q_stride, size_t n_queries, const KvRows<float>& keys, size_t E,
+                     float scale, float* scores, size_t scores_stride) = nullptr;
+  // The same of keys in blocks, to the numbers that they stand for. E <= 8192.
+  void (*scores_q8)(const float* q, size_t q_stride, size_t n_queries, const KvRows<KvQ8>& keys, size_t E, float scale,
+                    float* scores, size_t scores_stride) = nullptr;
+  void (*scores_q4)(const float* q, size_t q_stride, size_t n_queries, const KvRows<KvQ4>& keys, size_t E, float scale,
+                    float* scores, size_t scores_stride) = nullptr;
 
   // out[t][e] = fma(weights[t][n], values[n][e], out[t][e]) over n in order. Equal to the bit across sets; cutting N
   // into several calls changes nothing, nor do keys of weight 0 at the end.
-  void (*mix_f16)(const float* weights, size_t weights_stride, size_t n_queries, const uint16_t* values,
-                  size_t value_stride, size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
-  void (*mix_f32)(const float* weights, size_t weights_stride, size_t n_queries, const float* values,
-                  size_t value_stride, size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
-  void (*mix_q8)(const float* weights, size_t weights_stride, size_t n_queries, const KvQ8* values, size_t value_stride,
-                 size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
-  void (*mix_q4)(const float* weights, size_t weights_stride, size_t n_queries, const KvQ4* values, size_t value_stride,
-                 size_t n_keys, size_t E, float* out, size_t out_stride) = nullptr;
+  void (*mix_f16)(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<uint16_t>& values,
+                  size_t E, float* out, size_t out_stride) = nullptr;
+  void (*mix_f32)(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<float>& values, size_t E,
+                  float* out, size_t out_stride) = nullptr;
+  void (*mix_q8)(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<KvQ8>& values, size_t E,
+                 float* out, size_t out_stride) = nullptr;
+  void (*mix_q4)(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<KvQ4>& values, size_t E,
+                 float* out, size_t out_stride) = nullptr;
 
   // A row of E columns, E >= 1, finite and below 65504, into blocks. Scales are rounded to f16 so that 127 (15) steps
   // reach the farthest number, min to the nearest f16. Off by at most half a step and 2^-21 of the number, and for q4

@@ -116,7 +116,7 @@ void scores_of(benchmark::State& state, Kernel kernel, size_t width, size_t E, s
   size_t head = 0;
   for (auto _ : state) {
     const Row* keys = cache.get() + n_keys * width * (head++ % 32);
-    kernel(q.data(), E, n_queries, keys, width, n_keys, E, 0.1F, scores.data(), n_keys);
+    kernel(q.data(), E, n_queries, {keys, width, n_keys}, E, 0.1F, scores.data(), n_keys);
     benchmark::DoNotOptimize(scores.data());
   }
   count(state, n_keys * width * sizeof(Row), static_cast<double>(n_queries) * static_cast<double>(n_keys * E));
@@ -130,7 +130,7 @@ void mix_of(benchmark::State& state, Kernel kernel, size_t width, size_t E, size
   size_t head = 0;
   for (auto _ : state) {
     const Row* values = cache.get() + n_keys * width * (head++ % 32);
-    kernel(weights.data(), n_keys, n_queries, values, width, n_keys, E, out.data(), E);
+    kernel(weights.data(), n_keys, n_queries, {values, width, n_keys}, E, out.data(), E);
     benchmark::DoNotOptimize(out.data());
   }
   count(state, n_keys * width * sizeof(Row), static_cast<double>(n_queries) * static_cast<double>(n_keys * E));

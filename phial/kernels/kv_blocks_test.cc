@@ -96,7 +96,7 @@ class KvBlocks : public EveryIsa {
         for (const size_t n_queries : {1, 2, 3, 5, 9}) {
           const auto q = normal(n_queries * (E + 2));
           std::vector<float> found(n_queries * (N + 1), 77);
-          (isa.*Slots<Block>::kScores)(q.data(), E + 2, n_queries, keys.data(), stride, N, E, 0.125F, found.data(),
+          (isa.*Slots<Block>::kScores)(q.data(), E + 2, n_queries, {keys.data(), stride, N}, E, 0.125F, found.data(),
                                        N + 1);
           for (size_t t = 0; t < n_queries; ++t) {
             ASSERT_EQ(found[t * (N + 1) + N], 77) << "written past the end";
@@ -123,12 +123,12 @@ class KvBlocks : public EveryIsa {
     const auto q = normal(17 * E);
     const auto score = isa.*Slots<Block>::kScores;
     std::vector<float> together(17 * N);
-    score(q.data(), E, 17, keys.data(), stride, N, E, 0.3F, together.data(), N);
+    score(q.data(), E, 17, {keys.data(), stride, N}, E, 0.3F, together.data(), N);
     for (const size_t n_queries : {1, 2, 3, 5, 8, 16}) {
       for (const size_t first : {0, 1, 33}) {
         for (const size_t n_keys : {1, 6, 33, 37}) {
           std::vector<float> apart(n_queries * n_keys);
-          score(q.data() + E, E, n_queries, keys.data() + first * stride, stride, n_keys, E, 0.3F, apart.data(),
+          score(q.data() + E, E, n_queries, {keys.data() + first * stride, stride, n_keys}, E, 0.3F, apart.data(),
                 n_keys);
           for (size_t t = 0; t < n_queries; ++t) {
             for (size_t n = 0; n < n_keys; ++n) ASSERT_EQ(apart[t * n_keys + n], together[(t + 1) * N + first + n]);
@@ -148,8 +148,9 @@ class KvBlocks : public EveryIsa {
           const auto weights = normal(n_queries * (N + 1));
           std::vector<float> found = normal(n_queries * (E + 1));
           std::vector<float> wanted = found;
-          (isa.*Slots<Block>::kMix)(weights.data(), N + 1, n_queries, values.data(), stride, N, E, found.data(), E + 1);
-          (scalar.*Slots<Block>::kMix)(weights.data(), N + 1, n_queries, values.data(), stride, N, E, wanted.data(),
+          (isa.*Slots<Block>::kMix)(weights.data(), N + 1, n_queries, {values.data(), stride, N}, E, found.data(),
+                                    E + 1);
+          (scalar.*Slots<Block>::kMix)(weights.data(), N + 1, n_queries, {values.data(), stride, N}, E, wanted.data(),
                                        E + 1);
           ASSERT_EQ(first_difference(found, wanted), "") << "E " << E << " N " << N << " T " << n_queries;
         }
@@ -165,7 +166,7 @@ class KvBlocks : public EveryIsa {
     const auto q = normal(E);
     const std::vector<float> weights = {0.5F, -2, 1};
     std::vector<float> scores(N), found(E), wanted(E);
-    (isa.*Slots<Block>::kScores)(q.data(), E, 1, rows.data(), stride, N, E, 1, scores.data(), N);
+    (isa.*Slots<Block>::kScores)(q.data(), E, 1, {rows.data(), stride, N}, E, 1, scores.data(), N);
     for (size_t n = 0; n < N; ++n) {
       double sum = 0, size = 0;
       for (size_t e = 0; e < E; ++e) {
@@ -174,8 +175,8 @@ class KvBlocks : public EveryIsa {
       }
       EXPECT_NEAR(scores[n], sum, (E / 4.0 + 8) * 0x1p-24 * size);
     }
-    (isa.*Slots<Block>::kMix)(weights.data(), N, 1, rows.data(), stride, N, E, found.data(), E);
-    (scalar.*Slots<Block>::kMix)(weights.data(), N, 1, rows.data(), stride, N, E, wanted.data(), E);
+    (isa.*Slots<Block>::kMix)(weights.data(), N, 1, {rows.data(), stride, N}, E, found.data(), E);
+    (scalar.*Slots<Block>::kMix)(weights.data(), N, 1, {rows.data(), stride, N}, E, wanted.data(), E);
     EXPECT_EQ(first_difference(found, wanted), "");
   }
 };

@@ -118,26 +118,27 @@ float number(const KvQ4* row, size_t e) {
 }
 
 template <class T>
-void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
-            size_t E, float scale, float* scores, size_t scores_stride) {
+void scores(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& keys, size_t E, float scale,
+            float* scores, size_t scores_stride) {
   for (size_t t = 0; t < n_queries; ++t) {
-    for (size_t n = 0; n < n_keys; ++n) {
+    for (size_t n = 0; n < keys.n; ++n) {
       double sum = 0;
-      for (size_t e = 0; e < E; ++e) sum += double{q[t * q_stride + e]} * double{number(keys + n * key_stride, e)};
+      for (size_t e = 0; e < E; ++e)
+        sum += double{q[t * q_stride + e]} * double{number(keys.first + n * keys.stride, e)};
       scores[t * scores_stride + n] = static_cast<float>(sum) * scale;
     }
   }
 }
 
 template <class T>
-void mix(const float* weights, size_t weights_stride, size_t n_queries, const T* values, size_t value_stride,
-         size_t n_keys, size_t E, float* out, size_t out_stride) {
+void mix(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<T>& values, size_t E, float* out,
+         size_t out_stride) {
   for (size_t t = 0; t < n_queries; ++t) {
-    for (size_t n = 0; n < n_keys; ++n) {
+    for (size_t n = 0; n < values.n; ++n) {
       const float weight = weights[t * weights_stride + n];
       for (size_t e = 0; e < E; ++e) {
         float& sum = out[t * out_stride + e];
-        sum = fmaf(weight, number(values + n * value_stride, e), sum);
+        sum = fmaf(weight, number(values.first + n * values.stride, e), sum);
       }
     }
   }
@@ -289,7 +290,7 @@ void f32_to_f16(const float* x, size_t n, uint16_t* out) {
 }
 
 void dot_rows(const float* query, const float* rows, size_t n, size_t D, float* out) {
-  scores(query, D, 1, rows, D, n, D, 1.0F, out, n);
+  scores<float>(query, D, 1, {rows, D, n}, D, 1.0F, out, n);
 }
 
 uint32_t sum_words(const uint32_t* p, size_t n, int) {

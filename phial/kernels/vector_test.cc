@@ -17,14 +17,14 @@ class Vector : public EveryIsa {
   }
 
   template <class T>
-  void expect_scores(const std::vector<T>& keys, void (*found_by)(const float*, size_t, size_t, const T*, size_t,
-                                                                  size_t, size_t, float, float*, size_t)) {
+  void expect_scores(const std::vector<T>& keys,
+                     void (*found_by)(const float*, size_t, size_t, const KvRows<T>&, size_t, float, float*, size_t)) {
     for (const size_t E : {1, 3, 16, 17, 48, 64, 80, 96, 100, 128, 257}) {
       for (const size_t N : {1, 2, 4, 5, 8, 15, 16, 17, 40}) {
         for (const size_t T_queries : {1, 2, 3, 4, 5, 9}) {
           const auto q = normal(T_queries * (E + 2));
           std::vector<float> found(T_queries * (N + 1), 77);
-          found_by(q.data(), E + 2, T_queries, keys.data(), E + 1, N, E, 0.125F, found.data(), N + 1);
+          found_by(q.data(), E + 2, T_queries, {keys.data(), E + 1, N}, E, 0.125F, found.data(), N + 1);
           for (size_t t = 0; t < T_queries; ++t) {
             EXPECT_EQ(found[t * (N + 1) + N], 77) << "written past the end";
             for (size_t n = 0; n < N; ++n) {
@@ -47,17 +47,17 @@ class Vector : public EveryIsa {
   // What is promised above speed: a row has the same bits in any company, of queries and of keys.
   template <class T>
   void expect_scores_in_any_company(const std::vector<T>& keys,
-                                    void (*score)(const float*, size_t, size_t, const T*, size_t, size_t, size_t, float,
-                                                  float*, size_t)) {
+                                    void (*score)(const float*, size_t, size_t, const KvRows<T>&, size_t, float, float*,
+                                                  size_t)) {
     const size_t E = 96;
     const size_t N = 37;
     const auto q = normal(17 * E);
     std::vector<float> together(17 * N);
-    score(q.data(), E, 17, keys.data(), E, N, E, 0.3F, together.data(), N);
+    score(q.data(), E, 17, {keys.data(), E, N}, E, 0.3F, together.data(), N);
     for (const size_t n_queries : {1, 2, 3, 5, 8, 16}) {
       for (const size_t n_keys : {1, 6, 16, 36, 37}) {
         std::vector<float> apart(n_queries * n_keys);
-        score(q.data() + E, E, n_queries, keys.data(), E, n_keys, E, 0.3F, apart.data(), n_keys);
+        score(q.data() + E, E, n_queries, {keys.data(), E, n_keys}, E, 0.3F, apart.data(), n_keys);
         for (size_t t = 0; t < n_queries; ++t) {
           for (size_t n = 0; n < n_keys; ++n) ASSERT_EQ(apart[t * n_keys + n], together[(t + 1) * N + n]);
         }
@@ -67,16 +67,16 @@ class Vector : public EveryIsa {
 
   template <class T>
   void expect_mix(const std::vector<T>& values,
-                  void (*found_by)(const float*, size_t, size_t, const T*, size_t, size_t, size_t, float*, size_t),
-                  void (*wanted_by)(const float*, size_t, size_t, const T*, size_t, size_t, size_t, float*, size_t)) {
+                  void (*found_by)(const float*, size_t, size_t, const KvRows<T>&, size_t, float*, size_t),
+                  void (*wanted_by)(const float*, size_t, size_t, const KvRows<T>&, size_t, float*, size_t)) {
     for (const size_t E : {1, 3, 16, 17, 48, 64, 80, 96, 100, 128, 257}) {
       for (const size_t N : {0, 1, 2, 5, 40}) {
         for (const size_t n_queries : {1, 2, 3, 4, 5, 9}) {
           const auto weights = normal(n_queries * (N + 1));
           std::vector<float> found = normal(n_queries * (E + 1));
           std::vector<float> wanted = found;
-          found_by(weights.data(), N + 1, n_queries, values.data(), E + 2, N, E, found.data(), E + 1);
-          wanted_by(weights.data(), N + 1, n_queries, values.data(), E + 2, N, E, wanted.data(), E + 1);
+          found_by(weights.data(), N + 1, n_queries, {values.data(), E + 2, N}, E, found.data(), E + 1);
+          wanted_by(weights.data(), N + 1, n_queries, {values.data(), E + 2, N}, E, wanted.data(), E + 1);
           ASSERT_EQ(first_difference(found, wanted), "") << "E " << E << " N " << N << " T " << n_queries;
         }
       }
@@ -95,11 +95,26 @@ TEST_P(Vector, ScoresOfF32KeysDoNotDependOnTheirCompany) {
 TEST_P(Vector, MixOfF16ValuesIsAsScalar) { expect_mix(normal_f16(42 * 300), isa.mix_f16, scalar.mix_f16); }
 TEST_P(Vector, MixOfF32ValuesIsAsScalar) { expect_mix(normal(42 * 300), isa.mix_f32, scalar.mix_f32); }
 
+TEST_P(Vector, WhatIsReadNextChangesNothing) {
+  const size_t E = 96, N = 37;
+  const auto rows = normal_f16(N * E);
+  const auto q = normal(5 * E), weights = normal(5 * N);
+  for (const size_t n_queries : {1, 5}) {
+    std::vector<float> scores(n_queries * N), same_scores(scores), out(n_queries * E), same_out(out);
+    isa.scores_f16(q.data(), E, n_queries, {rows.data(), E, N}, E, 1, scores.data(), N);
+    isa.scores_f16(q.data(), E, n_queries, {rows.data(), E, N, rows.data()}, E, 1, same_scores.data(), N);
+    EXPECT_EQ(first_difference(same_scores, scores), "");
+    isa.mix_f16(weights.data(), N, n_queries, {rows.data(), E, N}, E, out.data(), E);
+    isa.mix_f16(weights.data(), N, n_queries, {rows.data(), E, N, rows.data()}, E, same_out.data(), E);
+    EXPECT_EQ(first_difference(same_out, out), "");
+  }
+}
+
 TEST_P(Vector, MixReadsSubnormalHalfsExactly) {
   const std::vector<uint16_t> values = {0x0001, 0x8001, 0x03FF, 0x0400, 0x7BFF, 0xFBFF, 0x0000};
   std::vector<float> found(values.size(), 0);
   const float one = 1;
-  isa.mix_f16(&one, 1, 1, values.data(), values.size(), 1, values.size(), found.data(), values.size());
+  isa.mix_f16(&one, 1, 1, {values.data(), values.size(), 1}, values.size(), found.data(), values.size());
   for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(found[i], tensor::f16_to_f32(values[i]));
 }
 

@@ -15,6 +15,7 @@ struct PageRun {
   int first = 0, count = 0;
   int column = 0;                            // of the first, in those heads' scores
   int head = 0, n_heads = 0, head_step = 1;  // head, head + head_step, ...
+  int next = -1;                             // the position that is read after them; -1: not known
 };
 
 // body(run) over positions [seen.first, seen.first + seen.count), in order.
@@ -22,6 +23,7 @@ template <class Body>
 void for_each_run(PageRun seen, const Body& body) {
   for (int left = seen.count; left > 0; left -= seen.count) {
     seen.count = std::min(left, kPageTokens - seen.first % kPageTokens);
+    seen.next = left > seen.count ? seen.first + seen.count : -1;
     body(seen);
     seen.first += seen.count;
     seen.column += seen.count;
@@ -46,14 +48,23 @@ class Attention {
   }
 
   void run() {
-    for_each_seen([&](const PageRun& r) { score(cache_.key(layer_, kv_head_, r.first), r); });
+    for_each_seen([&](const PageRun& r) {
+      const bool ends = r.next < 0 && most_far_ == 0;  // values come next
+      score(key(r.first), ends ? value(first_near_) : key(r.next), r);
+    });
     for (int t = 0; t < queries_.tokens; ++t) {
       for (int h = 0; h < shape_.heads_per_kv; ++h) normalise(t, h);
     }
-    for_each_seen([&](const PageRun& r) { mix(cache_.value(layer_, kv_head_, r.first), r); });
+    for_each_seen([&](const PageRun& r) { mix(value(r.first), value(r.next), r); });
   }
 
  private:
+  // Rows of a position, or null of -1.
+  const std::byte* key(int position) const { return position < 0 ? nullptr : cache_.key(layer_, kv_head_, position); }
+  const std::byte* value(int position) const {
+    return position < 0 ? nullptr : cache_.value(layer_, kv_head_, position);
+  }
+
   // Of the near keys, which all heads see.
   int first_seen(int token) const {
     const int position = queries_.first_position + token;
@@ -109,11 +120,13 @@ class Attention {
     }
   }
 
-  // body(rows, their stride, the kernels that read them).
+  // body(rows, the kernels that read them).
   template <class Body>
-  void with_type(const std::byte* from, const Body& body) {
+  void with_type(const std::byte* from, const std::byte* next, int count, const Body& body) {
     const auto rows = [&]<class Row>(std::type_identity<Row>, auto score_kernel, auto mix_kernel) {
-      body(reinterpret_cast<const Row*>(from), cache_.row_bytes() / sizeof(Row), score_kernel, mix_kernel);
+      const size_t stride = cache_.row_bytes() / sizeof(Row);
+      body(kernels::KvRows<Row>{reinterpret_cast<const Row*>(from), stride, size(count), next}, score_kernel,
+           mix_kernel);
     };
     switch (cache_.type()) {
       case KvType::kF32:
@@ -127,14 +140,14 @@ class Attention {
     }
   }
 
-  void score(const std::byte* keys, const PageRun& r) {
+  void score(const std::byte* keys, const std::byte* next, const PageRun& r) {
     const size_t dim = size(shape_.head_dim), heads = size(shape_.heads_per_kv), columns = size(n_columns_);
     for_each_call(r, [&](int t, int h, int n, bool are_heads) {
       const float* q = queries_.q + size(t) * queries_.q_stride + head_offset(h);
       const size_t q_stride = are_heads ? head_offset(r.head_step) : queries_.q_stride;
       const size_t stride = are_heads ? size(r.head_step) * columns : heads * columns;
-      with_type(keys, [&](const auto* rows, size_t row_stride, auto kernel, auto) {
-        kernel(q, q_stride, size(n), rows, row_stride, size(r.count), dim, shape_.scale, row(t, h) + r.column, stride);
+      with_type(keys, next, r.count, [&](const auto& rows, auto kernel, auto) {
+        kernel(q, q_stride, size(n), rows, dim, shape_.scale, row(t, h) + r.column, stride);
       });
     });
   }
@@ -151,14 +164,14 @@ class Attention {
     std::fill(out, out + shape_.head_dim, 0.0F);
   }
 
-  void mix(const std::byte* values, const PageRun& r) {
+  void mix(const std::byte* values, const std::byte* next, const PageRun& r) {
     const size_t dim = size(shape_.head_dim), heads = size(shape_.heads_per_kv), columns = size(n_columns_);
     for_each_call(r, [&](int t, int h, int n, bool are_heads) {
       const size_t stride = are_heads ? size(r.head_step) * columns : heads * columns;
       float* out = queries_.out + size(t) * queries_.out_stride + head_offset(h);
       const size_t out_stride = are_heads ? head_offset(r.head_step) : queries_.out_stride;
-      with_type(values, [&](const auto* rows, size_t row_stride, auto, auto kernel) {
-        kernel(row(t, h) + r.column, stride, size(n), rows, row_stride, size(r.count), dim, out, out_stride);
+      with_type(values, next, r.count, [&](const auto& rows, auto, auto kernel) {
+        kernel(row(t, h) + r.column, stride, size(n), rows, dim, out, out_stride);
       });
     });
   }

@@ -2,9 +2,16 @@
 //
 // label: attention/<sparse>/<queries>/<depth>: the last <queries> positions of <depth>; one query is decoding, 32 are a
 // piece of a prompt. `kept` is the part of the keys that a head reads, the ceiling of what can be won; one thread.
+//
+// label: depth/<type>/<queries>/<depth>/threads:<n>: the same of Phi-3-mini, dense, in a cache that no cache level of a
+// desktop holds. With one query the bytes a second are of keys and values, to be read against `phial bench`'s probe of
+// memory; with 32, operations (one multiply-add is two).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <cstring>
+#include <memory>
+#include <mutex>
 #include <random>
 #include <vector>
 
@@ -27,6 +34,70 @@ spec::DecoderSpec one_layer() {
   }
   return {};
 }
+
+KvCache deep_cache(KvType type, int depth) {
+  KvCache cache = *KvCache::make(spec::variants().front(), depth, type);
+  KvAccess access(cache);
+  if (!access.reserve(depth)) return cache;
+  // Moderate halfs; as scales of blocks they are moderate too.
+  std::mt19937 random(1);
+  std::vector<uint16_t> words(2 * kPageTokens * access.row_bytes() / sizeof(uint16_t));
+  std::ranges::generate(words, [&] { return static_cast<uint16_t>(0x2000U | (random() & 0x8FFFU)); });
+  const spec::DecoderSpec& spec = spec::variants().front();
+  for (int layer = 0; layer < spec.n_layers; ++layer) {
+    for (int head = 0; head < spec.n_kv_heads; ++head) {
+      for (int p = 0; p < depth; p += kPageTokens) {
+        std::memcpy(access.key(layer, head, p), words.data(), words.size() * sizeof(uint16_t));
+      }
+    }
+  }
+  return cache;
+}
+
+// One layer after the other, its heads divided among the threads.
+void depth(benchmark::State& state) {
+  const auto type = static_cast<KvType>(state.range(0));
+  const auto queries = static_cast<int>(state.range(1)), depth = static_cast<int>(state.range(2));
+  const spec::DecoderSpec& spec = spec::variants().front();
+  static std::unique_ptr<KvCache> cache;
+  static std::mutex mutex;
+  {
+    const std::lock_guard lock(mutex);
+    if (cache == nullptr || cache->type() != type || cache->capacity() != depth) {
+      cache = nullptr;
+      cache = std::make_unique<KvCache>(deep_cache(type, depth));
+    }
+  }
+  const auto dim = static_cast<size_t>(spec.head_dim);
+  std::vector<float> q(static_cast<size_t>(queries) * dim, 0.01F), out(q.size());
+  std::vector<float> scratch(attention_scratch(queries, depth, 1));
+  const AttentionShape shape = {.heads_per_kv = 1, .head_dim = spec.head_dim, .scale = spec::attention_scale(spec)};
+  const Queries some = {.q = q.data(),
+                        .q_stride = dim,
+                        .out = out.data(),
+                        .out_stride = dim,
+                        .first_position = depth - queries,
+                        .tokens = queries};
+  int layer = 0, heads = 0;
+  for (auto _ : state) {
+    for (int head = state.thread_index(); head < spec.n_kv_heads; head += state.threads(), ++heads) {
+      attend(kernels::active(), shape, KvAccess(*cache), layer, head, some, scratch);
+    }
+    layer = (layer + 1) % spec.n_layers;
+  }
+  const int64_t numbers = int64_t{heads} * 2 * depth;
+  state.SetBytesProcessed(numbers * static_cast<int64_t>(row_bytes(type, spec.head_dim)));
+  state.counters["GOPS"] =
+      benchmark::Counter(2e-9 * static_cast<double>(numbers * spec.head_dim * queries), benchmark::Counter::kIsRate);
+}
+BENCHMARK(depth)
+    ->ArgsProduct({{static_cast<int>(KvType::kF16), static_cast<int>(KvType::kQ8), static_cast<int>(KvType::kQ4)},
+                   {1, 32},
+                   {2048, 8000}})
+    ->Threads(1)
+    ->Threads(2)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 // Every entry of every head holds a small number.
 KvCache filled(const spec::DecoderSpec& spec) {

@@ -247,11 +247,12 @@ class Pass {
                                   .window = spec_.sliding_window,
                                   .scale = spec::attention_scale(spec_),
                                   .sparse = is_sparse ? c_.sparse : nullptr};
+    // All blocks of a group in turn: its keys and values are in the core's own cache from the second on.
     crew_.share(groups * blocks.size(), 1, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
-        const QueryBlock& block = blocks[i / groups];
+        const QueryBlock& block = blocks[i % blocks.size()];
         const Row& first = tokens_[block.first];
-        const size_t group = i % groups, column = group * size(heads) * size(spec_.head_dim);
+        const size_t group = i / blocks.size(), column = group * size(heads) * size(spec_.head_dim);
         const Queries queries = {.q = w_.qkv.row(block.first) + column,
                                  .q_stride = w_.qkv.stride,
                                  .out = w_.attended.floats.row(block.first) + column,

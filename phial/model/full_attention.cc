@@ -47,7 +47,7 @@ void attend_fully(const kernels::KernelSet& kernels, const FullAttention& of, si
     kernels.softmax(scores + q * padded, of.tokens);
     std::fill_n(out + q * of.out_stride, dim, 0.0F);
   }
-  kernels.mix_f32(scores, padded, queries, keys + of.heads * dim, of.stride, of.tokens, dim, out, of.out_stride);
+  kernels.mix_f32(scores, padded, queries, {keys + of.heads * dim, of.stride, of.tokens}, dim, out, of.out_stride);
 }
 
 }  // namespace phial::model

@@ -55,7 +55,7 @@ std::optional<size_t> VectorIndex::row_of(int64_t passage) const {
 std::vector<float> VectorIndex::cosines(std::span<const float> query) const {
   std::vector<float> scores(size());
   if (scores.empty() || query.size() != dim_) return scores;
-  kernels::active().scores_f16(query.data(), dim_, 1, rows_.data(), dim_, size(), dim_, 1.0F, scores.data(), size());
+  kernels::active().scores_f16(query.data(), dim_, 1, {rows_.data(), dim_, size()}, dim_, 1.0F, scores.data(), size());
   return scores;
 }
 

@@ -1,108 +1,134 @@
 // Queries against keys, and weights against values.
 //
 // A score is one chain of fused multiply-adds a lane and then one tree over the lanes, whatever else is computed beside
-// it; an output element is one chain over the keys. Keys and values are a stride apart, which the hardware's prefetcher
-// does not follow over pages, so a few rows ahead are asked for here. For many queries some values at a time are
-// gathered as floats first: the stride of a cache puts all its rows into a few sets of the first-level cache.
+// it; an output element is one chain over the keys. Rows of a cache come in short runs, over whose ends the hardware's
+// prefetcher does not see, so what is read some KiB later is asked for here, over the end of a run too. For many
+// queries some values at a time are gathered as floats first: the stride of a cache puts all its rows into a few sets
+// of the first-level cache.
 #pragma once
 
 #include <string.h>
 
 #include "phial/kernels/generic/vocabulary.h"
+#include "phial/kernels/kernels.h"
 
 namespace phial::kernels {
 
-template <class T>
-static void prefetch_row(const T* row, size_t n) {
-  for (size_t byte = 0; byte < n * sizeof(T); byte += 64) {
-    __builtin_prefetch(reinterpret_cast<const char*>(row) + byte);
+// Asks memory for the rows that are read after these, while these are read: as much of them, the two halves side by
+// side. A run of a cache is 4 to 32 KiB, which the second-level cache holds twice; two streams are read faster than one
+// (docs/decisions/0005-kv-cache.md).
+class ReadAhead {
+ public:
+  template <class T>
+  explicit ReadAhead(const KvRows<T>& rows)
+      : next_(static_cast<const char*>(rows.next)), half_(rows.n * rows.stride * sizeof(T) / 2 & ~size_t{63}) {}
+
+  // `n` more T of the rows are being read.
+  template <class T>
+  void read(size_t n) {
+    if (next_ == nullptr) return;
+    for (due_ += n * sizeof(T) / 2; asked_ < due_; asked_ += 64) {
+      __builtin_prefetch(next_ + asked_, 0, 2);
+      __builtin_prefetch(next_ + half_ + asked_, 0, 2);
+    }
   }
+
+ private:
+  const char* next_;
+  size_t half_;
+  size_t asked_ = 0, due_ = 0;  // of each half
+};
+
+// The sums over the lanes of kKeys vectors (4 or 8), scaled: the first n_keys of them.
+template <class Simd, int kKeys>
+inline void store_scores(const typename Simd::F32 (&sums)[kKeys], size_t n_keys, float scale, float* scores) {
+  float some[kKeys];
+  float* const to = n_keys >= kKeys ? scores : some;
+#pragma GCC unroll 2
+  for (int k = 0; k < kKeys; k += 4) Simd::store_sums4(to + k, sums[k], sums[k + 1], sums[k + 2], sums[k + 3], scale);
+  if (n_keys < kKeys) memcpy(scores, some, n_keys * sizeof *scores);
 }
 
-constexpr size_t kRowsAhead = 16;  // between the row in use and the one asked of memory
-
-// The sums over the lanes of a, b, c, d, scaled: the first n_keys of them.
-template <class Simd, class F32>
-inline void store_four_scores(F32 a, F32 b, F32 c, F32 d, size_t n_keys, float scale, float* scores) {
-  if (n_keys >= 4) {
-    Simd::store_sums4(scores, a, b, c, d, scale);
-  } else {
-    float four[4];
-    Simd::store_sums4(four, a, b, c, d, scale);
-    memcpy(scores, four, n_keys * sizeof(float));
-  }
-}
-
-// scores[t * scores_stride + 0..n_keys) for kQueries queries and up to four keys.
-template <class Simd, int kQueries, class T>
-void score_four_keys(const float* q, size_t q_stride, const T* keys, size_t key_stride, size_t n_keys, size_t E,
-                     float scale, float* scores, size_t scores_stride) {
-  const T* key[4];
-  for (size_t k = 0; k < 4; ++k) key[k] = keys + key_stride * (k < n_keys ? k : 0);
-  typename Simd::F32 sums[kQueries][4];
-  for (auto& query : sums) {
-    for (auto& sum : query) sum = Simd::zero_f32();
+// scores[t * scores_stride + 0..n_keys) for kQueries queries and up to kKeys keys.
+template <class Simd, int kQueries, int kKeys, class T>
+void score_keys(const float* q, size_t q_stride, const T* keys, size_t key_stride, size_t n_keys, size_t E, float scale,
+                float* scores, size_t scores_stride, ReadAhead* ahead) {
+  const T* key[kKeys];
+#pragma GCC unroll 8
+  for (size_t k = 0; k < kKeys; ++k) key[k] = keys + (k < n_keys ? k * key_stride : 0);
+  typename Simd::F32 sums[kQueries][kKeys];
+#pragma GCC unroll 4
+  for (int t = 0; t < kQueries; ++t) {
+#pragma GCC unroll 8
+    for (int k = 0; k < kKeys; ++k) sums[t][k] = Simd::zero_f32();
   }
   sweep<Simd>(E, [&](size_t e, auto how) {
+    if (ahead != nullptr) ahead->read<T>(kKeys * Simd::kLanes);
     typename Simd::F32 query[kQueries];
 #pragma GCC unroll 4
     for (int t = 0; t < kQueries; ++t) query[t] = how.load(q + t * q_stride + e);
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) {
+#pragma GCC unroll 8
+    for (int k = 0; k < kKeys; ++k) {
       const auto numbers = how.load(key[k] + e);
 #pragma GCC unroll 4
       for (int t = 0; t < kQueries; ++t) sums[t][k] = Simd::fma(query[t], numbers, sums[t][k]);
     }
   });
-  for (int t = 0; t < kQueries; ++t) {
-    store_four_scores<Simd>(sums[t][0], sums[t][1], sums[t][2], sums[t][3], n_keys, scale, scores + t * scores_stride);
-  }
+#pragma GCC unroll 4
+  for (int t = 0; t < kQueries; ++t) store_scores<Simd>(sums[t], n_keys, scale, scores + t * scores_stride);
 }
 
-// Four keys meet all the queries while they are in the first-level cache.
-template <class Simd, class T>
-void score_rows(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
-                size_t E, float scale, float* out, size_t out_stride, bool fetch) {
+// Some keys meet all the queries while they are in the first-level cache. No `ahead`: the rows are there already.
+template <class Simd, int kKeys, class T>
+void score_rows(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& keys, size_t E, float scale,
+                float* out, size_t out_stride, ReadAhead* ahead) {
   constexpr size_t kTile = Simd::kQueryTile;
-  for (size_t n = 0; n < n_keys; n += 4) {
-    const T* four = keys + n * key_stride;
-    for (size_t k = 0; fetch && k < 4; ++k) prefetch_row(four + (kRowsAhead + k) * key_stride, E);
+  for (size_t n = 0; n < keys.n; n += kKeys) {
+    const T* some = keys.first + n * keys.stride;
     size_t t = 0;
-    for (; t + kTile <= n_queries; t += kTile) {
-      score_four_keys<Simd, kTile>(q + t * q_stride, q_stride, four, key_stride, n_keys - n, E, scale,
-                                   out + t * out_stride + n, out_stride);
+    if constexpr (kKeys == 4) {
+      for (; t + kTile <= n_queries; t += kTile) {
+        score_keys<Simd, kTile, kKeys>(q + t * q_stride, q_stride, some, keys.stride, keys.n - n, E, scale,
+                                       out + t * out_stride + n, out_stride, t == 0 ? ahead : nullptr);
+      }
     }
     for (; t < n_queries; ++t) {
-      score_four_keys<Simd, 1>(q + t * q_stride, q_stride, four, key_stride, n_keys - n, E, scale,
-                               out + t * out_stride + n, out_stride);
+      score_keys<Simd, 1, kKeys>(q + t * q_stride, q_stride, some, keys.stride, keys.n - n, E, scale,
+                                 out + t * out_stride + n, out_stride, t == 0 ? ahead : nullptr);
     }
   }
 }
 
 template <class Simd, class T>
-void scores(const float* q, size_t q_stride, size_t n_queries, const T* keys, size_t key_stride, size_t n_keys,
-            size_t E, float scale, float* out, size_t out_stride) {
-  score_rows<Simd>(q, q_stride, n_queries, keys, key_stride, n_keys, E, scale, out, out_stride, true);
+void scores(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& keys, size_t E, float scale, float* out,
+            size_t out_stride) {
+  ReadAhead ahead(keys);
+  if (n_queries == 1) {
+    score_rows<Simd, 8>(q, q_stride, 1, keys, E, scale, out, out_stride, &ahead);
+  } else {
+    score_rows<Simd, 4>(q, q_stride, n_queries, keys, E, scale, out, out_stride, &ahead);
+  }
 }
 
-// out[t][0..kVectors vectors) += weights . values, for kQueries queries.
+// out[t][0..kVectors vectors) += weights . values from column e of E on, for kQueries queries.
 template <class Simd, int kQueries, int kVectors, class T, class How>
-void mix_columns(const float* weights, size_t weights_stride, const T* values, size_t value_stride, size_t n_keys,
-                 float* out, size_t out_stride, bool fetch, How how) {
+void mix_columns(const float* weights, size_t weights_stride, const KvRows<T>& values, size_t e, size_t E, float* out,
+                 size_t out_stride, ReadAhead* ahead, How how) {
   typename Simd::F32 sums[kQueries][kVectors];
 #pragma GCC unroll 8
   for (int t = 0; t < kQueries; ++t) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sums[t][v] = how.load(out + t * out_stride + Simd::kLanes * v);
+    for (int v = 0; v < kVectors; ++v) sums[t][v] = how.load(out + t * out_stride + e + Simd::kLanes * v);
   }
-  for (size_t n = 0; n < n_keys; ++n, values += value_stride) {
-    if (fetch) prefetch_row(values + kRowsAhead * value_stride, Simd::kLanes * kVectors);
+  const T* row = values.first;
+  for (size_t n = 0; n < values.n; ++n, row += values.stride) {
+    if (ahead != nullptr) ahead->read<T>(E);
     typename Simd::F32 weight[kQueries];
 #pragma GCC unroll 8
     for (int t = 0; t < kQueries; ++t) weight[t] = Simd::set_f32(weights[t * weights_stride + n]);
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const auto numbers = how.load(values + Simd::kLanes * v);
+      const auto numbers = how.load(row + e + Simd::kLanes * v);
 #pragma GCC unroll 8
       for (int t = 0; t < kQueries; ++t) sums[t][v] = Simd::fma(weight[t], numbers, sums[t][v]);
     }
@@ -110,41 +136,41 @@ void mix_columns(const float* weights, size_t weights_stride, const T* values, s
 #pragma GCC unroll 8
   for (int t = 0; t < kQueries; ++t) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) how.store(out + t * out_stride + Simd::kLanes * v, sums[t][v]);
+    for (int v = 0; v < kVectors; ++v) how.store(out + t * out_stride + e + Simd::kLanes * v, sums[t][v]);
   }
 }
 
 // Columns [e, E): as many as kVectors vectors hold at a time, the rest with fewer.
 template <class Simd, int kQueries, int kVectors, class T>
-void mix_width(const float* weights, size_t weights_stride, const T* values, size_t value_stride, size_t n_keys,
-               size_t e, size_t E, float* out, size_t out_stride, bool fetch) {
+void mix_width(const float* weights, size_t weights_stride, const KvRows<T>& values, size_t e, size_t E, float* out,
+               size_t out_stride, ReadAhead* ahead) {
   constexpr size_t kWidth = size_t{Simd::kLanes} * kVectors;
   for (; e + kWidth <= E; e += kWidth) {
-    mix_columns<Simd, kQueries, kVectors>(weights, weights_stride, values + e, value_stride, n_keys, out + e,
-                                          out_stride, fetch, Whole<Simd>{});
+    mix_columns<Simd, kQueries, kVectors>(weights, weights_stride, values, e, E, out, out_stride,
+                                          e == 0 ? ahead : nullptr, Whole<Simd>{});
   }
   if constexpr (kVectors > 1) {
     constexpr int kFewer = kVectors > 2 ? kVectors - 2 : 1;
-    mix_width<Simd, kQueries, kFewer>(weights, weights_stride, values, value_stride, n_keys, e, E, out, out_stride,
-                                      fetch);
+    mix_width<Simd, kQueries, kFewer>(weights, weights_stride, values, e, E, out, out_stride, ahead);
   } else if (e < E) {
-    mix_columns<Simd, kQueries, 1>(weights, weights_stride, values + e, value_stride, n_keys, out + e, out_stride,
-                                   fetch, Part<Simd>{E - e});
+    mix_columns<Simd, kQueries, 1>(weights, weights_stride, values, e, E, out, out_stride, e == 0 ? ahead : nullptr,
+                                   Part<Simd>{E - e});
   }
 }
 
+// No `ahead`: the rows are in the first-level cache already.
 template <class Simd, class T>
-void mix_rows(const float* weights, size_t weights_stride, size_t n_queries, const T* values, size_t value_stride,
-              size_t n_keys, size_t E, float* out, size_t out_stride, bool gathered) {
+void mix_rows(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<T>& values, size_t E,
+              float* out, size_t out_stride, ReadAhead* ahead) {
   constexpr size_t kTile = Simd::kQueryTile;
   size_t t = 0;
   for (; t + kTile <= n_queries; t += kTile) {
-    mix_width<Simd, kTile, Simd::kMixVectors>(weights + t * weights_stride, weights_stride, values, value_stride,
-                                              n_keys, 0, E, out + t * out_stride, out_stride, !gathered && t == 0);
+    mix_width<Simd, kTile, Simd::kMixVectors>(weights + t * weights_stride, weights_stride, values, 0, E,
+                                              out + t * out_stride, out_stride, t == 0 ? ahead : nullptr);
   }
   for (; t < n_queries; ++t) {
-    mix_width<Simd, 1, 8>(weights + t * weights_stride, weights_stride, values, value_stride, n_keys, 0, E,
-                          out + t * out_stride, out_stride, !gathered && t == 0);
+    mix_width<Simd, 1, 8>(weights + t * weights_stride, weights_stride, values, 0, E, out + t * out_stride, out_stride,
+                          t == 0 ? ahead : nullptr);
   }
 }
 
@@ -158,33 +184,42 @@ struct Gathered {
   size_t stride;
 
   template <class T>
-  void gather(const T* from, size_t from_stride, size_t n_rows, size_t E) {
+  void gather(const KvRows<T>& from, size_t E, ReadAhead& ahead) {
     stride = ((E + 15) / 16 | 1) * 16;
-    for (size_t n = 0; n < n_rows; ++n, from += from_stride) {
-      prefetch_row(from + kRowsAhead * from_stride, E);
-      sweep<Simd>(E, [&](size_t e, auto how) { Simd::store_f32(rows + n * stride + e, how.load(from + e)); });
+    const T* row = from.first;
+    for (size_t n = 0; n < from.n; ++n, row += from.stride) {
+      ahead.read<T>(E);
+      sweep<Simd>(E, [&](size_t e, auto how) { Simd::store_f32(rows + n * stride + e, how.load(row + e)); });
     }
   }
 };
 
+// Rows [n, n + most), or as many as there are.
+template <class T>
+KvRows<T> some_of(const KvRows<T>& rows, size_t n, size_t most) {
+  return {rows.first + n * rows.stride, rows.stride, rows.n - n < most ? rows.n - n : most};
+}
+
 template <class Simd, class T>
-void mix(const float* weights, size_t weights_stride, size_t n_queries, const T* values, size_t value_stride,
-         size_t n_keys, size_t E, float* out, size_t out_stride) {
+void mix(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<T>& values, size_t E, float* out,
+         size_t out_stride) {
+  ReadAhead ahead(values);
   if (n_queries <= Simd::kQueryTile || E > kGatheredMost) {
-    mix_rows<Simd>(weights, weights_stride, n_queries, values, value_stride, n_keys, E, out, out_stride, false);
+    mix_rows<Simd>(weights, weights_stride, n_queries, values, E, out, out_stride, &ahead);
     return;
   }
-  Gathered<Simd> some;
-  for (size_t n = 0; n < n_keys; n += kGatheredRows) {
-    const size_t n_some = n_keys - n < kGatheredRows ? n_keys - n : kGatheredRows;
-    some.gather(values + n * value_stride, value_stride, n_some, E);
-    mix_rows<Simd>(weights + n, weights_stride, n_queries, some.rows, some.stride, n_some, E, out, out_stride, true);
+  Gathered<Simd> floats;
+  for (size_t n = 0; n < values.n; n += kGatheredRows) {
+    const KvRows<T> some = some_of(values, n, kGatheredRows);
+    floats.gather(some, E, ahead);
+    mix_rows<Simd>(weights + n, weights_stride, n_queries, KvRows<float>{floats.rows, floats.stride, some.n}, E, out,
+                   out_stride, nullptr);
   }
 }
 
 template <class Simd>
 void dot_rows(const float* query, const float* rows, size_t n, size_t D, float* out) {
-  scores<Simd>(query, D, 1, rows, D, n, D, 1.0F, out, n);
+  scores<Simd>(query, D, 1, KvRows<float>{rows, D, n}, D, 1.0F, out, n);
 }
 
 }  // namespace phial::kernels

@@ -15,26 +15,28 @@ namespace phial::kernels {
 template <class Simd>
 constexpr int kBlockVectors = kBlock / Simd::kLanes;
 
-// The numbers of a block: vector(i) holds kLanes columns from kLanes * i on.
+// The numbers of a block: vector(i) holds kLanes columns from kLanes * i on. kHalves f16s come first in a block.
 template <class Simd, class Block>
 struct BlockNumbers;
 template <class Simd>
 struct BlockNumbers<Simd, KvQ8> {
   using F32 = typename Simd::F32;
+  static constexpr int kHalves = 1;
   const KvQ8& block;
   F32 scale;
 
-  explicit BlockNumbers(const KvQ8& from) : block(from), scale(Simd::set_f32(Simd::from_f16(from.scale))) {}
+  BlockNumbers(const KvQ8& from, const float* halves) : block(from), scale(Simd::set_f32(halves[0])) {}
   F32 vector(int i) const { return Simd::mul(scale, Simd::load_i8(block.q + Simd::kLanes * i)); }
 };
 template <class Simd>
 struct BlockNumbers<Simd, KvQ4> {
   using F32 = typename Simd::F32;
+  static constexpr int kHalves = 2;
   const KvQ4& block;
   F32 scale, min;
 
-  explicit BlockNumbers(const KvQ4& from)
-      : block(from), scale(Simd::set_f32(Simd::from_f16(from.scale))), min(Simd::set_f32(Simd::from_f16(from.min))) {}
+  BlockNumbers(const KvQ4& from, const float* halves)
+      : block(from), scale(Simd::set_f32(halves[0])), min(Simd::set_f32(halves[1])) {}
   F32 vector(int i) const {
     constexpr int kHalf = kBlockVectors<Simd> / 2;
     const uint8_t* nibbles = block.nibbles + Simd::kLanes * (i % kHalf);
@@ -42,15 +44,45 @@ struct BlockNumbers<Simd, KvQ4> {
   }
 };
 
+// The f16s of some rows of blocks as floats, in order. They are collected by loads and stores alone: the units that
+// multiply have enough to do, and one conversion serves many.
+template <class Simd, class Block>
+struct BlockScales {
+  static constexpr size_t kHalves = BlockNumbers<Simd, Block>::kHalves;
+  static constexpr size_t kMostRows = 32, kMostBlocks = 8;
+  alignas(64) uint16_t halves[kMostRows * kMostBlocks * kHalves];
+  alignas(64) float floats[kMostRows * kMostBlocks * kHalves];
+
+  void collect(const KvRows<Block>& rows, size_t blocks) {
+    uint16_t* to = halves;
+    const Block* row = rows.first;
+    for (size_t n = 0; n < rows.n; ++n, row += rows.stride) {
+      for (size_t b = 0; b < blocks; ++b, to += kHalves) {
+        memcpy(to, row + b, kHalves * sizeof *to);
+        asm volatile("" : : : "memory");  // no vectors
+      }
+    }
+    const size_t n = static_cast<size_t>(to - halves);
+    for (size_t i = 0; i < n; i += Simd::kLanes) Simd::store_f32(floats + i, Simd::load_f16(halves + i));
+  }
+  const float* of(size_t row, size_t block, size_t blocks) const { return floats + (row * blocks + block) * kHalves; }
+};
+
 template <class Simd, class Block>
 void unpack(const Block& block, float* out) {
-  const BlockNumbers<Simd, Block> numbers(block);
+  float halves[BlockNumbers<Simd, Block>::kHalves];
+  for (size_t i = 0; i < sizeof halves / sizeof *halves; ++i) {
+    uint16_t half;
+    memcpy(&half, reinterpret_cast<const char*>(&block) + i * sizeof half, sizeof half);
+    halves[i] = Simd::from_f16(half);
+  }
+  const BlockNumbers<Simd, Block> numbers(block, halves);
 #pragma GCC unroll 8
   for (int i = 0; i < kBlockVectors<Simd>; ++i) Simd::store_f32(out + Simd::kLanes * i, numbers.vector(i));
 }
 
 // Some rows of blocks as floats, an odd number of cache lines apart.
-template <class Simd>
+template <class Simd, class Block>
 struct Unpacked {
   static constexpr size_t kMostRows = 32;  // 14 KiB of heads of 96
   alignas(64) float floats[kMostRows * (256 + 16)];
@@ -62,93 +94,124 @@ struct Unpacked {
     most_rows = room < kMostRows ? room : kMostRows;
   }
 
-  template <class Block>
-  void rows(const Block* from, size_t from_stride, size_t n_rows) {
-    for (size_t n = 0; n < n_rows; ++n, from += from_stride) {
-      prefetch_row(from + kRowsAhead * from_stride, blocks);
-      for (size_t b = 0; b < blocks; ++b) unpack<Simd>(from[b], floats + n * stride + b * kBlock);
+  KvRows<float> rows(const KvRows<Block>& from, ReadAhead& ahead) {
+    const Block* row = from.first;
+    for (size_t n = 0; n < from.n; ++n, row += from.stride) {
+      ahead.read<Block>(blocks);
+      for (size_t b = 0; b < blocks; ++b) unpack<Simd>(row[b], floats + n * stride + b * kBlock);
     }
+    return {floats, stride, from.n};
   }
 };
 
-// One query against up to four keys, with the sums of score_four_keys.
-template <class Simd, class Block>
-void score_four_keys_of_blocks(const float* q, const Block* keys, size_t key_stride, size_t n_keys, size_t blocks,
-                               float scale, float* scores) {
+// One query against rows [n, n + kKeys) of those whose scales are given, with the sums of score_keys.
+template <class Simd, int kKeys, class Block>
+void score_keys_of_blocks(const float* q, const KvRows<Block>& keys, const BlockScales<Simd, Block>& scales, size_t n,
+                          size_t blocks, float scale, float* scores, ReadAhead& ahead) {
   constexpr int kVectors = kBlockVectors<Simd>;
-  const Block* key[4];
-  for (size_t k = 0; k < 4; ++k) key[k] = keys + key_stride * (k < n_keys ? k : 0);
-  typename Simd::F32 sums[4];
-  for (auto& sum : sums) sum = Simd::zero_f32();
+  size_t row[kKeys];
+#pragma GCC unroll 8
+  for (size_t k = 0; k < kKeys; ++k) row[k] = n + k < keys.n ? n + k : n;
+  typename Simd::F32 sums[kKeys];
+#pragma GCC unroll 8
+  for (int k = 0; k < kKeys; ++k) sums[k] = Simd::zero_f32();
   for (size_t b = 0; b < blocks; ++b, q += kBlock) {
+    ahead.read<Block>(kKeys);
     typename Simd::F32 query[kVectors];
 #pragma GCC unroll 8
     for (int i = 0; i < kVectors; ++i) query[i] = Simd::load_f32(q + Simd::kLanes * i);
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) {
-      const BlockNumbers<Simd, Block> numbers(key[k][b]);
+#pragma GCC unroll 8
+    for (int k = 0; k < kKeys; ++k) {
+      const BlockNumbers<Simd, Block> numbers(keys.first[row[k] * keys.stride + b], scales.of(row[k], b, blocks));
 #pragma GCC unroll 8
       for (int i = 0; i < kVectors; ++i) sums[k] = Simd::fma(query[i], numbers.vector(i), sums[k]);
     }
   }
-  store_four_scores<Simd>(sums[0], sums[1], sums[2], sums[3], n_keys, scale, scores);
+  store_scores<Simd>(sums, keys.n - n, scale, scores);
 }
 
-// One query's weights times some rows that stay in the first-level cache, with the sums of mix_columns.
-template <class Simd, class Block>
-void mix_rows_of_blocks(const float* weights, const Block* values, size_t value_stride, size_t n_keys, size_t blocks,
-                        float* out) {
+// kBlocks blocks from b on of one query's weights times rows, with the sums of mix_columns; what is left with fewer.
+template <class Simd, int kBlocks, class Block>
+void mix_rows_of_blocks(const float* weights, const KvRows<Block>& values, const BlockScales<Simd, Block>& scales,
+                        size_t b, size_t blocks, float* out, ReadAhead& ahead) {
   constexpr int kVectors = kBlockVectors<Simd>;
-  for (size_t b = 0; b < blocks; ++b, out += kBlock) {
-    typename Simd::F32 sums[kVectors];
+  for (; b + kBlocks <= blocks; b += kBlocks) {
+    typename Simd::F32 sums[kBlocks][kVectors];
+    float* const to = out + b * kBlock;
+#pragma GCC unroll 4
+    for (int j = 0; j < kBlocks; ++j) {
 #pragma GCC unroll 8
-    for (int i = 0; i < kVectors; ++i) sums[i] = Simd::load_f32(out + Simd::kLanes * i);
-    const Block* row = values;
-    for (size_t n = 0; n < n_keys; ++n, row += value_stride) {
-      if (b == 0) prefetch_row(row + kRowsAhead * value_stride, blocks);
-      const BlockNumbers<Simd, Block> numbers(row[b]);
-      const auto weight = Simd::set_f32(weights[n]);
-#pragma GCC unroll 8
-      for (int i = 0; i < kVectors; ++i) sums[i] = Simd::fma(weight, numbers.vector(i), sums[i]);
+      for (int i = 0; i < kVectors; ++i) sums[j][i] = Simd::load_f32(to + j * kBlock + Simd::kLanes * i);
     }
+    const Block* row = values.first + b;
+    for (size_t n = 0; n < values.n; ++n, row += values.stride) {
+      if (b == 0) ahead.read<Block>(blocks);
+      const auto weight = Simd::set_f32(weights[n]);
+#pragma GCC unroll 4
+      for (int j = 0; j < kBlocks; ++j) {
+        const BlockNumbers<Simd, Block> numbers(row[j], scales.of(n, b + static_cast<size_t>(j), blocks));
 #pragma GCC unroll 8
-    for (int i = 0; i < kVectors; ++i) Simd::store_f32(out + Simd::kLanes * i, sums[i]);
+        for (int i = 0; i < kVectors; ++i) sums[j][i] = Simd::fma(weight, numbers.vector(i), sums[j][i]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < kBlocks; ++j) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kVectors; ++i) Simd::store_f32(to + j * kBlock + Simd::kLanes * i, sums[j][i]);
+    }
   }
+  if constexpr (kBlocks > 1) mix_rows_of_blocks<Simd, kBlocks - 1>(weights, values, scales, b, blocks, out, ahead);
+}
+
+// Whether one query unpacks rows of E columns in registers.
+template <class Simd, class Block>
+bool is_streamed(size_t n_queries, size_t E) {
+  return n_queries == 1 && E % kBlock == 0 && E / kBlock <= BlockScales<Simd, Block>::kMostBlocks;
 }
 
 template <class Simd, class Block>
-void scores_of_blocks(const float* q, size_t q_stride, size_t n_queries, const Block* keys, size_t key_stride,
-                      size_t n_keys, size_t E, float scale, float* out, size_t out_stride) {
-  if (n_queries == 1 && E % kBlock == 0) {
+void scores_of_blocks(const float* q, size_t q_stride, size_t n_queries, const KvRows<Block>& keys, size_t E,
+                      float scale, float* out, size_t out_stride) {
+  ReadAhead ahead(keys);
+  if (is_streamed<Simd, Block>(n_queries, E)) {
     const size_t blocks = E / kBlock;
-    for (size_t n = 0; n < n_keys; n += 4) {
-      const Block* four = keys + n * key_stride;
-      for (size_t k = 0; k < 4; ++k) prefetch_row(four + (kRowsAhead + k) * key_stride, blocks);
-      score_four_keys_of_blocks<Simd>(q, four, key_stride, n_keys - n, blocks, scale, out + n);
+    BlockScales<Simd, Block> scales;
+    for (size_t n = 0; n < keys.n; n += scales.kMostRows) {
+      const KvRows<Block> some = some_of(keys, n, scales.kMostRows);
+      scales.collect(some, blocks);
+      constexpr int kKeys = Simd::kLanes == 16 ? 8 : 4;
+      for (size_t i = 0; i < some.n; i += kKeys) {
+        score_keys_of_blocks<Simd, kKeys>(q, some, scales, i, blocks, scale, out + n + i, ahead);
+      }
     }
     return;
   }
-  Unpacked<Simd> some(E);
-  for (size_t n = 0; n < n_keys; n += some.most_rows) {
-    const size_t n_some = n_keys - n < some.most_rows ? n_keys - n : some.most_rows;
-    some.rows(keys + n * key_stride, key_stride, n_some);
-    score_rows<Simd>(q, q_stride, n_queries, some.floats, some.stride, n_some, E, scale, out + n, out_stride, false);
+  Unpacked<Simd, Block> unpacked(E);
+  for (size_t n = 0; n < keys.n; n += unpacked.most_rows) {
+    const KvRows<float> floats = unpacked.rows(some_of(keys, n, unpacked.most_rows), ahead);
+    score_rows<Simd, 4>(q, q_stride, n_queries, floats, E, scale, out + n, out_stride, nullptr);
   }
 }
 
 template <class Simd, class Block>
-void mix_blocks(const float* weights, size_t weights_stride, size_t n_queries, const Block* values, size_t value_stride,
-                size_t n_keys, size_t E, float* out, size_t out_stride) {
-  Unpacked<Simd> some(E);
-  for (size_t n = 0; n < n_keys; n += some.most_rows) {
-    const size_t n_some = n_keys - n < some.most_rows ? n_keys - n : some.most_rows;
-    const Block* rows = values + n * value_stride;
-    if (n_queries == 1 && E % kBlock == 0) {
-      mix_rows_of_blocks<Simd>(weights + n, rows, value_stride, n_some, some.blocks, out);
-      continue;
+void mix_blocks(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<Block>& values, size_t E,
+                float* out, size_t out_stride) {
+  ReadAhead ahead(values);
+  if (is_streamed<Simd, Block>(n_queries, E)) {
+    constexpr int kBlocks = 8 / kBlockVectors<Simd>;  // eight sums hide the latency of a multiply-add
+    const size_t blocks = E / kBlock;
+    BlockScales<Simd, Block> scales;
+    for (size_t n = 0; n < values.n; n += scales.kMostRows) {
+      const KvRows<Block> some = some_of(values, n, scales.kMostRows);
+      scales.collect(some, blocks);
+      mix_rows_of_blocks<Simd, kBlocks>(weights + n, some, scales, 0, blocks, out, ahead);
     }
-    some.rows(rows, value_stride, n_some);
-    mix_rows<Simd>(weights + n, weights_stride, n_queries, some.floats, some.stride, n_some, E, out, out_stride, true);
+    return;
+  }
+  Unpacked<Simd, Block> unpacked(E);
+  for (size_t n = 0; n < values.n; n += unpacked.most_rows) {
+    const KvRows<float> floats = unpacked.rows(some_of(values, n, unpacked.most_rows), ahead);
+    mix_rows<Simd>(weights + n, weights_stride, n_queries, floats, E, out, out_stride, nullptr);
   }
 }
 
