@@ -15,7 +15,8 @@ AdamW::AdamW(const std::vector<Parameter>& parameters, const spec::DecoderSpec& 
     for (const Parameter& parameter : parameters) owned_.push_back({0, parameter.value.numel()});
   }
   for (const Parameter& parameter : parameters) {
-    const spec::TensorRule rule = tensor_rule(spec, base, {}, parameter.role);
+    spec::TensorRule rule = tensor_rule(spec, base, {}, parameter.role);
+    rule.rate *= parameter.rate;
     const auto same = [&](const Group& group) {
       return group.rule.rate == rule.rate && group.rule.decay == rule.decay;
     };
