@@ -29,7 +29,7 @@ class Sight : public testing::Test {
     fs::create_directories(folder_ / "pictures");
     const fs::path images = fs::path(PHIAL_TESTDATA) / "images";
     std::ofstream rows(path("see.jsonl")), texts(path("texts.jsonl")), pairs(path("pairs.jsonl"));
-    for (const std::string name : {"plain.png", "grey.jpg", "alpha.png", "inks.jpg"}) {
+    for (const std::string name : {"plain.png", "grey.jpg", "one_bit.png", "turned.png"}) {
       fs::copy_file(images / name, folder_ / "pictures" / name);
       rows << R"({"messages": [{"role": "user", "content": "<|image_1|>\nWhich?"}, {"role": "assistant", "content": ")"
            << name.substr(0, 2) << R"("}], "images": ["pictures/)" << name << R"("]})" << "\n";
@@ -205,6 +205,14 @@ TEST_F(Sight, RowsThatCannotBeSeenAreRefusedByFileAndRow) {
   ASSERT_FALSE(found);
   EXPECT_THAT(found.error().text(), HasSubstr("see.jsonl, row 1"));
   EXPECT_THAT(found.error().text(), HasSubstr("data.sequence_tokens, 8"));
+}
+
+TEST_F(Sight, StagesOfTextAloneRefuseAModelThatSees) {
+  const auto start = open_start_model("", (fs::path(PHIAL_TESTDATA) / "golden" / "phi3-vision-like").string());
+  ASSERT_TRUE(start) << start.error().text();
+  const Status found = check_text_only(*start);
+  ASSERT_FALSE(found);
+  EXPECT_THAT(found.error().text(), HasSubstr("a model that sees"));
 }
 
 TEST_F(Sight, AModelWithoutWeightsIsDrawnFromItsConfiguration) {
