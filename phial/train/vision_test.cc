@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "phial/base/json_file.h"
@@ -14,6 +15,7 @@
 #include "phial/model/golden_files.h"
 #include "phial/spec/vision_tensors.h"
 #include "phial/train/dpo.h"
+#include "phial/train/ranks_for_test.h"
 #include "phial/train/start_model.h"
 
 namespace phial::train {
@@ -179,6 +181,34 @@ TEST_F(Sight, PartsAreTrainedOrLeftAsTheRatesSay) {
       EXPECT_EQ(std::ranges::equal(tensor.bytes, other->bytes), part != trained) << tensor.name << trained;
     }
   }
+}
+
+// Some steps, and some ranks' shares of others, have no picture.
+TEST_F(Sight, ThreeRanksLearnToSeeAsOneProcessDoes) {
+  VisionConfig config = tiny_run("one");
+  config.sequence_tokens = 40;  // a conversation a row
+  config.rows = 1;
+  config.accumulate = 3;
+  config.epochs = 3;
+  std::vector<double> alone, first;
+  const auto hooks_into = [](std::vector<double>& losses) {
+    return RunHooks{.report = [&losses](const StepReport& report) { losses.push_back(report.loss); }};
+  };
+  ASSERT_TRUE(train_vision(config, hooks_into(alone)));
+  config.out = path("three").string();
+  config.shard = "optimizer";
+  const auto store = new_launcher_store();
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < 3; ++rank) {
+    ranks.emplace_back([&, rank, own = config]() mutable {
+      own.world = world_at(*store, rank, 3);
+      const auto summary = train_vision(own, rank == 0 ? hooks_into(first) : RunHooks{});
+      EXPECT_TRUE(summary) << (summary ? "" : summary.error().text());
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+  ASSERT_EQ(first.size(), alone.size());
+  for (size_t i = 0; i < alone.size(); ++i) EXPECT_NEAR(first[i], alone[i], 1e-4) << i;
 }
 
 TEST_F(Sight, RowsThatCannotBeSeenAreRefusedByFileAndRow) {
