@@ -153,7 +153,7 @@ class Binder {
     for (const formats::Tensor& tensor : checkpoint_.tensors()) {
       const std::string_view name = tensor.name;
       if (find_.was_used(tensor.name) || name.find("rotary_emb") != name.npos) continue;
-      if (name.starts_with(spec::kVisionPrefix)) continue;             // the image encoder's, which binds them itself
+      if (name.starts_with(spec::kVisionPrefix)) continue;       // the image encoder's, which binds them itself
       if (name.ends_with(".bias") && is_zero(tensor)) continue;  // what GPTQ's first tools wrote beside every matrix
       if (name.starts_with(names_.layers) || name.ends_with(".bias")) {
         return Error{Code::kUnsupported,
