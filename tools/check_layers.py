@@ -49,7 +49,8 @@ ONLY_THESE_HEADERS = [
     ("documents", "formats", {"phial/formats/extracted_document.h"}),
     # What the program phial-train runs; the headers beside them bring libtorch, which takes half a minute a source.
     ("cli", "train", {"phial/train/config.h", "phial/train/coordinate_check.h", "phial/train/dpo.h", "phial/train/extend.h",
-                      "phial/train/pretrain.h", "phial/train/run_config.h", "phial/train/sft.h", "phial/train/sweep.h", "phial/train/sweep_report.h", "phial/train/world.h"}),
+                      "phial/train/pretrain.h", "phial/train/run_config.h", "phial/train/sft.h", "phial/train/sweep.h", "phial/train/sweep_report.h", "phial/train/vision.h",
+                      "phial/train/world.h"}),
     # The chat templates that a tuned model is asked with.
     ("train", "generate", {"phial/generate/chat.h"}),
 ]

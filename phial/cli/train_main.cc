@@ -36,6 +36,14 @@ constexpr Verb kTrainVerbs[] = {
      "extend.lengths=[8192,32768]\n"
      "phial train extend --fields > extend.toml",
      make_extend},
+    {"vision", "teaches a model to see",
+     "Trains an image encoder, a projector and a language model together on conversations whose rows name pictures "
+     "(\"images\", and <|image_1|> in the texts), mixed with such as have none. The run begins with a model that sees, "
+     "with a language model that gets a new eye, or with a config.json alone. 'phial see' asks the model that comes "
+     "out; 'phial train dpo' tunes it further, pictures included.",
+     "phial train vision --config vision.toml\nphial train vision --config vision.toml --set vision.encoder_rate=0\n"
+     "phial train vision --fields > vision.toml",
+     make_train_vision},
     {"coordcheck", "whether activations keep their size as the model grows wider (muP)",
      "Trains small models of several widths for a few steps on the same random tokens and tells by how much the mean "
      "size of each layer's output changes from width to width, as the slope of its logarithm. With muP they stay flat; "

@@ -10,6 +10,7 @@
 #include "phial/train/extend.h"
 #include "phial/train/pretrain.h"
 #include "phial/train/sft.h"
+#include "phial/train/vision.h"
 
 namespace phial::cli {
 namespace {
@@ -93,6 +94,9 @@ std::unique_ptr<Command> make_pretrain() {
 }
 std::unique_ptr<Command> make_sft() { return std::make_unique<TrainStage<train::SftConfig, train::sft>>(); }
 std::unique_ptr<Command> make_dpo() { return std::make_unique<TrainStage<train::DpoConfig, train::dpo>>(); }
+std::unique_ptr<Command> make_train_vision() {
+  return std::make_unique<TrainStage<train::VisionConfig, train::train_vision>>();
+}
 std::unique_ptr<Command> make_extend() { return std::make_unique<TrainStage<train::ExtendConfig, train::extend>>(); }
 
 }  // namespace phial::cli

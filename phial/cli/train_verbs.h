@@ -11,6 +11,7 @@ std::unique_ptr<Command> make_pretrain();
 std::unique_ptr<Command> make_sft();
 std::unique_ptr<Command> make_dpo();
 std::unique_ptr<Command> make_extend();
+std::unique_ptr<Command> make_train_vision();
 std::unique_ptr<Command> make_coordinate_check();
 std::unique_ptr<Command> make_sweep();
 

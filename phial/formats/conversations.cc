@@ -121,6 +121,17 @@ Status put_system_first(const Json& row, std::vector<Turn>& turns) {
   return ok();
 }
 
+Status read_images(const Json& row, std::vector<std::string>& into) {
+  const Json* list = find_given(row, "images");
+  if (list == nullptr) return ok();
+  const auto is_file = [](const Json& item) { return item.is_string() && !item.get_ref<const std::string&>().empty(); };
+  if (!list->is_array() || !std::ranges::all_of(*list, is_file)) {
+    return Error{Code::kCorrupt, "'images' is not a list of files", "name the files of pictures there"};
+  }
+  for (const Json& item : *list) into.push_back(item.get<std::string>());
+  return ok();
+}
+
 // No turns if the text is not such a dialogue. Blanks around a turn's text are layout.
 std::vector<Turn> parse_dialogue(std::string_view text) {
   std::vector<Turn> turns;
@@ -240,6 +251,7 @@ Result<Conversation> conversation_from_json(const Json& row) {
     read.turns.insert(read.turns.end(), answer.begin(), answer.end());
   }
   PHIAL_CHECKED(put_system_first(row, read.turns));
+  PHIAL_CHECKED(read_images(row, read.images));
   const auto is_answer = [](const Turn& turn) { return turn.role == "assistant" && !trim_blanks(turn.text).empty(); };
   if (std::ranges::none_of(read.turns, is_answer)) return unusable_row("has no assistant's turn with text");
   return read;
@@ -258,6 +270,7 @@ Result<Preference> preference_from_json(const Json& row) {
   remove_prompt(read.prompt, read.chosen);
   remove_prompt(read.prompt, read.rejected);
   PHIAL_CHECKED(put_system_first(row, read.prompt));
+  PHIAL_CHECKED(read_images(row, read.images));
   PHIAL_CHECKED(check_preference(read));
   return read;
 }

@@ -40,12 +40,14 @@ struct Turn {
 // At least one turn is an assistant's and has text.
 struct Conversation {
   std::vector<Turn> turns;
+  std::vector<std::string> images = {};  // as the row names them
 };
 
 // `prompt` ends with a user's turn. `chosen` and `rejected` are what follows: they differ, and begin and end with an
 // assistant's turn, whose text may be empty.
 struct Preference {
   std::vector<Turn> prompt, chosen, rejected;
+  std::vector<std::string> images = {};
 };
 
 Result<std::vector<Conversation>> read_conversations(const std::filesystem::path& path);

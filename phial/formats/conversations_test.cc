@@ -328,5 +328,18 @@ TEST_F(Conversations, AnswersThatAreTheSameAreAnError) {
   expect_pair_refused(R"({"chosen": )" + dialogue + R"(, "rejected": )" + dialogue + "}", Code::kInvalid, "the same");
 }
 
+TEST_F(Conversations, ImagesAreFilesAsTheRowNamesThem) {
+  const auto rows = read_conversations(
+      write("rows.jsonl", R"({"prompt": "<|image_1|>", "completion": "a", "images": ["a.png", "b.png"]})"));
+  ASSERT_TRUE(rows) << rows.error().text();
+  EXPECT_THAT(rows->at(0).images, ElementsAre("a.png", "b.png"));
+  EXPECT_THAT(pair_of(R"({"prompt": "a", "chosen": "b", "rejected": "c", "images": ["a.png"]})").images,
+              ElementsAre("a.png"));
+  for (const char* images : {R"("a.png")", "[1]", R"([""])", "{}"}) {
+    expect_pair_refused(std::string(R"({"prompt": "a", "chosen": "b", "rejected": "c", "images": )") + images + "}",
+                        Code::kCorrupt, "'images'");
+  }
+}
+
 }  // namespace
 }  // namespace phial::formats

@@ -1,6 +1,7 @@
 #include "phial/generate/chat.h"
 
 #include <algorithm>
+#include <charconv>
 #include <string>
 #include <utility>
 
@@ -81,10 +82,22 @@ std::vector<Message> join_system(std::span<const Message> messages) {
   return joined;
 }
 
+}  // namespace
+
 // Where pictures stand in messages, as text that a template carries along and no message holds.
 class PictureMarks {
  public:
-  explicit PictureMarks(std::span<const Message> messages) : messages_(messages.begin(), messages.end()) {
+  // Each message's pictures stand before its content.
+  explicit PictureMarks(std::span<const Message> messages) : PictureMarks(messages, 0) {
+    size_t k = 0;
+    for (Message& message : messages_) {
+      std::string before;
+      for (size_t i = 0; i < message.pictures.size(); ++i) before += mark(k++) + "\n";
+      message.content.insert(0, before);
+    }
+  }
+  // The tags of so many pictures stand in contents.
+  PictureMarks(std::span<const Message> messages, size_t tags) : messages_(messages.begin(), messages.end()) {
     // As many as nobody says in a row, and one more.
     size_t longest = 0;
     for (const Message& message : messages) {
@@ -95,18 +108,42 @@ class PictureMarks {
       }
     }
     start_.assign(longest + 1, '\1');
-    size_t k = 0;
     for (Message& message : messages_) {
-      std::string before;
-      for (size_t i = 0; i < message.pictures.size(); ++i) before += mark(k++) + "\n";
-      message.content.insert(0, before);
+      for (size_t k = 0; k < tags; ++k) {
+        const std::string tag = picture_tag(k + 1);
+        for (size_t at = 0; (at = message.content.find(tag, at)) != std::string::npos;) {
+          message.content.replace(at, tag.size(), mark(k));
+        }
+      }
     }
   }
 
   std::span<const Message> messages() const { return messages_; }
-  std::string mark(size_t k) const { return start_ + std::to_string(k) + '\2'; }
+
+  struct Found {
+    size_t begin = 0, end = 0;  // of the mark
+    size_t picture = 0;         // counted from 0
+  };
+  // The first mark of a text from a place on.
+  std::optional<Found> find(std::string_view text, size_t from) const {
+    const size_t begin = text.find(start_, from);
+    if (begin == text.npos) return std::nullopt;
+    Found found = {.begin = begin};
+    const char* number = text.data() + begin + start_.size();
+    const auto [end, error] = std::from_chars(number, text.data() + text.size(), found.picture);
+    PHIAL_CHECK(error == std::errc());
+    found.end = static_cast<size_t>(end - text.data()) + 1;
+    return found;
+  }
+  size_t count(std::string_view text) const {
+    size_t n = 0;
+    for (auto mark = find(text, 0); mark; mark = find(text, mark->end)) ++n;
+    return n;
+  }
 
  private:
+  std::string mark(size_t k) const { return start_ + std::to_string(k) + '\2'; }
+
   std::vector<Message> messages_;
   std::string start_;
 };
@@ -122,6 +159,8 @@ struct RenderedText {
   std::vector<tokenizer::TextRange> plain;  // what is data
 };
 
+namespace {
+
 // The parts of `ranges` between two places of a text, counted from the first.
 std::vector<tokenizer::TextRange> ranges_within(std::span<const tokenizer::TextRange> ranges, size_t begin,
                                                 size_t end) {
@@ -135,16 +174,20 @@ std::vector<tokenizer::TextRange> ranges_within(std::span<const tokenizer::TextR
 
 }  // namespace
 
+std::string picture_tag(size_t k) { return "<|image_" + std::to_string(k) + "|>"; }
+
 Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint) {
-  ChatFacts facts;
   const Json& metadata = checkpoint.metadata();
-  if (checkpoint.kind() == formats::CheckpointKind::kGguf) {
-    if (const std::string* text = find_string(metadata, "tokenizer.chat_template")) facts.template_text = *text;
-    add_end_ids(metadata, "tokenizer.ggml.eos_token_id", facts.end_ids);
-    return facts;
-  }
-  const std::filesystem::path folder = checkpoint.folder();
-  add_end_ids(metadata, "eos_token_id", facts.end_ids);
+  if (checkpoint.kind() != formats::CheckpointKind::kGguf) return read_chat_facts(metadata, checkpoint.folder());
+  ChatFacts facts;
+  if (const std::string* text = find_string(metadata, "tokenizer.chat_template")) facts.template_text = *text;
+  add_end_ids(metadata, "tokenizer.ggml.eos_token_id", facts.end_ids);
+  return facts;
+}
+
+Result<ChatFacts> read_chat_facts(const Json& config, const std::filesystem::path& folder) {
+  ChatFacts facts;
+  add_end_ids(config, "eos_token_id", facts.end_ids);
   PHIAL_TRY(const Json generation, read_json_if_there(folder / "generation_config.json"));
   add_end_ids(generation, "eos_token_id", facts.end_ids);
   PHIAL_TRY(const Json tokenizer_config, read_json_if_there(folder / "tokenizer_config.json"));
@@ -213,20 +256,39 @@ std::vector<int32_t> Chat::encode_text(std::string_view text, std::span<const to
   return tokenizer_->encode(text, {.parse_special = true, .add_bos = tokenizer_->adds_bos(), .plain_ranges = plain});
 }
 
-Result<std::vector<int32_t>> Chat::encode_to_learn(std::span<const Message> messages, bool asks) const {
-  PHIAL_TRY(const std::vector<PromptSegment> segments, render(messages, asks, Use::kToLearn));
-  const RenderedText rendered(segments);
-  return encode_text(rendered.text, rendered.plain);
+std::vector<int32_t> Chat::encode_pieces(const RenderedText& rendered, const PictureMarks& marks,
+                                         std::span<const int> picture_tokens) const {
+  const std::string_view text = rendered.text;
+  std::vector<int32_t> ids;
+  for (size_t done = 0;;) {
+    const auto mark = picture_tokens.empty() ? std::nullopt : marks.find(text, done);
+    const size_t end = mark ? mark->begin : text.size();
+    const std::vector<int32_t> piece =
+        encode_text(text.substr(done, end - done), ranges_within(rendered.plain, done, end));
+    ids.insert(ids.end(), piece.begin(), piece.end());
+    if (!mark) return ids;
+    ids.insert(ids.end(), static_cast<size_t>(picture_tokens[mark->picture]), -static_cast<int32_t>(mark->picture) - 1);
+    done = mark->end;
+  }
 }
 
-Result<EncodedConversation> Chat::encode_conversation(std::span<const Message> messages, size_t first) const {
-  PHIAL_TRY(std::vector<int32_t> ids, encode_to_learn(messages, /*asks=*/false));
+Result<std::vector<int32_t>> Chat::encode_to_learn(std::span<const Message> messages, bool asks,
+                                                   std::span<const int> picture_tokens) const {
+  const PictureMarks marks(messages, picture_tokens.size());
+  PHIAL_TRY(const std::vector<PromptSegment> segments, render(marks.messages(), asks, Use::kToLearn));
+  return encode_pieces(RenderedText(segments), marks, picture_tokens);
+}
+
+Result<EncodedConversation> Chat::encode_conversation(std::span<const Message> messages, size_t first,
+                                                      std::span<const int> picture_tokens) const {
+  PHIAL_TRY(std::vector<int32_t> ids, encode_to_learn(messages, /*asks=*/false, picture_tokens));
   EncodedConversation encoded = {std::move(ids), {}};
   encoded.is_answer.resize(encoded.ids.size());
   for (size_t k = first; k < messages.size(); ++k) {
     if (messages[k].role != "assistant") continue;
-    PHIAL_TRY(const std::vector<int32_t> before, encode_to_learn(messages.first(k), /*asks=*/true));
-    PHIAL_TRY(const std::vector<int32_t> through, encode_to_learn(messages.first(k + 1), /*asks=*/false));
+    PHIAL_TRY(const std::vector<int32_t> before, encode_to_learn(messages.first(k), /*asks=*/true, picture_tokens));
+    PHIAL_TRY(const std::vector<int32_t> through,
+              encode_to_learn(messages.first(k + 1), /*asks=*/false, picture_tokens));
     const auto common = static_cast<size_t>(std::ranges::mismatch(before, encoded.ids).in1 - before.begin());
     const size_t most = std::min(through.size(), encoded.ids.size());
     const auto begin = encoded.ids.begin() + static_cast<std::ptrdiff_t>(std::min(common, most));
@@ -249,25 +311,11 @@ Result<std::vector<int32_t>> Chat::encode(std::span<const Message> messages,
                                           std::span<const int> picture_tokens) const {
   const PictureMarks marks(messages);
   PHIAL_TRY(const std::vector<PromptSegment> segments, render(marks.messages(), /*asks=*/true, Use::kToAnswer));
-  const auto [text, plain] = RenderedText(segments);
-  if (picture_tokens.empty()) return encode_text(text, plain);
-
-  std::vector<int32_t> ids;
-  size_t done = 0;
-  for (size_t k = 0; k <= picture_tokens.size(); ++k) {
-    const bool is_rest = k == picture_tokens.size();
-    const std::string mark = is_rest ? "" : marks.mark(k);
-    const size_t end = is_rest ? text.size() : text.find(mark, done);
-    if (end == std::string::npos) {
-      return Error{Code::kUnsupported, "the model's chat template leaves out a picture", "ask without it"};
-    }
-    const std::vector<int32_t> piece =
-        encode_text(std::string_view(text).substr(done, end - done), ranges_within(plain, done, end));
-    ids.insert(ids.end(), piece.begin(), piece.end());
-    if (!is_rest) ids.insert(ids.end(), static_cast<size_t>(picture_tokens[k]), -static_cast<int32_t>(k) - 1);
-    done = end + mark.size();
+  const RenderedText rendered(segments);
+  if (marks.count(rendered.text) < picture_tokens.size()) {
+    return Error{Code::kUnsupported, "the model's chat template leaves out a picture", "ask without it"};
   }
-  return ids;
+  return encode_pieces(rendered, marks, picture_tokens);
 }
 
 }  // namespace phial::generate

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,15 +32,23 @@ struct ChatFacts {
 // Reads them from a GGUF's metadata or a folder's tokenizer_config.json, chat_template.jinja and
 // generation_config.json.
 Result<ChatFacts> read_chat_facts(const formats::Checkpoint& checkpoint);
+// Of a folder that may have no weights yet. `config`: its config.json.
+Result<ChatFacts> read_chat_facts(const Json& config, const std::filesystem::path& folder);
 
 // What serves where the model brings no template: that of the family whose markers the vocabulary has.
 const spec::ChatFormat& builtin_format(const tokenizer::Tokenizer& tokenizer);
+
+// What stands for picture k, counted from 1, in texts that training takes: "<|image_1|>".
+std::string picture_tag(size_t k);
 
 // A conversation that has its answers, as training takes it.
 struct EncodedConversation {
   std::vector<int32_t> ids;
   std::vector<bool> is_answer;  // of each id: part of what the assistant said, or the token that ends it
 };
+
+class PictureMarks;
+struct RenderedText;
 
 class Chat {
  public:
@@ -57,7 +66,10 @@ class Chat {
   // The whole conversation, ended. Answers are those of messages[first] and on; they begin where `encode` of the
   // messages before them would leave the model to speak. The family's format serves only where there is no template.
   // kUnsupported if the template writes an answer otherwise than it asks for it, or leaves it open; its own errors.
-  Result<EncodedConversation> encode_conversation(std::span<const Message> messages, size_t first = 0) const;
+  // With `picture_tokens` the texts "<|image_k|>" in the messages, counted from 1, stand for the pictures; they are
+  // encoded as encode() does it. The messages' own pictures are not looked at.
+  Result<EncodedConversation> encode_conversation(std::span<const Message> messages, size_t first = 0,
+                                                  std::span<const int> picture_tokens = {}) const;
 
   // The tokens that end an answer.
   const std::vector<int32_t>& end_ids() const { return end_ids_; }
@@ -68,8 +80,13 @@ class Chat {
   enum class Use { kToAnswer, kToLearn };
   // `asks`: up to where the assistant speaks.
   Result<std::vector<PromptSegment>> render(std::span<const Message> messages, bool asks, Use use) const;
-  Result<std::vector<int32_t>> encode_to_learn(std::span<const Message> messages, bool asks) const;
+  Result<std::vector<int32_t>> encode_to_learn(std::span<const Message> messages, bool asks,
+                                               std::span<const int> picture_tokens) const;
   std::vector<int32_t> encode_text(std::string_view text, std::span<const tokenizer::TextRange> plain) const;
+
+  // The marked pictures as ids -k, and the texts around them, each encoded on its own.
+  std::vector<int32_t> encode_pieces(const RenderedText& rendered, const PictureMarks& marks,
+                                     std::span<const int> picture_tokens) const;
 
   const tokenizer::Tokenizer* tokenizer_;
   ChatTemplate builtin_;

@@ -143,6 +143,33 @@ TEST(Chat, PicturesStandBeforeTheirMessageAndCutThePrompt) {
   }
 }
 
+// Tags may stand anywhere in what training takes; where they stand before the text, it learns what a prompt asks with.
+TEST(Chat, PicturesOfConversationsStandWhereTheirTagsAre) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const auto picture = std::make_shared<const formats::Image>();
+  const std::vector<Message> asked = {{"user", "What is this?", {picture, picture}}};
+  const std::vector<Message> tagged = {{"user", "<|image_1|>\n<|image_2|>\nWhat is this?"}, {"assistant", "A chart."}};
+  const std::vector<int> tokens = {3, 2};
+  for (const std::string& text : {template_text("phi-3.5-mini"), std::string()}) {
+    const Chat chat = chat_of(*vocabulary, text);
+    const auto prompt = chat.encode(asked, tokens);
+    const auto whole = chat.encode_conversation(tagged, 0, tokens);
+    ASSERT_TRUE(prompt && whole);
+    ASSERT_GT(whole->ids.size(), prompt->size());
+    EXPECT_TRUE(std::equal(prompt->begin(), prompt->end(), whole->ids.begin()));
+    EXPECT_EQ(std::find(whole->is_answer.begin(), whole->is_answer.end(), true) - whole->is_answer.begin(),
+              static_cast<std::ptrdiff_t>(prompt->size()));
+  }
+  const std::vector<Message> between = {{"user", "Is <|image_2|> before <|image_1|>, or <|image_7|>?"},
+                                        {"assistant", "<|image_1|> is."}};
+  const auto whole = chat_of(*vocabulary, "").encode_conversation(between, 0, std::vector<int>{1, 1});
+  ASSERT_TRUE(whole) << whole.error().text();
+  std::vector<int32_t> seen;
+  std::copy_if(whole->ids.begin(), whole->ids.end(), std::back_inserter(seen), [](int32_t id) { return id < 0; });
+  EXPECT_EQ(seen, (std::vector<int32_t>{-2, -1, -1}));
+}
+
 TEST(Chat, TextThatLooksLikeAPicturesPlaceIsNone) {
   const auto vocabulary = phi3();
   ASSERT_NE(vocabulary, nullptr);

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "phial/model/image_tiles.h"
-#include "phial/spec/vision.h"
+#include "phial/formats/image_tiles.h"
+#include "phial/spec/tile_grid.h"
 
 namespace phial::generate {
 namespace {
@@ -34,8 +34,8 @@ Result<std::unique_ptr<Pictures>> Pictures::open(std::shared_ptr<const formats::
 Result<std::vector<int>> Pictures::tokens(std::span<const Picture> pictures) const {
   std::vector<int> counts;
   for (const Picture& picture : pictures) {
-    PHIAL_TRY(const auto grid, model::tile_grid(encoder_->spec(), picture->width, picture->height));
-    counts.push_back(model::image_tokens(encoder_->spec(), grid));
+    PHIAL_TRY(const auto grid, spec::tile_grid(encoder_->spec(), picture->width, picture->height));
+    counts.push_back(spec::image_tokens(encoder_->spec(), grid));
   }
   return counts;
 }
@@ -44,8 +44,8 @@ Result<std::shared_ptr<const SeenPicture>> Pictures::see(const Picture& picture,
   auto known = std::ranges::find_if(known_, [&](const Known& one) { return one.picture.lock() == picture; });
   if (known == known_.end()) {
     const spec::VisionSpec& spec = encoder_->spec();
-    PHIAL_TRY(const auto grid, model::tile_grid(spec, picture->width, picture->height));
-    formats::Image page = model::make_page(spec, grid, *picture);
+    PHIAL_TRY(const auto grid, spec::tile_grid(spec, picture->width, picture->height));
+    formats::Image page = formats::make_page(*picture, grid.width, grid.height, spec.image_side);
     known = std::ranges::find_if(known_, [&](const Known& one) { return one.page == page; });
     if (known == known_.end()) {
       SeenPicture seen = {.first_id = next_id_, .width = static_cast<size_t>(spec.output_dim), .rows = {}};

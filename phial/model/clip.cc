@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "phial/formats/image_tiles.h"
 #include "phial/kernels/kernels.h"
 #include "phial/model/clip_weights.h"
 #include "phial/model/crew.h"
 #include "phial/model/full_attention.h"
-#include "phial/model/image_tiles.h"
 #include "phial/model/size.h"
 #include "phial/model/workspace.h"
 #include "phial/tensor/blocks.h"
@@ -166,8 +166,8 @@ class TilePass : RowPass {
 // Some rows of a picture's tokens through the projector.
 class ProjectorPass : RowPass {
  public:
-  ProjectorPass(const ClipRun& run, Team& team, const TileGrid& grid, std::span<const float> features, size_t first,
-                size_t rows)
+  ProjectorPass(const ClipRun& run, Team& team, const spec::TileGrid& grid, std::span<const float> features,
+                size_t first, size_t rows)
       : RowPass(run, team, rows), grid_(grid), features_(features), first_(first) {}
 
   // `out`: [rows, D].
@@ -216,7 +216,7 @@ class ProjectorPass : RowPass {
     }
   }
 
-  const TileGrid& grid_;
+  const spec::TileGrid& grid_;
   std::span<const float> features_;
   size_t first_;
 };
@@ -273,11 +273,11 @@ class PackedImageEncoder final : public ImageEncoder {
     return all;
   }
 
-  Result<std::vector<float>> encode(const TileGrid& grid, const formats::Image& page,
+  Result<std::vector<float>> encode(const spec::TileGrid& grid, const formats::Image& page,
                                     const std::stop_token& cancel) const override {
-    const std::vector<float> pixels = tile_pixels(spec_, grid, page);
+    const std::vector<float> pixels = formats::tile_pixels(page, spec_.image_side, {spec_.mean, spec_.deviation});
     PHIAL_TRY(const std::vector<float> seen, features(pixels, cancel));
-    const size_t tokens = size(image_tokens(spec_, grid)), width = size(spec_.output_dim);
+    const size_t tokens = size(spec::image_tokens(spec_, grid)), width = size(spec_.output_dim);
     std::vector<float> out(tokens * width);
     projector_work_.reserve_scratch(std::max(weights_.project_in.scratch_floats(kProjectedRows),
                                              weights_.project_out.scratch_floats(kProjectedRows)));

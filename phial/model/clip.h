@@ -16,7 +16,7 @@
 #include "phial/formats/checkpoint.h"
 #include "phial/formats/image.h"
 #include "phial/model/decoder.h"
-#include "phial/model/image_tiles.h"
+#include "phial/spec/tile_grid.h"
 #include "phial/spec/vision.h"
 
 namespace phial::model {
@@ -38,8 +38,8 @@ class ImageEncoder {
   // The encoder's features of tiles [tiles, 3, S, S]: [tiles, G * G, C]. kCancelled between tiles.
   virtual Result<std::vector<float>> features(std::span<const float> pixels, const std::stop_token& cancel) const = 0;
 
-  // The rows of a picture from its page (image_tiles.h): [image_tokens(), D]. kCancelled between tiles.
-  virtual Result<std::vector<float>> encode(const TileGrid& grid, const formats::Image& page,
+  // The rows of a picture from its page (formats/image_tiles.h): [image_tokens(), D]. kCancelled between tiles.
+  virtual Result<std::vector<float>> encode(const spec::TileGrid& grid, const formats::Image& page,
                                             const std::stop_token& cancel) const = 0;
 };
 

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "phial/formats/image_tiles.h"
 #include "phial/model/golden_files.h"
-#include "phial/model/image_tiles.h"
 
 namespace phial::model {
 namespace {
@@ -28,8 +28,9 @@ class Clip : public testing::Test {
 
   std::vector<float> encode(const ImageEncoder& encoder, const std::string& name) const {
     const formats::Image image = picture(name);
-    const auto grid = tile_grid(encoder.spec(), image.width, image.height);
-    auto rows = encoder.encode(*grid, make_page(encoder.spec(), *grid, image), {});
+    const auto grid = spec::tile_grid(encoder.spec(), image.width, image.height);
+    auto rows =
+        encoder.encode(*grid, formats::make_page(image, grid->width, grid->height, encoder.spec().image_side), {});
     EXPECT_TRUE(rows) << (rows ? "" : rows.error().text());
     return rows ? *std::move(rows) : std::vector<float>();
   }
@@ -42,8 +43,8 @@ class Clip : public testing::Test {
 TEST_F(Clip, FeaturesOfTilesAreThoseOfTheReference) {
   const auto encoder = load(Precision::kExact, pool);
   const formats::Image page = picture("image0_hd.png");
-  const auto grid = tile_grid(encoder->spec(), 500, 300);
-  const auto features = encoder->features(tile_pixels(encoder->spec(), *grid, page), {});
+  const auto features = encoder->features(
+      formats::tile_pixels(page, encoder->spec().image_side, {encoder->spec().mean, encoder->spec().deviation}), {});
   ASSERT_TRUE(features);
   const size_t tile = 576 * 32;
   ASSERT_EQ(features->size(), 5 * tile);

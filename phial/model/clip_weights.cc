@@ -1,6 +1,5 @@
 #include "phial/model/clip_weights.h"
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -9,17 +8,15 @@
 #include "phial/base/json.h"
 #include "phial/base/json_file.h"
 #include "phial/model/clip.h"
-#include "phial/model/tensor_names.h"
+#include "phial/spec/vision_tensors.h"
 
 namespace phial::model {
 namespace {
 
-const std::string kEye = kVisionPrefix;
-const std::string kClip = kEye + "img_processor.vision_model.";
+const std::string kEye = spec::kVisionPrefix;
+const std::string kClip = spec::kClipPrefix;
 
 uint64_t wide(int n) { return static_cast<uint64_t>(n); }
-
-std::string layer_name(int i) { return kClip + "encoder.layers." + std::to_string(i) + "."; }
 
 struct NamedMatrix {
   std::string name;
@@ -29,7 +26,7 @@ struct NamedMatrix {
 // The matrices of a layer: q, k and v, then output, up, down.
 std::vector<NamedMatrix> matrices_of_layer(const spec::VisionSpec& spec, int i) {
   const uint64_t hidden = wide(spec.hidden_dim), ffn = wide(spec.ffn_dim);
-  const std::string layer = layer_name(i);
+  const std::string layer = spec::clip_layer_prefix(i);
   return {{layer + "self_attn.q_proj", hidden, hidden},
           {layer + "self_attn.k_proj", hidden, hidden},
           {layer + "self_attn.v_proj", hidden, hidden},
@@ -97,8 +94,8 @@ class ClipBinder {
     PHIAL_CHECKED(append(matrices[3], out.output, out.output_bias));
     PHIAL_CHECKED(append(matrices[4], out.up, out.up_bias));
     PHIAL_CHECKED(append(matrices[5], out.down, out.down_bias));
-    PHIAL_TRY(out.attention_norm, parts_.norm(layer_name(i) + "layer_norm1", hidden_));
-    PHIAL_TRY(out.ffn_norm, parts_.norm(layer_name(i) + "layer_norm2", hidden_));
+    PHIAL_TRY(out.attention_norm, parts_.norm(spec::clip_layer_prefix(i) + "layer_norm1", hidden_));
+    PHIAL_TRY(out.ffn_norm, parts_.norm(spec::clip_layer_prefix(i) + "layer_norm2", hidden_));
     return out;
   }
 
@@ -107,63 +104,16 @@ class ClipBinder {
   uint64_t hidden_;
 };
 
-// Beside the weights; null where there is none.
-// A side of a shape, as far as it makes sense.
-Result<int> dimension(const formats::Checkpoint& checkpoint, const std::string& name, size_t which) {
-  PHIAL_TRY(const formats::Tensor* tensor, checkpoint.need(name));
-  if (which < tensor->shape.size() && tensor->shape[which] > 0 && tensor->shape[which] <= (1 << 20)) {
-    return static_cast<int>(tensor->shape[which]);
-  }
-  return Error{
-      Code::kCorrupt,
-      checkpoint.path().string() + ": tensor '" + name + "' has the shape " + formats::shape_text(tensor->shape),
-      "download the model again"};
-}
-
-// The widths, which the published configuration leaves to the code of CLIP.
-Status read_widths(const formats::Checkpoint& checkpoint, spec::VisionSpec& spec) {
-  PHIAL_TRY(spec.hidden_dim, dimension(checkpoint, kClip + "embeddings.class_embedding", 0));
-  PHIAL_TRY(spec.patch_side, dimension(checkpoint, kClip + "embeddings.patch_embedding.weight", 3));
-  PHIAL_TRY(spec.ffn_dim, dimension(checkpoint, layer_name(0) + "mlp.fc1.weight", 0));
-  PHIAL_TRY(const int places, dimension(checkpoint, kClip + "embeddings.position_embedding.weight", 0));
-  const int side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(places - 1))));
-  if (side * side != places - 1) {
-    return Error{Code::kCorrupt,
-                 checkpoint.path().string() + ": the vision encoder has " + std::to_string(places) +
-                     " positions, wanted one and a square number",
-                 "download the model again"};
-  }
-  spec.image_side = side * spec.patch_side;
-  return ok();
-}
-
 }  // namespace
 
 Result<spec::VisionSpec> ImageEncoder::read_spec(const formats::Checkpoint& checkpoint, int output_dim) {
   PHIAL_TRY(const Json preprocessor, read_json_if_there(checkpoint.folder() / "preprocessor_config.json"));
-  auto read = spec::vision_from_config(checkpoint.metadata(), preprocessor);
-  if (!read) return std::move(read).error().in(checkpoint.path().string());
-  const spec::VisionFacts& facts = *read;
-  spec::VisionSpec spec;
-  spec.output_dim = output_dim;
-  spec.norm_eps = facts.norm_eps;
-  spec.max_tiles = facts.max_tiles;
-  spec.mean = facts.mean;
-  spec.deviation = facts.deviation;
-  PHIAL_CHECKED(read_widths(checkpoint, spec));
-  constexpr int kPublishedHeadDim = 64;
-  spec.n_heads = facts.n_heads > 0 ? facts.n_heads : std::max(spec.hidden_dim / kPublishedHeadDim, 1);
-  int stored_layers = 0;
-  while (checkpoint.find(layer_name(stored_layers) + "layer_norm1.weight") != nullptr) ++stored_layers;
-  spec.n_layers = facts.layer_index < 0 ? stored_layers + 1 + facts.layer_index : facts.layer_index;
-  if (spec.n_layers < 0 || spec.n_layers > stored_layers) {
-    return Error{Code::kCorrupt,
-                 checkpoint.path().string() + ": the feature is hidden state " + std::to_string(facts.layer_index) +
-                     " of a vision encoder of " + std::to_string(stored_layers) + " layers",
-                 "download the model again"};
-  }
-  auto valid = spec::validate(spec);
-  if (!valid) return std::move(valid).error().in(checkpoint.path().string());
+  const auto shape_of = [&](const std::string& name) {
+    const formats::Tensor* tensor = checkpoint.find(name);
+    return tensor == nullptr ? nullptr : &tensor->shape;
+  };
+  auto spec = spec::vision_of_tensors(checkpoint.metadata(), preprocessor, output_dim, shape_of);
+  if (!spec) return std::move(spec).error().in(checkpoint.path().string());
   return spec;
 }
 

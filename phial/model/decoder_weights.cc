@@ -6,6 +6,7 @@
 
 #include "phial/model/tensor_finder.h"
 #include "phial/model/tensor_names.h"
+#include "phial/spec/vision_tensors.h"
 
 namespace phial::model {
 namespace {
@@ -43,8 +44,8 @@ class Binder {
     DecoderTensors out;
     const auto vocab = static_cast<uint64_t>(spec_.vocab_size);
     // Phi-3-vision's own code keeps it with the image encoder.
-    const bool is_with_vision = find_.has(kVisionWordEmbedding) && !find_.has(weight(names_.embedding));
-    const std::string embedding = is_with_vision ? kVisionWordEmbedding : weight(names_.embedding);
+    const bool is_with_vision = find_.has(spec::kVisionWordEmbedding) && !find_.has(weight(names_.embedding));
+    const std::string embedding = is_with_vision ? spec::kVisionWordEmbedding : weight(names_.embedding);
     PHIAL_TRY(out.embedding, find_.matrix(embedding, vocab, hidden_));
     PHIAL_TRY(out.final_norm, norm(names_.final_norm));
     if (spec_.tied_output) {
@@ -152,7 +153,7 @@ class Binder {
     for (const formats::Tensor& tensor : checkpoint_.tensors()) {
       const std::string_view name = tensor.name;
       if (find_.was_used(tensor.name) || name.find("rotary_emb") != name.npos) continue;
-      if (name.starts_with(kVisionPrefix)) continue;             // the image encoder's, which binds them itself
+      if (name.starts_with(spec::kVisionPrefix)) continue;       // the image encoder's, which binds them itself
       if (name.ends_with(".bias") && is_zero(tensor)) continue;  // what GPTQ's first tools wrote beside every matrix
       if (name.starts_with(names_.layers) || name.ends_with(".bias")) {
         return Error{Code::kUnsupported,

@@ -41,10 +41,6 @@ inline constexpr TensorNames kHuggingFaceSmallNames = [] {
   return names;
 }();
 
-// What stands beside the decoder in a folder of Phi-3-vision.
-inline constexpr const char* kVisionPrefix = "model.vision_embed_tokens.";
-inline constexpr const char* kVisionWordEmbedding = "model.vision_embed_tokens.wte.weight";
-
 // GGUF has no name of its own for gate and up in one: "phi3" calls it ffn_up.
 inline constexpr TensorNames kGgufNames = {.embedding = "token_embd",
                                            .final_norm = "output_norm",

@@ -31,6 +31,7 @@ bool is_hidden_matrix(TensorRole role) {
     case TensorRole::kHead:
     case TensorRole::kNormGain:
     case TensorRole::kBias:
+    case TensorRole::kVision:
       return false;
     default:
       return true;

@@ -26,6 +26,7 @@ enum class TensorRole {
   kGate,
   kUp,
   kDown,
+  kVision,  // matrices and embeddings of what sees (vision_tensors.h)
 };
 
 // What multiplies vectors whose width grows with the model's, into others that do.

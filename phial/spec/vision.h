@@ -25,7 +25,7 @@ struct VisionSpec {
   int tokens() const { return patches() / 2; }             // a side: 2 x 2 patches make one
 };
 
-// What the configurations say; the widths are what the weights say (ImageEncoder::read_spec).
+// What the configurations say; the widths are what the weights say (vision_of_tensors).
 struct VisionFacts {
   int n_heads = 0;       // 0: not said, heads of 64
   int layer_index = -2;  // which hidden state is the feature: 0 is the embedding, -1 the last layer's output
@@ -39,6 +39,20 @@ bool has_vision(const Json& config);
 // `preprocessor`: preprocessor_config.json, or null where there is none. kUnsupported for what would change the
 // arithmetic and is not done here.
 Result<VisionFacts> vision_from_config(const Json& config, const Json& preprocessor);
+
+// What of it does not need the widths. `output_dim`: the decoder's width.
+VisionSpec vision_of_facts(const VisionFacts& facts, int output_dim);
+// Of an encoder of so many layers; below 0 or more than `layers`: there is no such hidden state.
+int layers_to_run(int layer_index, int layers);
+
+// The spec that config.json alone tells, for a model that has no weights yet: one whose "vision_config" names every
+// size. kCorrupt for sizes that are missing or make no sense, kUnsupported.
+Result<VisionSpec> vision_of_config(const Json& config, const Json& preprocessor, int output_dim);
+
+// `config`, of the decoder alone or of a model that sees, as that of a model with this eye and these layers of it.
+Json config_with_vision(Json config, const VisionSpec& spec);
+// preprocessor_config.json.
+Json preprocessor_of(const VisionSpec& spec);
 
 Status validate(const VisionSpec& spec);
 

@@ -100,6 +100,73 @@ Result<VisionFacts> vision_from_config(const Json& config, const Json& preproces
   return facts;
 }
 
+VisionSpec vision_of_facts(const VisionFacts& facts, int output_dim) {
+  VisionSpec spec;
+  spec.output_dim = output_dim;
+  spec.norm_eps = facts.norm_eps;
+  spec.max_tiles = facts.max_tiles;
+  spec.mean = facts.mean;
+  spec.deviation = facts.deviation;
+  return spec;
+}
+
+int layers_to_run(int layer_index, int layers) { return layer_index < 0 ? layers + 1 + layer_index : layer_index; }
+
+Result<VisionSpec> vision_of_config(const Json& config, const Json& preprocessor, int output_dim) {
+  PHIAL_TRY(const VisionFacts facts, vision_from_config(config, preprocessor));
+  VisionSpec spec = vision_of_facts(facts, output_dim);
+  const Fields clip(clip_config(config), "", std::string(kWhere) + ", vision encoder");
+  PHIAL_TRY(spec.image_side, clip.count("image_size", 1, kMaxWidth));
+  PHIAL_TRY(spec.patch_side, clip.count("patch_size", 1, kMaxWidth));
+  PHIAL_TRY(spec.hidden_dim, clip.count("hidden_size", 1, kMaxWidth));
+  PHIAL_TRY(spec.ffn_dim, clip.count("intermediate_size", 1, kMaxWidth));
+  PHIAL_TRY(spec.n_heads, clip.count("num_attention_heads", 1, kMaxHeads));
+  PHIAL_TRY(const int layers, clip.count("num_hidden_layers", 1, kMaxLayers));
+  spec.n_layers = layers_to_run(facts.layer_index, layers);
+  PHIAL_CHECKED(in_range("layers to run", spec.n_layers, 0, layers));
+  PHIAL_CHECKED(validate(spec));
+  return spec;
+}
+
+Json config_with_vision(Json config, const VisionSpec& spec) {
+  config["architectures"] = {"Phi3VForCausalLM"};
+  config["model_type"] = "phi3_v";
+  config["embd_layer"] = {{"embedding_cls", "image"},
+                          {"hd_transform_order", "sub_glb"},
+                          {"projection_cls", "mlp"},
+                          {"use_hd_transform", true},
+                          {"with_learnable_separator", true}};
+  // Counted from the front: the same hidden state where the code knows how many layers CLIP has, and stores more.
+  config["img_processor"] = {{"image_dim_out", spec.hidden_dim},
+                             {"layer_idx", spec.n_layers},
+                             {"model_name", "openai/clip-vit-large-patch14-336"},
+                             {"name", "clip_vision_model"},
+                             {"num_img_tokens", spec.tokens() * spec.tokens()},
+                             {"type_feature", "patch"}};
+  std::erase_if(config.get_ref<Json::object_t&>(),
+                [](const auto& entry) { return std::string_view(entry.first).starts_with("vision_config"); });
+  config["vision_config"] = {{"hidden_act", "quick_gelu"},
+                             {"hidden_size", spec.hidden_dim},
+                             {"image_size", spec.image_side},
+                             {"intermediate_size", spec.ffn_dim},
+                             {"layer_norm_eps", spec.norm_eps},
+                             {"num_attention_heads", spec.n_heads},
+                             {"num_channels", 3},
+                             {"num_hidden_layers", spec.n_layers},
+                             {"patch_size", spec.patch_side}};
+  return config;
+}
+
+Json preprocessor_of(const VisionSpec& spec) {
+  return {{"do_convert_rgb", true},
+          {"image_mean", spec.mean},
+          {"image_processor_type", "Phi3VImageProcessor"},
+          {"image_std", spec.deviation},
+          {"num_crops", spec.max_tiles},
+          {"num_img_tokens", spec.tokens() * spec.tokens()},
+          {"processor_class", "Phi3VProcessor"}};
+}
+
 Status validate(const VisionSpec& spec) {
   constexpr int kMostSide = 4096;
   PHIAL_CHECKED(in_range("layers to run", spec.n_layers, 0, kMaxLayers));

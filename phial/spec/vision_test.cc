@@ -84,5 +84,37 @@ TEST(Vision, ATileThatPairsOfPatchesDoNotFillIsRefused) {
   EXPECT_FALSE(validate(spec));
 }
 
+// What is written of an eye reads back as the same, over whatever the configuration said of another one.
+TEST(Vision, AConfigurationThatIsWrittenReadsBackAsTheSame) {
+  VisionSpec spec = {.image_side = 96,
+                     .patch_side = 8,
+                     .n_layers = 3,
+                     .hidden_dim = 32,
+                     .ffn_dim = 64,
+                     .n_heads = 4,
+                     .output_dim = 48,
+                     .norm_eps = 1e-6F,
+                     .max_tiles = 5,
+                     .mean = {0.5F, 0.4F, 0.3F},
+                     .deviation = {0.1F, 0.2F, 0.3F}};
+  Json before = published();
+  before["vision_config_of_another"] = {{"hidden_size", 7}};
+  const Json config = config_with_vision(before, spec);
+  EXPECT_TRUE(has_vision(config));
+  const auto read = vision_of_config(config, preprocessor_of(spec), 48);
+  ASSERT_TRUE(read) << read.error().text();
+  EXPECT_EQ(read->image_side, 96);
+  EXPECT_EQ(read->patch_side, 8);
+  EXPECT_EQ(read->n_layers, 3);
+  EXPECT_EQ(read->hidden_dim, 32);
+  EXPECT_EQ(read->ffn_dim, 64);
+  EXPECT_EQ(read->n_heads, 4);
+  EXPECT_EQ(read->norm_eps, spec.norm_eps);
+  EXPECT_EQ(read->max_tiles, 5);
+  EXPECT_EQ(read->mean, spec.mean);
+  EXPECT_EQ(read->deviation, spec.deviation);
+  EXPECT_FALSE(vision_of_config(published(), nullptr, 48));  // CLIP's sizes are not in it
+}
+
 }  // namespace
 }  // namespace phial::spec

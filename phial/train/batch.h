@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "phial/base/result.h"
 #include "phial/spec/rope.h"
@@ -12,11 +13,19 @@ namespace phial::train {
 // A target that counts for nothing.
 inline constexpr int64_t kIgnored = -100;
 
+// A picture whose rows stand at consecutive tokens of a row, where their embeddings stand otherwise.
+struct BatchPicture {
+  int64_t row = 0, position = 0;         // of its first token
+  int64_t tile_rows = 0, tile_cols = 0;  // of its page
+  at::Tensor pixels = {};                // [1 + tile_rows * tile_cols, 3, S, S] (formats/image_tiles.h)
+};
+
 // All [B, T], int64. Positions begin anew with each document; a token sees those of its own document only.
 struct Batch {
   at::Tensor ids, targets, positions, documents;
   bool one_document_a_row = false;  // true: every row is one document from position 0, and no mask is needed
   spec::RopeTable table = spec::RopeTable::kShort;
+  std::vector<BatchPicture> pictures = {};  // what the ids of their tokens are does not matter
 };
 
 // Rows in an order that is a function of their number: that number is all the state there is.

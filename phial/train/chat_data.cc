@@ -3,7 +3,9 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <initializer_list>
+#include <map>
 #include <span>
 
 #include "phial/formats/conversations.h"
@@ -12,12 +14,11 @@ namespace phial::train {
 namespace {
 
 Result<generate::Chat> chat_of(const StartModel& model, const Log& log) {
-  if (!model.weights) return Error{Code::kInvalid, "no model is named", "give model.start, a folder with weights"};
   if (!model.tokenizer) {
     return Error{Code::kNotFound, model.folder.string() + " has no tokenizer",
                  "put the files of one beside config.json"};
   }
-  PHIAL_TRY(const generate::ChatFacts facts, generate::read_chat_facts(*model.weights));
+  PHIAL_TRY(const generate::ChatFacts facts, generate::read_chat_facts(model.config, model.folder));
   if (facts.template_text.empty()) {
     log(Severity::kNote, model.folder.string() + " has no chat template: that of family '" +
                              std::string(generate::builtin_format(*model.tokenizer).family) + "' serves");
@@ -32,6 +33,86 @@ std::vector<generate::Message> messages_of(std::span<const formats::Turn> turns)
   for (const formats::Turn& turn : turns) messages.push_back({turn.role, turn.text});
   return messages;
 }
+
+size_t times_named(std::span<const formats::Turn> turns, const std::string& tag) {
+  size_t n = 0;
+  for (const formats::Turn& turn : turns) {
+    for (size_t at = 0; (at = turn.text.find(tag, at)) != std::string::npos; at += tag.size()) ++n;
+  }
+  return n;
+}
+
+// Conversations of a model, with the pictures of a file's rows. A picture that several rows name is looked at once.
+class Encoder {
+ public:
+  Encoder(const generate::Chat& chat, const StartModel& model, const std::string& file, int64_t most_tokens)
+      : chat_(chat), model_(model), folder_(std::filesystem::path(file).parent_path()), most_tokens_(most_tokens) {}
+
+  // `first`: of the turns whose answers count.
+  Result<TokenizedAnswer> operator()(std::span<const formats::Turn> turns, const std::vector<std::string>& images,
+                                     size_t first = 0) {
+    std::vector<std::shared_ptr<const TrainingPicture>> pictures;
+    std::vector<int> tokens;
+    PHIAL_CHECKED(check_tags(turns, images.size()));
+    for (const std::string& image : images) {
+      PHIAL_TRY(pictures.emplace_back(), look_at(image));
+      tokens.push_back(pictures.back()->tokens());
+    }
+    PHIAL_TRY(generate::EncodedConversation encoded, chat_.encode_conversation(messages_of(turns), first, tokens));
+    TokenizedAnswer answer = {std::move(encoded.ids), std::move(encoded.is_answer)};
+    for (size_t at = 0; at < answer.ids.size();) {
+      if (answer.ids[at] >= 0) {
+        ++at;
+        continue;
+      }
+      const auto k = static_cast<size_t>(-(answer.ids[at] + 1));
+      answer.pictures.push_back({pictures[k], at});
+      at += static_cast<size_t>(tokens[k]);
+      if (at > static_cast<size_t>(most_tokens_)) {
+        return Error{Code::kInvalid,
+                     "with " + images[k] + ", which takes " + std::to_string(tokens[k]) +
+                         " tokens, the row is longer than data.sequence_tokens, " + std::to_string(most_tokens_),
+                     "take a larger data.sequence_tokens, or fewer tiles a picture"};
+      }
+    }
+    return answer;
+  }
+
+ private:
+  Status check_tags(std::span<const formats::Turn> turns, size_t images) const {
+    if (images > 0 && !model_.vision) {
+      return Error{Code::kUnsupported, "has images, and the model sees none",
+                   "take a model that sees, or leave it out"};
+    }
+    for (size_t k = 1; k <= images; ++k) {
+      const size_t n = times_named(turns, generate::picture_tag(k));
+      if (n == 1) continue;
+      return Error{
+          Code::kInvalid,
+          "has " + std::to_string(images) + " images and " + std::to_string(n) + " times " + generate::picture_tag(k),
+          "name each image once in the texts"};
+    }
+    if (!model_.vision || times_named(turns, generate::picture_tag(images + 1)) == 0) return ok();
+    return Error{Code::kInvalid,
+                 "has " + std::to_string(images) + " images and names " + generate::picture_tag(images + 1),
+                 "name the files in 'images'"};
+  }
+
+  Result<std::shared_ptr<const TrainingPicture>> look_at(const std::string& image) {
+    auto& known = known_[image];
+    if (!known) {
+      PHIAL_TRY(TrainingPicture opened, TrainingPicture::open(folder_ / image, *model_.vision));
+      known = std::make_shared<const TrainingPicture>(std::move(opened));
+    }
+    return known;
+  }
+
+  const generate::Chat& chat_;
+  const StartModel& model_;
+  std::filesystem::path folder_;
+  int64_t most_tokens_;
+  std::map<std::string, std::shared_ptr<const TrainingPicture>> known_;
+};
 
 // What becomes of the rows of a file.
 class Cuts {
@@ -101,8 +182,9 @@ Result<std::vector<std::vector<TokenizedAnswer>>> tokenize_conversations(const s
     PHIAL_TRY(const auto conversations, formats::read_conversations(file));
     std::vector<TokenizedAnswer>& own = all.emplace_back();
     Cuts cuts(file, most_tokens);
+    Encoder encode(chat, model, file, most_tokens);
     for (const formats::Conversation& conversation : conversations) {
-      auto encoded = chat.encode_conversation(messages_of(conversation.turns));
+      auto encoded = encode(conversation.turns, conversation.images);
       if (!encoded) return in_row(std::move(encoded).error(), file, cuts.rows());
       if (cuts.take({&*encoded})) own.push_back(*std::move(encoded));
     }
@@ -119,11 +201,12 @@ Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::s
   for (const std::string& file : files) {
     PHIAL_TRY(const auto preferences, formats::read_preferences(file));
     Cuts cuts(file, most_tokens);
+    Encoder encode_turns(chat, model, file, most_tokens);
     for (const formats::Preference& preference : preferences) {
       const auto encode = [&](const std::vector<formats::Turn>& answer) {
         std::vector<formats::Turn> turns = preference.prompt;
         turns.insert(turns.end(), answer.begin(), answer.end());
-        return chat.encode_conversation(messages_of(turns), preference.prompt.size());
+        return encode_turns(turns, preference.images, preference.prompt.size());
       };
       auto chosen = encode(preference.chosen);
       auto rejected = encode(preference.rejected);
@@ -136,10 +219,25 @@ Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::s
   return all;
 }
 
+Status add_pictures(const TokenizedAnswer& answer, int64_t row, int64_t position, Batch& batch) {
+  for (const auto& [picture, first] : answer.pictures) {
+    PHIAL_TRY(BatchPicture cut, picture->cut());
+    cut.row = row;
+    cut.position = position + static_cast<int64_t>(first);
+    batch.pictures.push_back(std::move(cut));
+  }
+  return ok();
+}
+
 uint64_t fingerprint(uint64_t seed, const TokenizedAnswer& answer) {
-  const uint64_t hash = XXH3_64bits_withSeed(answer.ids.data(), answer.ids.size() * sizeof(int32_t), seed);
+  uint64_t hash = XXH3_64bits_withSeed(answer.ids.data(), answer.ids.size() * sizeof(int32_t), seed);
   const std::vector<char> flags(answer.is_answer.begin(), answer.is_answer.end());
-  return XXH3_64bits_withSeed(flags.data(), flags.size(), hash);
+  hash = XXH3_64bits_withSeed(flags.data(), flags.size(), hash);
+  for (const auto& [picture, position] : answer.pictures) {
+    const uint64_t own = picture->hash();
+    hash = XXH3_64bits_withSeed(&own, sizeof own, hash);
+  }
+  return hash;
 }
 
 }  // namespace phial::train

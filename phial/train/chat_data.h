@@ -1,9 +1,11 @@
 // Conversations and preferences as token ids: a model's own chat template over files of formats/conversations.
 //
-// Errors: those of formats/conversations and generate/chat, naming file and row; kInvalid if nothing is left of a file.
+// Errors: those of formats/conversations, generate/chat and training_picture.h, naming file and row; kInvalid if
+// nothing is left of a file, and for a row whose pictures do not fit.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,18 +13,28 @@
 #include "phial/base/result.h"
 #include "phial/generate/chat.h"
 #include "phial/train/start_model.h"
+#include "phial/train/training_picture.h"
 
 namespace phial::train {
 
-// [ids], and of each whether it is an answer's: those are what the loss is of.
-using TokenizedAnswer = generate::EncodedConversation;
+// [ids], and of each whether it is an answer's: those are what the loss is of. Below 0 are the ids of pictures' tokens.
+struct TokenizedAnswer {
+  struct Picture {
+    std::shared_ptr<const TrainingPicture> picture;
+    size_t position = 0;  // of its first token
+  };
+  std::vector<int32_t> ids;
+  std::vector<bool> is_answer;
+  std::vector<Picture> pictures = {};
+};
 
 struct TokenizedPair {
   TokenizedAnswer chosen, rejected;
 };
 
-// What would not fit into `most_tokens` is cut off; `log` is told how many are, and how many lost all their answers and
-// are left out. A list for each file.
+// Pictures' files stand in the file's folder or below, or are named by their whole path; each tag <|image_k|> stands
+// once in the row's texts. What would not fit into `most_tokens` is cut off; `log` is told how many are, and how many
+// lost all their answers and are left out. A list for each file.
 Result<std::vector<std::vector<TokenizedAnswer>>> tokenize_conversations(const std::vector<std::string>& files,
                                                                          const StartModel& model, int64_t most_tokens,
                                                                          const Log& log);
@@ -30,7 +42,10 @@ Result<std::vector<std::vector<TokenizedAnswer>>> tokenize_conversations(const s
 Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::string>& files, const StartModel& model,
                                                         int64_t most_tokens, const Log& log);
 
-// A hash of all ids and of what is an answer: other data has another.
+// Cuts the pictures of `answer`, whose first token stands at `position` of a row of `batch`.
+Status add_pictures(const TokenizedAnswer& answer, int64_t row, int64_t position, Batch& batch);
+
+// A hash of all ids, of what is an answer and of the pictures: other data has another.
 uint64_t fingerprint(uint64_t seed, const TokenizedAnswer& answer);
 
 }  // namespace phial::train

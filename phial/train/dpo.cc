@@ -41,7 +41,7 @@ Result<RunSummary> run_dpo(DpoConfig& config, const RunHooks& hooks) {
                          .held_out_pairs = config.held_out_rows,
                          .seed = static_cast<uint64_t>(config.seed),
                          .folder = config.out});
-  PHIAL_TRY(auto parameters, load_parameters(*model.weights, model.spec));
+  PHIAL_TRY(auto parameters, load_parameters(model));
   return run({.config = config,
               .fields = fields,
               .model = std::move(model),

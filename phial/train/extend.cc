@@ -254,6 +254,7 @@ Result<RunSummary> run_extend(ExtendConfig& config, const RunHooks& hooks) {
                  "start one, without a launcher"};
   }
   PHIAL_TRY(const StartModel model, open_start_model("", config.model_start));
+  PHIAL_CHECKED(check_text_only(model));
   PHIAL_CHECKED(check_can_grow(model.spec));
   PHIAL_TRY(const auto lengths, lengths_of(config, model.spec.context));
   PHIAL_CHECKED(check_window(model.spec, lengths.back()));

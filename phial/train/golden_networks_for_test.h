@@ -9,6 +9,7 @@
 
 #include "phial/model/golden_files.h"
 #include "phial/train/network.h"
+#include "phial/train/start_model.h"
 
 namespace phial::train {
 
@@ -29,9 +30,11 @@ inline Network load_network(const std::filesystem::path& folder, NetworkOptions 
   const auto checkpoint = model::open_model(folder);
   const auto spec = spec::decoder_from_config(checkpoint->metadata());
   EXPECT_TRUE(spec) << (spec ? "" : spec.error().text());
-  auto parameters = load_parameters(*checkpoint, *spec);
+  const auto start = open_start_model("", folder.string());
+  EXPECT_TRUE(start) << (start ? "" : start.error().text());
+  auto parameters = load_parameters(*start);
   EXPECT_TRUE(parameters) << (parameters ? "" : parameters.error().text());
-  return {*spec, *std::move(parameters), options};
+  return {*spec, *std::move(parameters), options, {}, {}, start->vision ? &*start->vision : nullptr};
 }
 
 }  // namespace phial::train

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "phial/base/check.h"
+#include "phial/spec/tile_grid.h"
 #include "phial/train/attention_mask.h"
 #include "phial/train/recompute.h"
 
@@ -36,16 +37,19 @@ std::pair<at::Tensor, at::Tensor> rotary_tensors(const spec::DecoderSpec& spec, 
 }  // namespace
 
 Network::Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options,
-                 std::vector<Parameter> adapter, LoraOptions lora)
+                 std::vector<Parameter> adapter, LoraOptions lora, const spec::VisionSpec* vision)
     : spec_(std::move(spec)),
       parameters_(std::move(parameters)),
       adapter_(std::move(adapter)),
       options_(options),
       lora_(lora),
       compute_(options.compute == Compute::kBf16 ? at::kBFloat16 : at::kFloat) {
-  if (!adapter_.empty()) {
-    for (Parameter& parameter : parameters_) parameter.value.requires_grad_(false);
+  for (Parameter& parameter : parameters_) {
+    if (!adapter_.empty() || parameter.rate == 0) parameter.value.requires_grad_(false);
+    if (adapter_.empty() && parameter.rate != 0) trained_.push_back(parameter);
   }
+  trained_.insert(trained_.end(), adapter_.begin(), adapter_.end());
+  if (vision != nullptr) vision_.emplace(*vision, parameters_, compute_, options_.recompute_layers);
   const bool is_small = spec_.architecture == "phi3small";
   embedding_ = take("model.embed_tokens").weight;
   head_ = spec_.tied_output ? embedding_ : take("lm_head").weight;
@@ -203,10 +207,24 @@ at::Tensor Network::layer(const at::Tensor& x, size_t index, const Pass& pass) c
   return between + feed_forward(normalise(between, layer.ffn_norm), layer);
 }
 
-at::Tensor Network::hidden(const Batch& batch, std::vector<at::Tensor>* outputs) const {
-  const Pass pass = pass_of(batch);
+at::Tensor Network::embedded(const Batch& batch) const {
   at::Tensor x = at::embedding(embedding_, batch.ids);
   if (spec_.embedding_multiplier != 1) x = x * static_cast<double>(spec_.embedding_multiplier);
+  if (batch.pictures.empty()) return x;
+  PHIAL_CHECK(vision_.has_value());
+  std::vector<at::Tensor> places;
+  for (const BatchPicture& picture : batch.pictures) {
+    const spec::TileGrid grid = {.rows = static_cast<int>(picture.tile_rows),
+                                 .cols = static_cast<int>(picture.tile_cols)};
+    const int64_t first = picture.row * batch.ids.size(1) + picture.position;
+    places.push_back(at::arange(first, first + image_tokens(vision_->spec(), grid), at::kLong));
+  }
+  return x.flatten(0, 1).index_copy(0, at::cat(places), vision_->rows(batch.pictures)).view_as(x);
+}
+
+at::Tensor Network::hidden(const Batch& batch, std::vector<at::Tensor>* outputs) const {
+  const Pass pass = pass_of(batch);
+  at::Tensor x = embedded(batch);
   for (size_t i = 0; i < layers_.size(); ++i) {
     x = options_.recompute_layers && x.requires_grad()
             ? recomputed([this, i, pass](const at::Tensor& in) { return layer(in, i, pass); }, x)
@@ -218,14 +236,16 @@ at::Tensor Network::hidden(const Batch& batch, std::vector<at::Tensor>* outputs)
   return x;
 }
 
-at::Tensor Network::logits(const Batch& batch) const {
-  const at::Tensor rows = hidden(batch);
+// [..., D] -> [..., V] in f32.
+at::Tensor Network::as_logits(const at::Tensor& rows) const {
   at::Tensor logits = at::linear(rows.to(compute_), head_.to(compute_)).to(at::kFloat);
   logits = logits / static_cast<double>(spec_.logit_divisor);
   if (spec_.masked_ids.empty()) return logits;
   const at::Tensor masked = at::tensor(at::ArrayRef<int32_t>(spec_.masked_ids)).to(at::kLong);
-  return logits.index_fill(2, masked, std::numeric_limits<float>::lowest());
+  return logits.index_fill(-1, masked, std::numeric_limits<float>::lowest());
 }
+
+at::Tensor Network::logits(const Batch& batch) const { return as_logits(hidden(batch)); }
 
 CrossEntropyOptions Network::output_options() const {
   CrossEntropyOptions options;
@@ -235,10 +255,23 @@ CrossEntropyOptions Network::output_options() const {
   return options;
 }
 
-at::Tensor Network::target_log_probabilities(const Batch& batch) const {
+at::Tensor Network::target_log_probabilities(const Batch& batch, const at::Tensor& hidden) const {
   const at::NoGradGuard no_grad;
-  return train::target_log_probabilities(hidden(batch).flatten(0, 1), head_, batch.targets.flatten(), output_options())
+  return train::target_log_probabilities(hidden.flatten(0, 1), head_, batch.targets.flatten(), output_options())
       .view_as(batch.targets);
+}
+
+at::Tensor Network::targets_are_best(const Batch& batch, const at::Tensor& hidden) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor targets = batch.targets.flatten(), places = at::nonzero(targets.ne(kIgnored)).squeeze(1);
+  const at::Tensor is_best = at::zeros_like(targets, at::kBool), rows = hidden.flatten(0, 1);
+  constexpr int64_t kRows = 256;  // whose logits are in memory together
+  for (int64_t at = 0; at < places.numel(); at += kRows) {
+    const at::Tensor some = places.slice(0, at, std::min(at + kRows, places.numel()));
+    const at::Tensor best = as_logits(rows.index_select(0, some)).argmax(1);
+    is_best.index_copy_(0, some, best.eq(targets.index_select(0, some)));
+  }
+  return is_best.view_as(batch.targets);
 }
 
 CrossEntropy Network::loss(const Batch& batch, double z_loss) const {

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "phial/train/lora.h"
 #include "phial/train/parameters.h"
 #include "phial/train/torch.h"
+#include "phial/train/vision_network.h"
 
 namespace phial::train {
 
@@ -32,15 +34,17 @@ struct NetworkOptions {
 class Network {
  public:
   // Promise: `parameters` are those of spec::decoder_tensors(spec), `adapter` is one for them (train/lora.h) or empty.
-  // With an adapter the parameters themselves get no gradients.
+  // With an adapter the parameters themselves get no gradients. `vision`: not null for a network that sees, whose
+  // parameters include those of spec::vision_tensors(*vision); parameters whose rate is 0 get no gradients.
   Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options = {},
-          std::vector<Parameter> adapter = {}, LoraOptions lora = {});
+          std::vector<Parameter> adapter = {}, LoraOptions lora = {}, const spec::VisionSpec* vision = nullptr);
 
   const spec::DecoderSpec& spec() const { return spec_; }
+  const VisionNetwork* vision() const { return vision_ ? &*vision_ : nullptr; }  // null: it sees nothing
   std::vector<Parameter>& parameters() { return parameters_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  // What training changes: the adapter if there is one, else all parameters.
-  std::vector<Parameter>& trained() { return adapter_.empty() ? parameters_ : adapter_; }
+  // What training changes: the adapter if there is one, else all parameters that have a rate.
+  std::vector<Parameter>& trained() { return trained_; }
   const LoraOptions& lora() const { return lora_; }
   // What the output is multiplied with: the head, or the embedding. [V, D].
   const at::Tensor& head() const { return head_; }
@@ -51,7 +55,13 @@ class Network {
   at::Tensor logits(const Batch& batch) const;
   CrossEntropy loss(const Batch& batch, double z_loss = 0) const;
   // [B, T], f32: of each target, 0 where it does not count; not differentiable.
-  at::Tensor target_log_probabilities(const Batch& batch) const;
+  at::Tensor target_log_probabilities(const Batch& batch) const {
+    return target_log_probabilities(batch, hidden(batch));
+  }
+  // The same of what hidden() returned.
+  at::Tensor target_log_probabilities(const Batch& batch, const at::Tensor& hidden) const;
+  // [B, T]: whether a target that counts is the likeliest token.
+  at::Tensor targets_are_best(const Batch& batch, const at::Tensor& hidden) const;
   // How what hidden() returns becomes probabilities.
   CrossEntropyOptions output_options() const;
 
@@ -73,6 +83,8 @@ class Network {
     int64_t rows = 0, tokens = 0;
   };
 
+  at::Tensor embedded(const Batch& batch) const;
+  at::Tensor as_logits(const at::Tensor& rows) const;
   Linear take(const std::string& name) const;
   Pass pass_of(const Batch& batch) const;
   at::Tensor multiply(const at::Tensor& x, const Linear& linear) const;
@@ -84,11 +96,12 @@ class Network {
   at::Tensor layer(const at::Tensor& x, size_t index, const Pass& pass) const;
 
   spec::DecoderSpec spec_;
-  std::vector<Parameter> parameters_, adapter_;
+  std::vector<Parameter> parameters_, adapter_, trained_;
   NetworkOptions options_;
   LoraOptions lora_;
   at::ScalarType compute_;
   at::Tensor embedding_, head_;
+  std::optional<VisionNetwork> vision_;
   Linear final_norm_;
   std::vector<Layer> layers_;
 };

@@ -15,7 +15,8 @@ AdamW::AdamW(const std::vector<Parameter>& parameters, const spec::DecoderSpec& 
     for (const Parameter& parameter : parameters) owned_.push_back({0, parameter.value.numel()});
   }
   for (const Parameter& parameter : parameters) {
-    const spec::TensorRule rule = tensor_rule(spec, base, {}, parameter.role);
+    spec::TensorRule rule = tensor_rule(spec, base, {}, parameter.role);
+    rule.rate *= parameter.rate;
     const auto same = [&](const Group& group) {
       return group.rule.rate == rule.rate && group.rule.decay == rule.decay;
     };
@@ -51,7 +52,9 @@ void AdamW::step(double rate, double norm) {
   for (const Group& group : groups_) {
     std::vector<at::Tensor> values, gradients, means, squares, none, steps;
     for (const size_t i : group.members) {
-      if (!values_[i].grad().defined() || owned_[i].size() == 0) continue;
+      if (owned_[i].size() == 0) continue;
+      // What a step does not reach, as an eye in one of texts alone, has a gradient of 0, as at ranks that sum theirs.
+      if (!values_[i].grad().defined()) values_[i].mutable_grad() = at::zeros_like(values_[i]);
       const at::Tensor gradient = owned_of(values_[i].grad(), i);
       if (scale != 1) gradient.mul_(scale);
       values.push_back(owned_of(values_[i], i));

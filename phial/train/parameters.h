@@ -14,6 +14,7 @@
 #include "phial/spec/mup.h"
 #include "phial/spec/spec.h"
 #include "phial/spec/tensors.h"
+#include "phial/spec/vision.h"
 #include "phial/train/torch.h"
 
 namespace phial::train {
@@ -22,6 +23,7 @@ struct Parameter {
   std::string name;
   spec::TensorRole role = spec::TensorRole::kBias;
   at::Tensor value;
+  double rate = 1;  // multiplies the learning rate, beside what its role asks for
 };
 
 // Every tensor has a stream of its own: what one is does not depend on which others there are.
@@ -36,5 +38,10 @@ uint64_t hash_of(const std::vector<Parameter>& parameters);
 
 // From a Hugging Face folder; F32, F16, BF16. kCorrupt names a tensor that is missing or has another shape.
 Result<std::vector<Parameter>> load_parameters(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec);
+
+// The same for what sees.
+std::vector<Parameter> new_vision_parameters(const spec::VisionSpec& spec, uint64_t seed);
+Result<std::vector<Parameter>> load_vision_parameters(const formats::Checkpoint& checkpoint,
+                                                      const spec::VisionSpec& spec);
 
 }  // namespace phial::train

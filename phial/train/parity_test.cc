@@ -1,8 +1,11 @@
 // The trained network and the one that runs are written twice; here they are held to the same logits.
 #include <gtest/gtest.h>
 
+#include "phial/formats/image_tiles.h"
+#include "phial/model/clip.h"
 #include "phial/spec/rope.h"
 #include "phial/train/golden_networks_for_test.h"
+#include "phial/train/training_picture.h"
 
 namespace phial::train {
 namespace {
@@ -64,6 +67,77 @@ TEST_P(Parity, PackedDocumentsAreEachWhatTheyWouldBeAlone) {
   }
 }
 
+// The fixture's pictures at the places that its prompts' ids below 0 name.
+class SightParity : public testing::Test {
+ protected:
+  BatchPicture picture(size_t k) const {
+    const auto found = TrainingPicture::open(folder / ("image" + std::to_string(k) + ".png"), network.vision()->spec());
+    EXPECT_TRUE(found);
+    return *found->cut();
+  }
+  static std::vector<int32_t> ids_of(const Json& one) {
+    std::vector<int32_t> ids;
+    for (const Json& run : one["prompt_ids_rle"]) ids.insert(ids.end(), run[1].get<size_t>(), run[0].get<int32_t>());
+    return ids;
+  }
+  Batch batch_of(std::vector<int32_t> ids) const {
+    std::vector<BatchPicture> pictures;
+    for (size_t at = 0; at < ids.size(); ++at) {
+      if (ids[at] < 0 && (at == 0 || ids[at - 1] != ids[at])) {
+        pictures.push_back(picture(static_cast<size_t>(-(ids[at] + 1))));
+        pictures.back().position = static_cast<int64_t>(at);
+      }
+    }
+    for (int32_t& id : ids) id = std::max(id, 0);
+    Batch batch = one_row(ids);
+    batch.pictures = std::move(pictures);
+    return batch;
+  }
+  static double share_of_largest(const at::Tensor& found, std::span<const float> wanted) {
+    const at::Tensor flat = found.detach().contiguous().flatten();
+    double scale = 0;
+    for (const float value : wanted) scale = std::max(scale, std::fabs(static_cast<double>(value)));
+    return model::largest_difference({flat.data_ptr<float>(), static_cast<size_t>(flat.numel())}, wanted) / scale;
+  }
+
+  const std::filesystem::path folder = golden("phi3-vision-like");
+  const model::Expected expected{folder / "expected"};
+  const Network network = load_network(folder);
+  const at::NoGradGuard no_grad;
+};
+
+TEST_F(SightParity, FeaturesRowsAndLogitsAreThoseOfTheReference) {
+  const at::Tensor features = network.vision()->features(picture(0).pixels.slice(0, 0, 2));
+  EXPECT_LE(share_of_largest(features[0], expected.floats("image0.clip_features_global")), 1e-4);
+  EXPECT_LE(share_of_largest(features[1], expected.floats("image0.clip_features_tile1")), 1e-4);
+  for (const size_t k : {0, 1}) {
+    const auto wanted = expected.floats("image" + std::to_string(k) + ".image_tokens");
+    EXPECT_LE(share_of_largest(network.vision()->rows({picture(k)}), wanted), 1e-4) << k;
+  }
+  for (const Json& one : expected.json()["cases"]) {
+    const at::Tensor logits = network.logits(batch_of(ids_of(one)))[0];
+    const std::string name = one["name"];
+    EXPECT_LE(share_of_largest(logits.slice(0, -8), expected.floats(name + ".logits_text_tail")), 1e-4) << name;
+  }
+}
+
+TEST_F(SightParity, RowsOfPicturesAreThoseOfTheRuntimesEncoder) {
+  ThreadPool pool(2);
+  const auto checkpoint = model::open_model(folder);
+  const auto spec = model::ImageEncoder::read_spec(*checkpoint, network.spec().hidden_dim);
+  const auto encoder = model::ImageEncoder::load(checkpoint, *spec, model::Precision::kExact, pool);
+  ASSERT_TRUE(encoder);
+  std::vector<float> both;
+  for (const char* name : {"image0.png", "image1.png"}) {
+    const auto image = formats::read_image(folder / name);
+    const auto grid = spec::tile_grid(*spec, image->width, image->height);
+    const auto page = formats::make_page(*image, grid->width, grid->height, spec->image_side);
+    const auto rows = (*encoder)->encode(*grid, page, {});
+    both.insert(both.end(), rows->begin(), rows->end());
+  }
+  EXPECT_LE(share_of_largest(network.vision()->rows({picture(0), picture(1)}), both), 1e-4);
+}
+
 std::string fixture_name(const testing::TestParamInfo<const char*>& fixture) {
   std::string name = fixture.param;
   std::replace(name.begin(), name.end(), '-', '_');
@@ -72,7 +146,7 @@ std::string fixture_name(const testing::TestParamInfo<const char*>& fixture) {
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Parity,
                          testing::Values("phi3-mini-like", "phi3-medium-like", "phi3-128k-like", "phi3-small-like",
-                                         "llama-like", "llama-biased", "phi3-partial"),
+                                         "llama-like", "llama-biased", "phi3-partial", "phi3-vision-like"),
                          fixture_name);
 
 }  // namespace

@@ -94,7 +94,7 @@ PreferenceStage::PreferenceStage(std::vector<TokenizedPair> pairs, std::vector<T
 
 uint64_t PreferenceStage::fingerprint() const { return fingerprint_of(train_.pairs); }
 
-Batch PreferenceStage::batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which) {
+Result<Batch> PreferenceStage::batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which) {
   std::vector<const TokenizedAnswer*> rows;
   rows.reserve(2 * which.size());
   for (const int64_t i : which) rows.push_back(&all.pairs[static_cast<size_t>(i)].chosen);
@@ -111,8 +111,9 @@ Batch PreferenceStage::batch_of(const Network& network, const Pairs& all, const 
   auto ids = batch.ids.accessor<int64_t, 2>(), targets = batch.targets.accessor<int64_t, 2>();
   for (size_t r = 0; r < rows.size(); ++r) {
     const auto row = static_cast<int64_t>(r);
+    PHIAL_CHECKED(add_pictures(*rows[r], row, 0, batch));
     for (size_t i = 0; i < rows[r]->ids.size(); ++i) {
-      ids[row][static_cast<int64_t>(i)] = rows[r]->ids[i];
+      ids[row][static_cast<int64_t>(i)] = std::max(0, rows[r]->ids[i]);
       if (i > 0 && rows[r]->is_answer[i]) targets[row][static_cast<int64_t>(i) - 1] = rows[r]->ids[i];
     }
   }
@@ -149,9 +150,10 @@ Result<PairValues> PreferenceStage::compute_reference(const Network& network, co
   const auto n = static_cast<int64_t>(all.pairs.size());
   const RankShare own = group.share_of(n);
   PairValues reference = {at::zeros({n}, at::kFloat), at::zeros({n}, at::kFloat)};
-  const auto compute = [&](RankShare part) {
+  const auto compute = [&](RankShare part) -> Status {
     hooks.prepares("log-probabilities of the reference", part.begin - own.begin, own.size());
-    const PairValues found = halves_of(network.target_log_probabilities(batch_of(network, all, numbers_in(part))));
+    PHIAL_TRY(const Batch batch, batch_of(network, all, numbers_in(part)));
+    const PairValues found = halves_of(network.target_log_probabilities(batch));
     reference.chosen.slice(0, part.begin, part.end).copy_(found.chosen);
     reference.rejected.slice(0, part.begin, part.end).copy_(found.rejected);
     return ok();
@@ -163,9 +165,9 @@ Result<PairValues> PreferenceStage::compute_reference(const Network& network, co
 
 // Two passes over the output matrix: what a pair's loss makes of its log-probabilities is known only when all of its
 // tokens are; the layers are computed once.
-void PreferenceStage::add(const Network& network, const Pairs& all, const std::vector<int64_t>& which, double share,
-                          Sums& sums) const {
-  const Batch batch = batch_of(network, all, which);
+Status PreferenceStage::add(const Network& network, const Pairs& all, const std::vector<int64_t>& which, double share,
+                            Sums& sums) const {
+  PHIAL_TRY(const Batch batch, batch_of(network, all, which));
   const at::Tensor hidden = network.hidden(batch).flatten(0, 1), targets = batch.targets.flatten();
   CrossEntropyOptions output = network.output_options();
   const PairValues policy =
@@ -201,6 +203,7 @@ void PreferenceStage::add(const Network& network, const Pairs& all, const std::v
   sums.right += sum(gained.gt(gained_rejected).to(at::kFloat));
   sums.logp_chosen += sum(policy.chosen);
   sums.lost -= sum(gained) + sum(gained_rejected);
+  return ok();
 }
 
 Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first, GradientBuckets& gradients) {
@@ -218,7 +221,7 @@ Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first, G
       which.push_back(static_cast<int64_t>(Shuffle(n, seed_of_epoch(options_.seed, sample / n))(sample % n)));
     }
     if (end == own.end) gradients.expect_last_pass();
-    add(network, train_, which, share, sums);
+    PHIAL_CHECKED(add(network, train_, which, share, sums));
   }
   PHIAL_CHECKED(gradients.finish());
   PHIAL_CHECKED(sums.sum(group));
@@ -234,10 +237,7 @@ Result<Metrics> PreferenceStage::evaluate(const Network& network, const std::sto
   if (n == 0) return Metrics{};
   const at::NoGradGuard no_grad;
   Sums sums;
-  const auto measure = [&](RankShare part) {
-    add(network, held_out_, numbers_in(part), /*share=*/0, sums);
-    return ok();
-  };
+  const auto measure = [&](RankShare part) { return add(network, held_out_, numbers_in(part), /*share=*/0, sums); };
   PHIAL_TRY(const bool is_done, in_step(group, stop, n, options_.rows, measure));
   if (!is_done) return Metrics{};
   PHIAL_CHECKED(sums.sum(group));

@@ -45,13 +45,14 @@ class PreferenceStage : public Stage {
   struct Sums;  // over pairs
 
   // The chosen answers' rows, then the rejected ones'.
-  static Batch batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which);
+  static Result<Batch> batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which);
   Status find_reference(const Network& network, Pairs& all, const RunHooks& hooks, ProcessGroup& group) const;
   // This rank's share of the pairs; the others' are zero. kCancelled at all ranks when one is stopped.
   Result<PairValues> compute_reference(const Network& network, const Pairs& all, const RunHooks& hooks,
                                        ProcessGroup& group) const;
   // Adds the pairs' loss, and with a `share` above 0 the gradients of share * loss.
-  void add(const Network& network, const Pairs& all, const std::vector<int64_t>& which, double share, Sums& sums) const;
+  Status add(const Network& network, const Pairs& all, const std::vector<int64_t>& which, double share,
+             Sums& sums) const;
 
   Pairs train_, held_out_;
   PreferenceStageOptions options_;

@@ -49,6 +49,7 @@ Result<RunSummary> run_pretraining(PretrainConfig& config, const RunHooks& hooks
   ConfigFields fields;
   config.describe(fields);
   PHIAL_TRY(StartModel model, open_start_model(config.model_config, config.model_start));
+  PHIAL_CHECKED(check_text_only(model));
   std::optional<spec::MupBase> base;
   PHIAL_CHECKED(apply_mup(config, model, base));
   PHIAL_CHECKED(check_sequence_tokens(model, config.sequence_tokens));

@@ -31,8 +31,8 @@ using Clock = std::chrono::steady_clock;
 
 // Fields that make a run what it is; with others changed it goes on, and says so.
 bool is_fixed(std::string_view field) {
-  constexpr std::string_view kFixed[] = {"model.", "mup.", "init.",   "data.",      "batch.",
-                                         "lora.",  "dpo.", "extend.", "train.seed", "train.epochs"};
+  constexpr std::string_view kFixed[] = {"model.", "mup.",    "init.",   "data.",      "batch.",      "lora.",
+                                         "dpo.",   "extend.", "vision.", "train.seed", "train.epochs"};
   return !field.starts_with("data.held_out") &&
          std::ranges::any_of(kFixed, [&](std::string_view group) { return field.starts_with(group); });
 }
@@ -260,8 +260,9 @@ class Loop {
           "take a smaller optimizer.lr, or more train.steps"};
     }
     PHIAL_CHECKED(at_first([&] { return write_model(); }));
-    return RunSummary{state_.step, state_.tokens, spec::parameters(run_.model.spec),
-                      state_.loss, last_metrics_, output_.model_folder()};
+    uint64_t parameters = 0;
+    for (const Parameter& each : network_.parameters()) parameters += static_cast<uint64_t>(each.value.numel());
+    return RunSummary{state_.step, state_.tokens, parameters, state_.loss, last_metrics_, output_.model_folder()};
   }
 
   Run run_;
@@ -292,7 +293,7 @@ Result<RunSummary> run(Run run, const RunHooks& hooks) {
   Network network(run.model.spec, std::move(run.parameters),
                   {.compute = run.config.compute == "bf16" ? Compute::kBf16 : Compute::kF32,
                    .recompute_layers = run.config.recompute_layers},
-                  std::move(adapter), lora);
+                  std::move(adapter), lora, run.model.vision ? &*run.model.vision : nullptr);
   return Loop(std::move(run), std::move(network), group, hooks)();
 }
 

@@ -103,7 +103,7 @@ Status RunOutput::write_model(Network& network) {
     merge(network.trained(), lora, network.parameters());
   }
   return write_model_folder(model_folder(), model_.spec, model_.config, network.parameters(), dtype_of_model(),
-                            model_.folder);
+                            model_.folder, model_.vision ? spec::preprocessor_of(*model_.vision) : Json());
 }
 
 }  // namespace phial::train

@@ -81,7 +81,8 @@ Status copy_tokenizer(const fs::path& from, const fs::path& to) {
 }
 
 Status write_model_folder(const fs::path& folder, const spec::DecoderSpec& spec, const Json& config,
-                          const std::vector<Parameter>& parameters, tensor::DType dtype, const fs::path& files_of) {
+                          const std::vector<Parameter>& parameters, tensor::DType dtype, const fs::path& files_of,
+                          const Json& preprocessor) {
   Export out = {config, parameters};
   if (spec.architecture == "phi3small") {
     out = with_multipliers(spec, config, parameters);
@@ -99,6 +100,9 @@ Status write_model_folder(const fs::path& folder, const spec::DecoderSpec& spec,
     }
     PHIAL_CHECKED(formats::write_safetensors(partial / "model.safetensors", std::move(tensors), {}));
     PHIAL_CHECKED(write_json_file(partial / "config.json", out.config, 2));
+    if (!preprocessor.is_null()) {
+      PHIAL_CHECKED(write_json_file(partial / "preprocessor_config.json", preprocessor, 2));
+    }
     return files_of.empty() ? ok() : copy_tokenizer(files_of, partial);
   });
 }

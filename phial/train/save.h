@@ -18,9 +18,10 @@
 namespace phial::train {
 
 // `config`: that which the spec was read of. `files_of`: a folder whose tokenizer files come along; empty: none.
+// `preprocessor`: preprocessor_config.json of a model that sees, or null.
 Status write_model_folder(const std::filesystem::path& folder, const spec::DecoderSpec& spec, const Json& config,
                           const std::vector<Parameter>& parameters, tensor::DType dtype,
-                          const std::filesystem::path& files_of = {});
+                          const std::filesystem::path& files_of = {}, const Json& preprocessor = nullptr);
 
 // The files beside config.json that a tokenizer and its chat template are made of, as far as they are there.
 Status copy_tokenizer(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -1,25 +1,23 @@
 #include "phial/train/sft.h"
 
 #include <memory>
+#include <utility>
 
 #include "phial/train/chat_data.h"
 #include "phial/train/packed_conversations.h"
-#include "phial/train/run.h"
+#include "phial/train/sft_run.h"
 #include "phial/train/token_stage.h"
 
 namespace phial::train {
-namespace {
 
-Result<RunSummary> run_sft(SftConfig& config, const RunHooks& hooks) {
-  ConfigFields fields;
-  config.describe(fields);
+Result<RunSummary> run_on_conversations(SftConfig& config, ConfigFields& fields, StartModel model,
+                                        std::vector<Parameter> parameters, const RunHooks& hooks) {
   if (!config.weights.empty() && config.weights.size() != config.files.size()) {
     return Error{Code::kInvalid,
                  "data.weights has " + std::to_string(config.weights.size()) + " numbers for " +
                      std::to_string(config.files.size()) + " files",
                  "give one for each of data.files, or none"};
   }
-  PHIAL_TRY(StartModel model, open_start_model("", config.model_start));
   PHIAL_CHECKED(check_sequence_tokens(model, config.sequence_tokens));
   const PackingOptions packing = {.sequence_tokens = config.sequence_tokens,
                                   .epochs = config.epochs,
@@ -43,8 +41,8 @@ Result<RunSummary> run_sft(SftConfig& config, const RunHooks& hooks) {
                    {.rows = config.rows,
                     .accumulate = config.accumulate,
                     .samples = samples,
-                    .held_out_rows = config.held_out_rows});
-  PHIAL_TRY(auto parameters, load_parameters(*model.weights, model.spec));
+                    .held_out_rows = config.held_out_rows,
+                    .measures_answers = true});
   return run({.config = config,
               .fields = fields,
               .model = std::move(model),
@@ -54,11 +52,25 @@ Result<RunSummary> run_sft(SftConfig& config, const RunHooks& hooks) {
              hooks);
 }
 
+namespace {
+
+Result<RunSummary> run_sft(SftConfig& config, const RunHooks& hooks) {
+  ConfigFields fields;
+  config.describe(fields);
+  PHIAL_TRY(StartModel model, open_start_model("", config.model_start));
+  PHIAL_TRY(auto parameters, load_parameters(model));
+  return run_on_conversations(config, fields, std::move(model), std::move(parameters), hooks);
+}
+
 }  // namespace
 
 void SftConfig::describe(ConfigFields& fields) {
   fields.add("model.start", &model_start, "the Hugging Face folder of the model to tune");
   describe_lora(fields);
+  describe_data(fields);
+}
+
+void SftConfig::describe_data(ConfigFields& fields) {
   fields.add("data.files", &files, "conversations: .jsonl or .json, as docs/training.md describes them");
   fields
       .add("data.weights", &weights,

@@ -27,6 +27,10 @@ struct SftConfig : RunConfig {
   int64_t sequence_tokens = 1024;
 
   void describe(ConfigFields& fields);
+
+ protected:
+  // The data and what all stages have.
+  void describe_data(ConfigFields& fields);
 };
 
 // Errors: those of train/run.h and train/chat_data.h. Threads: one run a process.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "phial/base/result.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/spec/spec.h"
+#include "phial/spec/vision.h"
 #include "phial/tokenizer/tokenizer.h"
 #include "phial/train/parameters.h"
 
@@ -22,6 +24,7 @@ struct StartModel {
   std::filesystem::path folder;                           // that config.json stands in
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer;  // that stands beside it; null: none does
   std::shared_ptr<const formats::Checkpoint> weights;
+  std::optional<spec::VisionSpec> vision = {};  // none: it sees nothing
 
   uint64_t config_hash() const;
   uint64_t vocabulary_hash() const;  // 0: there is no tokenizer
@@ -30,6 +33,12 @@ struct StartModel {
 // `start`: a Hugging Face folder with weights; empty: none. `config`: a config.json; empty: that of `start`.
 // Errors: kInvalid if neither is named, kNotFound, kIo, kCorrupt, kUnsupported.
 Result<StartModel> open_start_model(const std::string& config, const std::string& start);
+
+// Its weights: those of the decoder, then those of what sees. Promise: there are some.
+Result<std::vector<Parameter>> load_parameters(const StartModel& model);
+
+// kUnsupported for a model that sees: stages that know only text do not train it.
+Status check_text_only(const StartModel& model);
 
 // kInvalid if rows of so many tokens are longer than the model's context.
 Status check_sequence_tokens(const StartModel& model, int64_t sequence_tokens);

@@ -89,6 +89,7 @@ Result<SweepPlan> plan_of(const SweepConfig& config) {
   PHIAL_CHECKED(check_fields(config));
   SweepPlan plan = {.shared = config, .out = config.out, .mup = config.mup};
   PHIAL_TRY(plan.base, open_start_model(config.model_config, ""));
+  PHIAL_CHECKED(check_text_only(plan.base));
   const int base = plan.base.spec.hidden_dim;
   if (config.base_hidden_dim != 0 && config.base_hidden_dim != base) {
     return Error{Code::kInvalid,

@@ -19,14 +19,36 @@ std::vector<Batch> parts_by_table(const spec::DecoderSpec& spec, Batch batch) {
   for (const spec::RopeTable table : {spec::RopeTable::kShort, spec::RopeTable::kLong}) {
     const at::Tensor rows = at::nonzero(are_long == (table == spec::RopeTable::kLong)).squeeze(1);
     if (rows.numel() == 0) continue;
-    parts.push_back({.ids = batch.ids.index_select(0, rows),
-                     .targets = batch.targets.index_select(0, rows),
-                     .positions = batch.positions.index_select(0, rows),
-                     .documents = batch.documents.index_select(0, rows),
-                     .one_document_a_row = batch.one_document_a_row,
-                     .table = table});
+    Batch part = {.ids = batch.ids.index_select(0, rows),
+                  .targets = batch.targets.index_select(0, rows),
+                  .positions = batch.positions.index_select(0, rows),
+                  .documents = batch.documents.index_select(0, rows),
+                  .one_document_a_row = batch.one_document_a_row,
+                  .table = table};
+    for (int64_t r = 0; r < rows.numel(); ++r) {
+      for (const BatchPicture& picture : batch.pictures) {
+        if (picture.row != rows[r].item<int64_t>()) continue;
+        part.pictures.push_back(picture);
+        part.pictures.back().row = r;
+      }
+    }
+    parts.push_back(std::move(part));
   }
   return parts;
+}
+
+// Of the documents of a batch: how many have targets, and of how many every target `is_best`, [B, T].
+void count_answers(const Batch& batch, const at::Tensor& is_best, double& answers, double& exact) {
+  const at::Tensor counts = batch.targets.ne(kIgnored), wrong = counts.logical_and(is_best.logical_not());
+  for (int64_t r = 0; r < batch.ids.size(0); ++r) {
+    const int64_t documents = batch.documents[r].max().item<int64_t>() + 1;
+    for (int64_t d = 0; d < documents; ++d) {
+      const at::Tensor own = batch.documents[r].eq(d);
+      if (!counts[r].logical_and(own).any().item<bool>()) continue;
+      answers += 1;
+      exact += wrong[r].logical_and(own).any().item<bool>() ? 0 : 1;
+    }
+  }
 }
 
 }  // namespace
@@ -72,19 +94,23 @@ Result<Metrics> TokenStage::evaluate(const Network& network, const std::stop_tok
   const at::NoGradGuard no_grad;
   auto all = static_cast<int64_t>(held_out_->rows());
   if (options_.held_out_rows > 0) all = std::min(all, options_.held_out_rows);
-  double sums[] = {0, 0};  // of losses, and targets
+  double sums[] = {0, 0, 0, 0};  // of losses, targets, answers, exact ones
   const auto measure = [&](RankShare part) -> Status {
     PHIAL_TRY(Batch batch, held_out_->batch(static_cast<uint64_t>(part.begin), part.size()));
     sums[1] += static_cast<double>(targets_of(batch));
     for (const Batch& each : parts_by_table(network.spec(), std::move(batch))) {
-      sums[0] -= network.target_log_probabilities(each).sum(at::kDouble).item<double>();
+      const at::Tensor hidden = network.hidden(each);
+      sums[0] -= network.target_log_probabilities(each, hidden).sum(at::kDouble).item<double>();
+      if (options_.measures_answers) count_answers(each, network.targets_are_best(each, hidden), sums[2], sums[3]);
     }
     return ok();
   };
   PHIAL_TRY(const bool is_done, in_step(group, stop, all, options_.rows, measure));
   if (!is_done) return Metrics{};
   PHIAL_CHECKED(group.sum(sums));
-  return Metrics{{"held_out_loss", sums[0] / std::max(1.0, sums[1])}};
+  Metrics metrics = {{"held_out_loss", sums[0] / std::max(1.0, sums[1])}};
+  if (options_.measures_answers) metrics.emplace_back("held_out_exact", sums[3] / std::max(1.0, sums[2]));
+  return metrics;
 }
 
 }  // namespace phial::train

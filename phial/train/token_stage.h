@@ -17,6 +17,7 @@ struct TokenStageOptions {
   double z_loss = 0;
   uint64_t samples = 0;       // rows in all; 0: without end
   int64_t held_out_rows = 0;  // at most; 0: all
+  bool measures_answers = false;
 };
 
 class TokenStage : public Stage {
@@ -29,7 +30,8 @@ class TokenStage : public Stage {
   // Sees that held-out data is the same at all ranks.
   Status prepare(const Network& network, const RunHooks& hooks, ProcessGroup& group) override;
   Result<StepSums> step(const Network& network, uint64_t first, GradientBuckets& gradients) override;
-  // held_out_loss: mean negative log-likelihood.
+  // held_out_loss: mean negative log-likelihood. With measures_answers also held_out_exact: the share of conversations
+  // whose every target is the likeliest token, which is what greedy decoding would say.
   Result<Metrics> evaluate(const Network& network, const std::stop_token& stop, ProcessGroup& group) override;
 
  private:

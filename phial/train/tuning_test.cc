@@ -274,7 +274,6 @@ TEST_F(Tuning, WhatCannotBeTrainedOnSaysWhy) {
       {[](SftConfig& c) { c.model_start = (fs::path(c.model_start) / "../llama-biased").string(); },
        "has no tokenizer"},
       {[](SftConfig& c) { c.model_start += "/model.gguf"; }, "is a file"},
-      {[](SftConfig& c) { c.model_start += "/../phi3-vision-like"; }, "a model that sees"},
       {[](SftConfig& c) { c.weights = {1, 2}; }, "2 numbers for 1 files"},
       {[](SftConfig& c) { c.weights = {0}; }, "leave nothing to train on"},
       {[](SftConfig& c) { c.out.clear(); }, "no folder is named"},

@@ -1,18 +1,15 @@
-#include "phial/model/image_tiles.h"
+#include "phial/formats/image_tiles.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <string>
 #include <utility>
 
-#include "phial/model/size.h"
-
-namespace phial::model {
+namespace phial::formats {
 namespace {
 
-using formats::Image;
+size_t size(int n) { return static_cast<size_t>(n); }
 
 // Pillow's fixed point: 8 bits of colour, 2 of headroom.
 constexpr int kFractionBits = 32 - 8 - 2;
@@ -122,11 +119,11 @@ Image pad_with_white(const Image& picture, int height) {
 // What each of the 256 values of each colour becomes.
 using Colours = std::array<std::array<float, 256>, 3>;
 
-Colours normalised_colours(const spec::VisionSpec& spec) {
+Colours normalised_colours(const ColourScale& scale) {
   Colours colours;
   for (size_t c = 0; c < 3; ++c) {
     for (size_t value = 0; value < 256; ++value) {
-      colours[c][value] = (static_cast<float>(value) / 255.0F - spec.mean[c]) / spec.deviation[c];
+      colours[c][value] = (static_cast<float>(value) / 255.0F - scale.mean[c]) / scale.deviation[c];
     }
   }
   return colours;
@@ -183,57 +180,26 @@ void shrink_to_tile(const Image& page, const Colours& colours, int side, float* 
 
 }  // namespace
 
-Result<TileGrid> tile_grid(const spec::VisionSpec& spec, int width, int height) {
-  const bool is_turned = width < height;
-  if (is_turned) std::swap(width, height);
-  const double ratio = static_cast<double>(width) / height;
-  int scale = 1;
-  while (scale * std::ceil(scale / ratio) <= spec.max_tiles) ++scale;
-  --scale;
-  TileGrid grid;
-  grid.width = scale * spec.image_side;
-  grid.height = static_cast<int>(grid.width / ratio);
-  if (grid.height == 0) {
-    return Error{Code::kInvalid,
-                 "a picture of " + std::to_string(width) + " x " + std::to_string(height) +
-                     " pixels is too long and thin to be seen",
-                 "cut it into pieces"};
-  }
-  grid.cols = scale;
-  grid.rows = (grid.height + spec.image_side - 1) / spec.image_side;
-  if (is_turned) {
-    std::swap(grid.width, grid.height);
-    std::swap(grid.rows, grid.cols);
-  }
-  return grid;
-}
-
-int image_tokens(const spec::VisionSpec& spec, const TileGrid& grid) {
-  const int side = spec.tokens();
-  // Rows of the page and of the whole view, each with a separator at its end, and one between the two.
-  return grid.rows * side * (grid.cols * side + 1) + 1 + side * (side + 1);
-}
-
-Image make_page(const spec::VisionSpec& spec, const TileGrid& grid, const Image& picture) {
+Image make_page(const Image& picture, int width, int height, int side) {
   const bool is_turned = picture.width < picture.height;
+  if (is_turned) std::swap(width, height);
   Image lying = is_turned ? transpose(picture) : picture;
-  const int width = is_turned ? grid.height : grid.width, height = is_turned ? grid.width : grid.height;
   lying = resize_height(resize_width(lying, width), height);
-  lying = pad_with_white(lying, (is_turned ? grid.cols : grid.rows) * spec.image_side);
+  lying = pad_with_white(lying, (height + side - 1) / side * side);
   return is_turned ? transpose(lying) : lying;
 }
 
-std::vector<float> tile_pixels(const spec::VisionSpec& spec, const TileGrid& grid, const Image& page) {
-  const Colours colours = normalised_colours(spec);
-  const int side = spec.image_side;
+std::vector<float> tile_pixels(const Image& page, int side, const ColourScale& scale) {
+  const Colours colours = normalised_colours(scale);
+  const int rows = page.height / side, cols = page.width / side;
   const size_t tile = 3 * size(side) * size(side);
-  std::vector<float> out(size(1 + grid.tiles()) * tile);
+  std::vector<float> out((1 + size(rows) * size(cols)) * tile);
   shrink_to_tile(page, colours, side, out.data());
   float* at = out.data() + tile;
-  for (int row = 0; row < grid.rows; ++row) {
-    for (int col = 0; col < grid.cols; ++col, at += tile) cut_tile(page, colours, row * side, col * side, side, at);
+  for (int row = 0; row < rows; ++row) {
+    for (int col = 0; col < cols; ++col, at += tile) cut_tile(page, colours, row * side, col * side, side, at);
   }
   return out;
 }
 
-}  // namespace phial::model
+}  // namespace phial::formats
