@@ -156,6 +156,37 @@ TEST_P(BlockAttention, GradientsOfSoftmaxAreWithinTheirBoundAndNeverSubnormal) {
   }
 }
 
+// A network that diverges must be seen to.
+TEST_P(BlockAttention, NanIsNotHidden) {
+  const size_t n_rows = 3, E = 5;
+  for (const size_t n_keys : {1, 8, 17, 64}) {
+    for (const size_t at : {size_t{0}, n_keys / 2, n_keys - 1}) {
+      const size_t place = n_keys + at;  // of the middle row
+      auto with_nan = normal(n_rows * n_keys);
+      with_nan[place] = std::numeric_limits<float>::quiet_NaN();
+      std::vector<float> largest(n_rows, -kInfinity), sums(n_rows), mixed(n_rows * E), scores = with_nan;
+      isa.online_softmax({n_rows, n_keys, E, scores.data(), largest.data(), sums.data(), mixed.data()});
+      ASSERT_TRUE(std::isnan(scores[place])) << n_keys << " at " << at;
+      auto next = normal(n_rows * n_keys);
+      isa.online_softmax({n_rows, n_keys, E, next.data(), largest.data(), sums.data(), mixed.data()});
+      for (size_t row = 0; row < n_rows; ++row) ASSERT_EQ(std::isnan(sums[row]), row == 1) << n_keys << " at " << at;
+
+      const std::vector<float> log_sums(n_rows, 5), means(n_rows);
+      scores = with_nan;
+      auto gradients = normal(n_rows * n_keys);
+      isa.softmax_gradient({n_rows, n_keys, scores.data(), gradients.data(), log_sums.data(), means.data()});
+      for (size_t i = 0; i < scores.size(); ++i) {
+        ASSERT_EQ(std::isnan(scores[i]), i == place);
+        ASSERT_EQ(std::isnan(gradients[i]), i == place);
+      }
+      scores = normal(n_rows * n_keys);
+      gradients = with_nan;
+      isa.softmax_gradient({n_rows, n_keys, scores.data(), gradients.data(), log_sums.data(), means.data()});
+      for (size_t i = 0; i < scores.size(); ++i) ASSERT_EQ(std::isnan(gradients[i]), i == place);
+    }
+  }
+}
+
 PHIAL_EVERY_ISA(BlockAttention);
 
 }  // namespace

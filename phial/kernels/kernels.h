@@ -132,8 +132,10 @@ struct KvRows {
   const T* first;
   size_t stride;  // in T
   size_t n;       // N
-  // What the caller reads after these: as much of it is asked of memory while they are read. Null: not known.
+  // What the caller reads after these, n_next rows at the same distance: asked of memory while these are read, never
+  // touched. Null: not known.
   const void* next = nullptr;
+  size_t n_next = 0;
 };
 
 struct KernelSet {
@@ -196,7 +198,8 @@ struct KernelSet {
   void (*add_product)(const ProductArgs& args) = nullptr;
   // largest' = max(largest, scores of the row), finite (scores may be -inf); with shrink = exp(largest - largest'):
   // scores = exp(scores - largest'), sums = sums * shrink + the scores' sum, mixed *= shrink. The new scores are within
-  // the bound of softmax, and none is subnormal. Source: arXiv 1805.02867, arXiv 2307.08691.
+  // the bound of softmax, and none is subnormal; a score of NaN makes its weight and its row's sum NaN. Source: arXiv
+  // 1805.02867, arXiv 2307.08691.
   void (*online_softmax)(const OnlineSoftmaxArgs& args) = nullptr;
   // scores = exp(scores - log_sums), within the bound of softmax; gradients = scores * (gradients - means). Neither is
   // subnormal. Scores are at most log_sums + 1, or -inf.

@@ -1,4 +1,6 @@
 // Attention, norms and the elementwise kernels: every set against scalar, within the bounds that kernels.h promises.
+#include <sys/mman.h>
+
 #include <algorithm>
 
 #include "phial/kernels/every_isa.h"
@@ -82,6 +84,33 @@ class Vector : public EveryIsa {
       }
     }
   }
+
+  // 37 rows of E columns. What comes next is memory that nobody may touch.
+  template <class T>
+  void expect_same_whatever_is_next(const std::vector<T>& rows, size_t E,
+                                    void (*score)(const float*, size_t, size_t, const KvRows<T>&, size_t, float, float*,
+                                                  size_t),
+                                    void (*mix)(const float*, size_t, size_t, const KvRows<T>&, size_t, float*,
+                                                size_t)) {
+    const size_t N = 37, stride = rows.size() / N, bytes = size_t{1} << 16;
+    void* const closed = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(closed, MAP_FAILED);
+    const auto q = normal(5 * E), weights = normal(5 * N);
+    for (const size_t n_queries : {1, 5}) {
+      std::vector<float> scores(n_queries * N), out(n_queries * E);
+      score(q.data(), E, n_queries, {rows.data(), stride, N}, E, 1, scores.data(), N);
+      mix(weights.data(), N, n_queries, {rows.data(), stride, N}, E, out.data(), E);
+      for (const size_t n_next : {0, 1, 37, 64}) {
+        const KvRows<T> hinted = {rows.data(), stride, N, closed, n_next};
+        std::vector<float> same_scores(scores.size()), same_out(out.size());
+        score(q.data(), E, n_queries, hinted, E, 1, same_scores.data(), N);
+        mix(weights.data(), N, n_queries, hinted, E, same_out.data(), E);
+        EXPECT_EQ(first_difference(same_scores, scores), "");
+        EXPECT_EQ(first_difference(same_out, out), "");
+      }
+    }
+    munmap(closed, bytes);
+  }
 };
 
 TEST_P(Vector, ScoresOfF16KeysAreWithinTheirBound) { expect_scores(normal_f16(42 * 300), isa.scores_f16); }
@@ -96,18 +125,16 @@ TEST_P(Vector, MixOfF16ValuesIsAsScalar) { expect_mix(normal_f16(42 * 300), isa.
 TEST_P(Vector, MixOfF32ValuesIsAsScalar) { expect_mix(normal(42 * 300), isa.mix_f32, scalar.mix_f32); }
 
 TEST_P(Vector, WhatIsReadNextChangesNothing) {
-  const size_t E = 96, N = 37;
-  const auto rows = normal_f16(N * E);
-  const auto q = normal(5 * E), weights = normal(5 * N);
-  for (const size_t n_queries : {1, 5}) {
-    std::vector<float> scores(n_queries * N), same_scores(scores), out(n_queries * E), same_out(out);
-    isa.scores_f16(q.data(), E, n_queries, {rows.data(), E, N}, E, 1, scores.data(), N);
-    isa.scores_f16(q.data(), E, n_queries, {rows.data(), E, N, rows.data()}, E, 1, same_scores.data(), N);
-    EXPECT_EQ(first_difference(same_scores, scores), "");
-    isa.mix_f16(weights.data(), N, n_queries, {rows.data(), E, N}, E, out.data(), E);
-    isa.mix_f16(weights.data(), N, n_queries, {rows.data(), E, N, rows.data()}, E, same_out.data(), E);
-    EXPECT_EQ(first_difference(same_out, out), "");
-  }
+  const size_t E = 96, N = 37, blocks = E / kBlock;
+  expect_same_whatever_is_next(normal_f16(N * E), E, isa.scores_f16, isa.mix_f16);
+  const auto floats = normal(N * E);
+  expect_same_whatever_is_next(floats, E, isa.scores_f32, isa.mix_f32);
+  std::vector<KvQ8> q8(N * blocks);
+  scalar.quantize_kv_q8(floats.data(), N * E, q8.data());
+  expect_same_whatever_is_next(q8, E, isa.scores_q8, isa.mix_q8);
+  std::vector<KvQ4> q4(N * blocks);
+  scalar.quantize_kv_q4(floats.data(), N * E, q4.data());
+  expect_same_whatever_is_next(q4, E, isa.scores_q4, isa.mix_q4);
 }
 
 TEST_P(Vector, MixReadsSubnormalHalfsExactly) {
@@ -116,6 +143,17 @@ TEST_P(Vector, MixReadsSubnormalHalfsExactly) {
   const float one = 1;
   isa.mix_f16(&one, 1, 1, {values.data(), values.size(), 1}, values.size(), found.data(), values.size());
   for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(found[i], tensor::f16_to_f32(values[i]));
+}
+
+TEST_P(Vector, SoftmaxDoesNotHideNan) {
+  for (const size_t n : kLengths) {
+    for (const size_t at : {size_t{0}, n / 2, n - 1}) {
+      auto scores = normal(n);
+      scores[at] = std::numeric_limits<float>::quiet_NaN();
+      isa.softmax(scores.data(), n);
+      for (size_t i = 0; i < n; ++i) ASSERT_TRUE(std::isnan(scores[i])) << n << " NaN at " << at << ": " << i;
+    }
+  }
 }
 
 TEST_P(Vector, SoftmaxIsWithinItsBound) {

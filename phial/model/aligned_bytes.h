@@ -10,7 +10,8 @@ namespace phial::model {
 
 class AlignedBytes {
  public:
-  // kHuge asks for huge pages: for memory that is filled whole and streamed through, such as weights.
+  // kHuge asks for huge pages, each taken whole where it is first touched: for memory that is streamed through, such as
+  // weights and the slabs of a cache.
   enum class Pages { kSmall, kHuge };
 
   AlignedBytes() = default;

@@ -15,17 +15,30 @@ struct PageRun {
   int first = 0, count = 0;
   int column = 0;                            // of the first, in those heads' scores
   int head = 0, n_heads = 0, head_step = 1;  // head, head + head_step, ...
-  int next = -1;                             // the position that is read after them; -1: not known
 };
 
-// body(run) over positions [seen.first, seen.first + seen.count), in order.
+// Of one page; none if `count` is 0.
+struct Positions {
+  int first = 0, count = 0;
+};
+struct PageRows {
+  const std::byte* first = nullptr;
+  int count = 0;
+};
+
+// Of `left` positions from `first` on, those in its page.
+int in_page(int first, int left) { return std::min(left, kPageTokens - first % kPageTokens); }
+
+// body(run, what is known to be read after it: nothing, or the next run's positions) over positions [seen.first,
+// seen.first + seen.count), in order.
 template <class Body>
 void for_each_run(PageRun seen, const Body& body) {
-  for (int left = seen.count; left > 0; left -= seen.count) {
-    seen.count = std::min(left, kPageTokens - seen.first % kPageTokens);
-    seen.next = left > seen.count ? seen.first + seen.count : -1;
-    body(seen);
-    seen.first += seen.count;
+  for (int left = seen.count; left > 0;) {
+    seen.count = in_page(seen.first, left);
+    left -= seen.count;
+    const int next = seen.first + seen.count;
+    body(seen, Positions{.first = next, .count = in_page(next, left)});
+    seen.first = next;
     seen.column += seen.count;
   }
 }
@@ -48,21 +61,24 @@ class Attention {
   }
 
   void run() {
-    for_each_seen([&](const PageRun& r) {
-      const bool ends = r.next < 0 && most_far_ == 0;  // values come next
-      score(key(r.first), ends ? value(first_near_) : key(r.next), r);
+    const int n_near = n_columns_ - most_far_;
+    const Positions first_values = {.first = first_near_, .count = in_page(first_near_, n_near)};
+    for_each_seen([&](const PageRun& r, const Positions& next) {
+      const bool ends = next.count == 0 && most_far_ == 0;  // values come next
+      score(keys({r.first, r.count}), ends ? values(first_values) : keys(next), r);
     });
     for (int t = 0; t < queries_.tokens; ++t) {
       for (int h = 0; h < shape_.heads_per_kv; ++h) normalise(t, h);
     }
-    for_each_seen([&](const PageRun& r) { mix(value(r.first), value(r.next), r); });
+    for_each_seen([&](const PageRun& r, const Positions& next) { mix(values({r.first, r.count}), values(next), r); });
   }
 
  private:
-  // Rows of a position, or null of -1.
-  const std::byte* key(int position) const { return position < 0 ? nullptr : cache_.key(layer_, kv_head_, position); }
-  const std::byte* value(int position) const {
-    return position < 0 ? nullptr : cache_.value(layer_, kv_head_, position);
+  PageRows keys(const Positions& p) const {
+    return {p.count == 0 ? nullptr : cache_.key(layer_, kv_head_, p.first), p.count};
+  }
+  PageRows values(const Positions& p) const {
+    return {p.count == 0 ? nullptr : cache_.value(layer_, kv_head_, p.first), p.count};
   }
 
   // Of the near keys, which all heads see.
@@ -86,7 +102,7 @@ class Attention {
   }
   size_t head_offset(int head) const { return size(head) * size(shape_.head_dim); }
 
-  // body(run) over what any head sees, positions ascending.
+  // body(run, what comes next) over what any head sees, positions ascending.
   template <class Body>
   void for_each_seen(const Body& body) const {
     if (most_far_ > 0) for_each_far(body);
@@ -122,11 +138,12 @@ class Attention {
 
   // body(rows, the kernels that read them).
   template <class Body>
-  void with_type(const std::byte* from, const std::byte* next, int count, const Body& body) {
+  void with_type(const PageRows& of, const PageRows& next, const Body& body) {
     const auto rows = [&]<class Row>(std::type_identity<Row>, auto score_kernel, auto mix_kernel) {
       const size_t stride = cache_.row_bytes() / sizeof(Row);
-      body(kernels::KvRows<Row>{reinterpret_cast<const Row*>(from), stride, size(count), next}, score_kernel,
-           mix_kernel);
+      body(kernels::KvRows<Row>{reinterpret_cast<const Row*>(of.first), stride, size(of.count), next.first,
+                                size(next.count)},
+           score_kernel, mix_kernel);
     };
     switch (cache_.type()) {
       case KvType::kF32:
@@ -140,13 +157,13 @@ class Attention {
     }
   }
 
-  void score(const std::byte* keys, const std::byte* next, const PageRun& r) {
+  void score(const PageRows& keys, const PageRows& next, const PageRun& r) {
     const size_t dim = size(shape_.head_dim), heads = size(shape_.heads_per_kv), columns = size(n_columns_);
     for_each_call(r, [&](int t, int h, int n, bool are_heads) {
       const float* q = queries_.q + size(t) * queries_.q_stride + head_offset(h);
       const size_t q_stride = are_heads ? head_offset(r.head_step) : queries_.q_stride;
       const size_t stride = are_heads ? size(r.head_step) * columns : heads * columns;
-      with_type(keys, next, r.count, [&](const auto& rows, auto kernel, auto) {
+      with_type(keys, next, [&](const auto& rows, auto kernel, auto) {
         kernel(q, q_stride, size(n), rows, dim, shape_.scale, row(t, h) + r.column, stride);
       });
     });
@@ -164,13 +181,13 @@ class Attention {
     std::fill(out, out + shape_.head_dim, 0.0F);
   }
 
-  void mix(const std::byte* values, const std::byte* next, const PageRun& r) {
+  void mix(const PageRows& values, const PageRows& next, const PageRun& r) {
     const size_t dim = size(shape_.head_dim), heads = size(shape_.heads_per_kv), columns = size(n_columns_);
     for_each_call(r, [&](int t, int h, int n, bool are_heads) {
       const size_t stride = are_heads ? size(r.head_step) * columns : heads * columns;
       float* out = queries_.out + size(t) * queries_.out_stride + head_offset(h);
       const size_t out_stride = are_heads ? head_offset(r.head_step) : queries_.out_stride;
-      with_type(values, next, r.count, [&](const auto& rows, auto, auto kernel) {
+      with_type(values, next, [&](const auto& rows, auto, auto kernel) {
         kernel(row(t, h) + r.column, stride, size(n), rows, dim, out, out_stride);
       });
     });

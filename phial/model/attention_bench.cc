@@ -35,10 +35,11 @@ spec::DecoderSpec one_layer() {
   return {};
 }
 
-KvCache deep_cache(KvType type, int depth) {
-  KvCache cache = *KvCache::make(spec::variants().front(), depth, type);
-  KvAccess access(cache);
-  if (!access.reserve(depth)) return cache;
+// Null: no memory.
+std::unique_ptr<KvCache> deep_cache(KvType type, int depth) {
+  auto cache = std::make_unique<KvCache>(*KvCache::make(spec::variants().front(), depth, type));
+  KvAccess access(*cache);
+  if (!access.reserve(depth)) return nullptr;
   // Moderate halfs; as scales of blocks they are moderate too.
   std::mt19937 random(1);
   std::vector<uint16_t> words(2 * kPageTokens * access.row_bytes() / sizeof(uint16_t));
@@ -65,7 +66,11 @@ void depth(benchmark::State& state) {
     const std::lock_guard lock(mutex);
     if (cache == nullptr || cache->type() != type || cache->capacity() != depth) {
       cache = nullptr;
-      cache = std::make_unique<KvCache>(deep_cache(type, depth));
+      cache = deep_cache(type, depth);
+    }
+    if (cache == nullptr) {
+      state.SkipWithError("no memory for keys and values");
+      return;
     }
   }
   const auto dim = static_cast<size_t>(spec.head_dim);
@@ -100,11 +105,12 @@ BENCHMARK(depth)
     ->Unit(benchmark::kMillisecond);
 
 // Every entry of every head holds a small number.
-KvCache filled(const spec::DecoderSpec& spec) {
-  KvCache cache = *KvCache::make(spec, kMostDepth, KvType::kF16);
-  KvAccess access(cache);
+// Null: no memory.
+std::unique_ptr<KvCache> filled(const spec::DecoderSpec& spec) {
+  auto cache = std::make_unique<KvCache>(*KvCache::make(spec, kMostDepth, KvType::kF16));
+  KvAccess access(*cache);
   std::mt19937 random(1);
-  if (!access.reserve(kMostDepth)) return cache;
+  if (!access.reserve(kMostDepth)) return nullptr;
   for (int head = 0; head < spec.n_kv_heads; ++head) {
     for (int position = 0; position < kMostDepth; ++position) {
       for (std::byte* row : {access.key(0, head, position), access.value(0, head, position)}) {
@@ -118,7 +124,11 @@ KvCache filled(const spec::DecoderSpec& spec) {
 
 void attention(benchmark::State& state) {
   static const spec::DecoderSpec spec = one_layer();
-  static KvCache cache = filled(spec);
+  static const std::unique_ptr<KvCache> cache = filled(spec);
+  if (cache == nullptr) {
+    state.SkipWithError("no memory for keys and values");
+    return;
+  }
   static const spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, kMostDepth);
   const bool is_sparse = state.range(0) != 0;
   const auto queries = static_cast<int>(state.range(1)), depth = static_cast<int>(state.range(2));
@@ -143,7 +153,7 @@ void attention(benchmark::State& state) {
                               .out_stride = width,
                               .first_position = depth - queries + t,
                               .tokens = std::min(block, queries - t)};
-        attend(kernels::active(), shape, KvAccess(cache), 0, head, some, scratch);
+        attend(kernels::active(), shape, KvAccess(*cache), 0, head, some, scratch);
       }
     }
     benchmark::DoNotOptimize(out.data());

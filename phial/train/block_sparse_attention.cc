@@ -50,6 +50,9 @@ class HeadOfDocument {
     for (auto* each : {&queries_, &mixed_, &gradients_}) each->resize(rows * E_);
     for (auto* each : {&scores_, &score_gradients_}) each->resize(rows * block);
     for (auto* each : {&largest_, &sums_}) each->resize(rows);
+    const size_t longest = static_cast<size_t>(plan.documents.front().tokens) * E_;
+    key_columns_.resize(longest);
+    if (tensors.mixed_gradient != nullptr) value_columns_.resize(longest);
   }
 
   void forward(const BlockSparsePlan::Document& document, int64_t kv_head) {
@@ -141,7 +144,6 @@ class HeadOfDocument {
   }
 
   void lay_out_columns(const T* rows, std::vector<T>& columns) const {
-    columns.resize(static_cast<size_t>(document_.tokens) * E_);
     for (int block = 0; block < n_blocks_; ++block) {
       const size_t n = tokens_of(block);
       const T* from = rows_of(rows, block);
@@ -221,8 +223,12 @@ void for_each_head(const BlockSparsePlan& plan, const Sizes& sizes, const Tensor
   const auto n_heads = static_cast<int64_t>(plan.documents.size()) * sizes.K;
   std::atomic<int64_t> next = 0;
   ThreadPool pool(static_cast<int>(std::min<int64_t>(at::get_num_threads(), n_heads)));
-  pool.run_team([&](Team&) {
-    HeadOfDocument<T> head(plan, sizes, tensors);
+  // All memory is taken here, where its lack can be told: an exception in another thread ends the process.
+  std::vector<HeadOfDocument<T>> of_threads;
+  of_threads.reserve(static_cast<size_t>(pool.threads()));
+  for (int i = 0; i < pool.threads(); ++i) of_threads.emplace_back(plan, sizes, tensors);
+  pool.run_team([&](Team& team) {
+    HeadOfDocument<T>& head = of_threads[static_cast<size_t>(team.index())];
     for (int64_t i = next++; i < n_heads; i = next++) {
       (head.*body)(plan.documents[static_cast<size_t>(i / sizes.K)], i % sizes.K);
     }
@@ -260,7 +266,7 @@ class BlockSparseFunction : public torch::autograd::Function<BlockSparseFunction
   static at::Tensor forward(AutogradContext* context, const at::Tensor& queries, const at::Tensor& keys,
                             const at::Tensor& values, const PlanPointer& plan, double scale) {
     const at::Tensor q = widened(queries), k = widened(keys), v = widened(values);
-    const at::Tensor mixed = at::empty_like(q), log_sums = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
+    const at::Tensor mixed = at::zeros_like(q), log_sums = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
     const Sizes sizes(q, k, scale);
     const auto compute = [&]<class T>(T) {
       for_each_head<T>(*plan, sizes, inputs_of<T>(q, k, v, mixed, log_sums), &HeadOfDocument<T>::forward);
@@ -273,11 +279,13 @@ class BlockSparseFunction : public torch::autograd::Function<BlockSparseFunction
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    TORCH_CHECK(!at::GradMode::is_enabled(),
+                "block-sparse attention has no second derivatives: call backward without create_graph");
     const variable_list saved = context->get_saved_variables();
     const auto kept = c10::static_intrusive_pointer_cast<KeptPlan>(context->saved_data[kPlan].toCapsule());
     const at::Tensor q = widened(saved[0]), k = widened(saved[1]), v = widened(saved[2]);
     const at::Tensor gradient = widened(gradients[0]);
-    at::Tensor dq = at::empty_like(q), dk = at::zeros_like(k), dv = at::zeros_like(v);
+    at::Tensor dq = at::zeros_like(q), dk = at::zeros_like(k), dv = at::zeros_like(v);
     const Sizes sizes(q, k, context->saved_data[kScale].toDouble());
     const auto compute = [&]<class T>(T) {
       auto tensors = inputs_of<T>(q, k, v, saved[3], saved[4]);
@@ -301,6 +309,7 @@ PlanPointer block_sparse_plan(const spec::DecoderSpec& spec, const Batch& batch)
   std::vector<BlockSparsePlan::Document> found;
   for (int64_t row = 0; row < positions.size(0); ++row) {
     for (int64_t t = 0; t < positions.size(1); ++t) {
+      if (documents[row][t] < 0) continue;
       if (t == 0 || documents[row][t] != documents[row][t - 1] || positions[row][t] != positions[row][t - 1] + 1) {
         PHIAL_CHECK(positions[row][t] == 0);
         found.push_back({.row = row, .first = t, .tokens = 0});
@@ -308,6 +317,7 @@ PlanPointer block_sparse_plan(const spec::DecoderSpec& spec, const Batch& batch)
       ++found.back().tokens;
     }
   }
+  PHIAL_CHECK(!found.empty());
   std::ranges::stable_sort(found, std::ranges::greater{}, &BlockSparsePlan::Document::tokens);
   spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, found.front().tokens);
   return std::make_shared<BlockSparsePlan>(std::move(lists), std::move(found));

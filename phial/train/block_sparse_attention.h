@@ -30,11 +30,11 @@ struct BlockSparsePlan {
   std::vector<Document> documents;  // longest first
 };
 
-// Promise: the spec has block-sparse layers.
+// Padding (document -1) is in none. Promise: the spec has block-sparse layers, and not all of the batch is padding.
 std::shared_ptr<const BlockSparsePlan> block_sparse_plan(const spec::DecoderSpec& spec, const Batch& batch);
 
 // queries: [B, H, T, E]; keys, values: [B, K, T, E]; all of one type. Returns [B, H, T, E] of that type. Double is
-// computed in double, all else in f32. Differentiable once in all three.
+// computed in double, all else in f32. Differentiable once in all three: backward with create_graph throws. Padding: 0.
 at::Tensor block_sparse_attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                                   const std::shared_ptr<const BlockSparsePlan>& plan, double scale);
 

@@ -155,6 +155,29 @@ TEST(BlockSparseAttention, GradientsAreThoseOfFiniteDifferences) {
   }
 }
 
+TEST(BlockSparseAttention, PaddingIsLeftOut) {
+  const SparseCase& each = kSparseCases[1];
+  SparseProblem problem(each, at::kDouble);
+  problem.batch.documents = problem.batch.documents.clone();
+  problem.batch.documents[0].slice(0, 4, 26).fill_(-1);  // its longest document
+  EXPECT_EQ(block_sparse_plan(problem.spec, problem.batch)->documents.size(), 4U);
+  const auto found = problem.found(), wanted = problem.wanted();
+  const at::Tensor padding = (problem.batch.documents < 0).view({2, 1, 31, 1});
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_LE(relative_error(found[i], wanted[i].masked_fill(padding, 0)), 1e-12);
+    EXPECT_EQ(found[i].masked_select(padding).abs().max().item<double>(), 0);
+  }
+}
+
+TEST(BlockSparseAttention, SecondDerivativesAreRefused) {
+  const SparseProblem problem(kSparseCases[1], at::kFloat);
+  std::vector<at::Tensor> leaves;
+  for (const at::Tensor& input : problem.inputs) leaves.push_back(input.clone().requires_grad_());
+  const at::Tensor out = block_sparse_attention(leaves[0], leaves[1], leaves[2],
+                                                block_sparse_plan(problem.spec, problem.batch), problem.scale);
+  EXPECT_THROW(torch::autograd::grad({out.sum()}, leaves, {}, std::nullopt, /*create_graph=*/true), c10::Error);
+}
+
 TEST(BlockSparseAttention, InDoubleItIsDenseMaskedAttentionExactly) {
   for (const SparseCase& each : kSparseCases) {
     const SparseProblem problem(each, at::kDouble);

@@ -96,8 +96,9 @@ Network::Pass Network::pass_of(const Batch& batch) const {
   // Shorter ones see everything. Longer ones are faster so than with a mask, in bf16 from some length on
   // (docs/training.md).
   const spec::BlockSparse& sparse = spec_.block_sparse;
-  if (sparse.active() && batch.positions.max().item<int64_t>() >= sparse.dense_tokens()) {
-    pass.sparse = block_sparse_plan(spec_, batch);
+  if (sparse.active()) {
+    const at::Tensor of_documents = batch.positions.masked_fill(batch.documents < 0, 0);  // not of padding
+    if (of_documents.max().item<int64_t>() >= sparse.dense_tokens()) pass.sparse = block_sparse_plan(spec_, batch);
   }
   pass.rows = batch.ids.size(0);
   pass.tokens = batch.ids.size(1);

@@ -14,20 +14,22 @@
 
 namespace phial::kernels {
 
-// Asks memory for the rows that are read after these, while these are read: as much of them, the two halves side by
-// side. A run of a cache is 4 to 32 KiB, which the second-level cache holds twice; two streams are read faster than one
-// (docs/decisions/0005-kv-cache.md).
+// Asks memory for the rows that are read after these, while these are read: as much of them, but no more than there is,
+// the two halves side by side. A run of a cache is 4 to 32 KiB, which the second-level cache holds twice; two streams
+// are read faster than one (docs/decisions/0005-kv-cache.md). A template for its linkage: Simd is of one object file.
+template <class Simd>
 class ReadAhead {
  public:
   template <class T>
   explicit ReadAhead(const KvRows<T>& rows)
-      : next_(static_cast<const char*>(rows.next)), half_(rows.n * rows.stride * sizeof(T) / 2 & ~size_t{63}) {}
+      : next_(static_cast<const char*>(rows.next)),
+        half_((rows.n_next * rows.stride * sizeof(T) / 2 + 63) & ~size_t{63}) {}
 
-  // `n` more T of the rows are being read.
-  template <class T>
-  void read(size_t n) {
+  // So many bytes more of the rows are being read.
+  void read(size_t bytes) {
     if (next_ == nullptr) return;
-    for (due_ += n * sizeof(T) / 2; asked_ < due_; asked_ += 64) {
+    due_ += bytes / 2;
+    for (const size_t end = due_ < half_ ? due_ : half_; asked_ < end; asked_ += 64) {
       __builtin_prefetch(next_ + asked_, 0, 2);
       __builtin_prefetch(next_ + half_ + asked_, 0, 2);
     }
@@ -52,7 +54,7 @@ inline void store_scores(const typename Simd::F32 (&sums)[kKeys], size_t n_keys,
 // scores[t * scores_stride + 0..n_keys) for kQueries queries and up to kKeys keys.
 template <class Simd, int kQueries, int kKeys, class T>
 void score_keys(const float* q, size_t q_stride, const T* keys, size_t key_stride, size_t n_keys, size_t E, float scale,
-                float* scores, size_t scores_stride, ReadAhead* ahead) {
+                float* scores, size_t scores_stride, ReadAhead<Simd>* ahead) {
   const T* key[kKeys];
 #pragma GCC unroll 8
   for (size_t k = 0; k < kKeys; ++k) key[k] = keys + (k < n_keys ? k * key_stride : 0);
@@ -63,7 +65,7 @@ void score_keys(const float* q, size_t q_stride, const T* keys, size_t key_strid
     for (int k = 0; k < kKeys; ++k) sums[t][k] = Simd::zero_f32();
   }
   sweep<Simd>(E, [&](size_t e, auto how) {
-    if (ahead != nullptr) ahead->read<T>(kKeys * Simd::kLanes);
+    if (ahead != nullptr) ahead->read(kKeys * Simd::kLanes * sizeof(T));
     typename Simd::F32 query[kQueries];
 #pragma GCC unroll 4
     for (int t = 0; t < kQueries; ++t) query[t] = how.load(q + t * q_stride + e);
@@ -81,7 +83,7 @@ void score_keys(const float* q, size_t q_stride, const T* keys, size_t key_strid
 // Some keys meet all the queries while they are in the first-level cache. No `ahead`: the rows are there already.
 template <class Simd, int kKeys, class T>
 void score_rows(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& keys, size_t E, float scale,
-                float* out, size_t out_stride, ReadAhead* ahead) {
+                float* out, size_t out_stride, ReadAhead<Simd>* ahead) {
   constexpr size_t kTile = Simd::kQueryTile;
   for (size_t n = 0; n < keys.n; n += kKeys) {
     const T* some = keys.first + n * keys.stride;
@@ -102,7 +104,7 @@ void score_rows(const float* q, size_t q_stride, size_t n_queries, const KvRows<
 template <class Simd, class T>
 void scores(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& keys, size_t E, float scale, float* out,
             size_t out_stride) {
-  ReadAhead ahead(keys);
+  ReadAhead<Simd> ahead(keys);
   if (n_queries == 1) {
     score_rows<Simd, 8>(q, q_stride, 1, keys, E, scale, out, out_stride, &ahead);
   } else {
@@ -113,7 +115,7 @@ void scores(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& 
 // out[t][0..kVectors vectors) += weights . values from column e of E on, for kQueries queries.
 template <class Simd, int kQueries, int kVectors, class T, class How>
 void mix_columns(const float* weights, size_t weights_stride, const KvRows<T>& values, size_t e, size_t E, float* out,
-                 size_t out_stride, ReadAhead* ahead, How how) {
+                 size_t out_stride, ReadAhead<Simd>* ahead, How how) {
   typename Simd::F32 sums[kQueries][kVectors];
 #pragma GCC unroll 8
   for (int t = 0; t < kQueries; ++t) {
@@ -122,7 +124,7 @@ void mix_columns(const float* weights, size_t weights_stride, const KvRows<T>& v
   }
   const T* row = values.first;
   for (size_t n = 0; n < values.n; ++n, row += values.stride) {
-    if (ahead != nullptr) ahead->read<T>(E);
+    if (ahead != nullptr) ahead->read(E * sizeof(T));
     typename Simd::F32 weight[kQueries];
 #pragma GCC unroll 8
     for (int t = 0; t < kQueries; ++t) weight[t] = Simd::set_f32(weights[t * weights_stride + n]);
@@ -143,7 +145,7 @@ void mix_columns(const float* weights, size_t weights_stride, const KvRows<T>& v
 // Columns [e, E): as many as kVectors vectors hold at a time, the rest with fewer.
 template <class Simd, int kQueries, int kVectors, class T>
 void mix_width(const float* weights, size_t weights_stride, const KvRows<T>& values, size_t e, size_t E, float* out,
-               size_t out_stride, ReadAhead* ahead) {
+               size_t out_stride, ReadAhead<Simd>* ahead) {
   constexpr size_t kWidth = size_t{Simd::kLanes} * kVectors;
   for (; e + kWidth <= E; e += kWidth) {
     mix_columns<Simd, kQueries, kVectors>(weights, weights_stride, values, e, E, out, out_stride,
@@ -161,7 +163,7 @@ void mix_width(const float* weights, size_t weights_stride, const KvRows<T>& val
 // No `ahead`: the rows are in the first-level cache already.
 template <class Simd, class T>
 void mix_rows(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<T>& values, size_t E,
-              float* out, size_t out_stride, ReadAhead* ahead) {
+              float* out, size_t out_stride, ReadAhead<Simd>* ahead) {
   constexpr size_t kTile = Simd::kQueryTile;
   size_t t = 0;
   for (; t + kTile <= n_queries; t += kTile) {
@@ -184,26 +186,26 @@ struct Gathered {
   size_t stride;
 
   template <class T>
-  void gather(const KvRows<T>& from, size_t E, ReadAhead& ahead) {
+  void gather(const KvRows<T>& from, size_t E, ReadAhead<Simd>& ahead) {
     stride = ((E + 15) / 16 | 1) * 16;
     const T* row = from.first;
     for (size_t n = 0; n < from.n; ++n, row += from.stride) {
-      ahead.read<T>(E);
+      ahead.read(E * sizeof(T));
       sweep<Simd>(E, [&](size_t e, auto how) { Simd::store_f32(rows + n * stride + e, how.load(row + e)); });
     }
   }
 };
 
-// Rows [n, n + most), or as many as there are.
+// Rows [n, n + most), or as many as there are. Static, since T alone would give it linkage (decision 0004).
 template <class T>
-KvRows<T> some_of(const KvRows<T>& rows, size_t n, size_t most) {
+static KvRows<T> some_of(const KvRows<T>& rows, size_t n, size_t most) {
   return {rows.first + n * rows.stride, rows.stride, rows.n - n < most ? rows.n - n : most};
 }
 
 template <class Simd, class T>
 void mix(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<T>& values, size_t E, float* out,
          size_t out_stride) {
-  ReadAhead ahead(values);
+  ReadAhead<Simd> ahead(values);
   if (n_queries <= Simd::kQueryTile || E > kGatheredMost) {
     mix_rows<Simd>(weights, weights_stride, n_queries, values, E, out, out_stride, &ahead);
     return;

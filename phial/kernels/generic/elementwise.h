@@ -8,11 +8,12 @@
 
 namespace phial::kernels {
 
-// e^x = 2^n e^r with |r| <= ln 2 / 2, and e^r by its series up to r^7 / 7!, whose remainder is below 6e-9. x <= 88.
+// e^x = 2^n e^r with |r| <= ln 2 / 2, and e^r by its series up to r^7 / 7!, whose remainder is below 6e-9. x <= 88, or
+// NaN, which stays.
 template <class Simd>
 typename Simd::F32 exponential(typename Simd::F32 x) {
   const auto c = [](float value) { return Simd::set_f32(value); };
-  x = Simd::max(x, c(-105.0F));  // gives 0, as would anything below
+  x = Simd::max(c(-105.0F), x);  // gives 0, as would anything below; in this order NaN stays
   const auto n = Simd::round(Simd::mul(x, c(1.44269504F)));
   auto r = Simd::fnma(n, c(0.693359375F), x);  // ln 2 in two parts: n times the first is exact
   r = Simd::fnma(n, c(-2.12194440e-4F), r);
@@ -34,11 +35,12 @@ typename Simd::F32 flush(typename Simd::F32 value, typename Simd::F32 above) {
   return Simd::if_negative(above, Simd::zero_f32(), value);
 }
 
-// e^x for x of at most 1; 0 where it is next to nothing, as it is for -inf.
+// e^x for x of at most 1; 0 where it is next to nothing, as it is for -inf. NaN stays: x86's max gives its second
+// operand then.
 template <class Simd>
 typename Simd::F32 weight_of_exponent(typename Simd::F32 x) {
   const auto least = Simd::set_f32(-87);  // e^-87 = 1.6e-38
-  return flush<Simd>(exponential<Simd>(Simd::max(x, least)), Simd::sub(x, least));
+  return flush<Simd>(exponential<Simd>(Simd::max(least, x)), Simd::sub(x, least));
 }
 
 template <class Simd>

@@ -6,6 +6,8 @@
 // f16 times a small integer fits an f32.
 #pragma once
 
+#include <stddef.h>
+
 #include "phial/kernels/generic/attention.h"
 #include "phial/kernels/generic/vocabulary.h"
 #include "phial/kernels/kernels.h"
@@ -15,7 +17,10 @@ namespace phial::kernels {
 template <class Simd>
 constexpr int kBlockVectors = kBlock / Simd::kLanes;
 
-// The numbers of a block: vector(i) holds kLanes columns from kLanes * i on. kHalves f16s come first in a block.
+// A block's f16s stand first in it, the scale and then the minimum: they are read from there together.
+static_assert(offsetof(KvQ8, scale) == 0 && offsetof(KvQ4, scale) == 0 && offsetof(KvQ4, min) == sizeof(uint16_t));
+
+// The numbers of a block: vector(i) holds kLanes columns from kLanes * i on. kHalves: its f16s.
 template <class Simd, class Block>
 struct BlockNumbers;
 template <class Simd>
@@ -59,10 +64,12 @@ struct BlockScales {
     for (size_t n = 0; n < rows.n; ++n, row += rows.stride) {
       for (size_t b = 0; b < blocks; ++b, to += kHalves) {
         memcpy(to, row + b, kHalves * sizeof *to);
-        asm volatile("" : : : "memory");  // no vectors
+        // Else the compiler joins the copies into shuffles of vectors, which want the units that multiply.
+        asm volatile("" : : : "memory");
       }
     }
     const size_t n = static_cast<size_t>(to - halves);
+    for (size_t i = n; i % Simd::kLanes != 0; ++i) halves[i] = 0;  // converted too
     for (size_t i = 0; i < n; i += Simd::kLanes) Simd::store_f32(floats + i, Simd::load_f16(halves + i));
   }
   const float* of(size_t row, size_t block, size_t blocks) const { return floats + (row * blocks + block) * kHalves; }
@@ -94,10 +101,10 @@ struct Unpacked {
     most_rows = room < kMostRows ? room : kMostRows;
   }
 
-  KvRows<float> rows(const KvRows<Block>& from, ReadAhead& ahead) {
+  KvRows<float> rows(const KvRows<Block>& from, ReadAhead<Simd>& ahead) {
     const Block* row = from.first;
     for (size_t n = 0; n < from.n; ++n, row += from.stride) {
-      ahead.read<Block>(blocks);
+      ahead.read(blocks * sizeof(Block));
       for (size_t b = 0; b < blocks; ++b) unpack<Simd>(row[b], floats + n * stride + b * kBlock);
     }
     return {floats, stride, from.n};
@@ -107,7 +114,7 @@ struct Unpacked {
 // One query against rows [n, n + kKeys) of those whose scales are given, with the sums of score_keys.
 template <class Simd, int kKeys, class Block>
 void score_keys_of_blocks(const float* q, const KvRows<Block>& keys, const BlockScales<Simd, Block>& scales, size_t n,
-                          size_t blocks, float scale, float* scores, ReadAhead& ahead) {
+                          size_t blocks, float scale, float* scores, ReadAhead<Simd>& ahead) {
   constexpr int kVectors = kBlockVectors<Simd>;
   size_t row[kKeys];
 #pragma GCC unroll 8
@@ -116,7 +123,7 @@ void score_keys_of_blocks(const float* q, const KvRows<Block>& keys, const Block
 #pragma GCC unroll 8
   for (int k = 0; k < kKeys; ++k) sums[k] = Simd::zero_f32();
   for (size_t b = 0; b < blocks; ++b, q += kBlock) {
-    ahead.read<Block>(kKeys);
+    ahead.read(kKeys * sizeof(Block));
     typename Simd::F32 query[kVectors];
 #pragma GCC unroll 8
     for (int i = 0; i < kVectors; ++i) query[i] = Simd::load_f32(q + Simd::kLanes * i);
@@ -133,7 +140,7 @@ void score_keys_of_blocks(const float* q, const KvRows<Block>& keys, const Block
 // kBlocks blocks from b on of one query's weights times rows, with the sums of mix_columns; what is left with fewer.
 template <class Simd, int kBlocks, class Block>
 void mix_rows_of_blocks(const float* weights, const KvRows<Block>& values, const BlockScales<Simd, Block>& scales,
-                        size_t b, size_t blocks, float* out, ReadAhead& ahead) {
+                        size_t b, size_t blocks, float* out, ReadAhead<Simd>& ahead) {
   constexpr int kVectors = kBlockVectors<Simd>;
   for (; b + kBlocks <= blocks; b += kBlocks) {
     typename Simd::F32 sums[kBlocks][kVectors];
@@ -145,7 +152,7 @@ void mix_rows_of_blocks(const float* weights, const KvRows<Block>& values, const
     }
     const Block* row = values.first + b;
     for (size_t n = 0; n < values.n; ++n, row += values.stride) {
-      if (b == 0) ahead.read<Block>(blocks);
+      if (b == 0) ahead.read(blocks * sizeof(Block));
       const auto weight = Simd::set_f32(weights[n]);
 #pragma GCC unroll 4
       for (int j = 0; j < kBlocks; ++j) {
@@ -172,7 +179,7 @@ bool is_streamed(size_t n_queries, size_t E) {
 template <class Simd, class Block>
 void scores_of_blocks(const float* q, size_t q_stride, size_t n_queries, const KvRows<Block>& keys, size_t E,
                       float scale, float* out, size_t out_stride) {
-  ReadAhead ahead(keys);
+  ReadAhead<Simd> ahead(keys);
   if (is_streamed<Simd, Block>(n_queries, E)) {
     const size_t blocks = E / kBlock;
     BlockScales<Simd, Block> scales;
@@ -196,7 +203,7 @@ void scores_of_blocks(const float* q, size_t q_stride, size_t n_queries, const K
 template <class Simd, class Block>
 void mix_blocks(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<Block>& values, size_t E,
                 float* out, size_t out_stride) {
-  ReadAhead ahead(values);
+  ReadAhead<Simd> ahead(values);
   if (is_streamed<Simd, Block>(n_queries, E)) {
     constexpr int kBlocks = 8 / kBlockVectors<Simd>;  // eight sums hide the latency of a multiply-add
     const size_t blocks = E / kBlock;
