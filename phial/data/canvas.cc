@@ -40,12 +40,16 @@ Canvas::Canvas(int width, int height, Colour paper)
 // Within one row of pixels an edge covers, to its right, `signed_height` of each pixel; of those that it crosses, the
 // part of the trapezoid.
 void Canvas::add_edge_in_row(double x_from, double x_to, double signed_height, std::span<double> row) {
-  const double limit = width();
-  const double left = std::clamp(std::min(x_from, x_to), 0.0, limit);
-  const double right = std::clamp(std::max(x_from, x_to), 0.0, limit);
+  const double limit = width(), least = std::min(x_from, x_to), most = std::max(x_from, x_to);
+  const auto at = [&](int x) -> double& { return row[static_cast<size_t>(x)]; };
+  // What is left of the picture covers all of the row, what is right of it nothing.
+  const auto share_below = [&](double x) { return least >= x ? 0.0 : most <= x ? 1.0 : (x - least) / (most - least); };
+  const double outside = share_below(0);
+  at(0) += signed_height * outside;
+  signed_height *= share_below(limit) - outside;
+  const double left = std::clamp(least, 0.0, limit), right = std::clamp(most, 0.0, limit);
   const int first = static_cast<int>(left);
   const int last = static_cast<int>(std::ceil(right));  // the pixel behind the crossed ones
-  const auto at = [&](int x) -> double& { return row[static_cast<size_t>(x)]; };
   if (last <= first + 1) {
     const double behind = (left + right) / 2 - first;  // how far into the pixel the edge stands, on average
     at(first) += signed_height * (1 - behind);

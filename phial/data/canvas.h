@@ -2,7 +2,8 @@
 // it.
 //
 // Lengths are pixels, x to the right and y down from the upper left corner; a pixel is the square between whole
-// numbers. What lies outside is left out. Coverage is exact for polygons (signed areas summed along each row, as in
+// numbers. What lies outside is left out. Coverage is exact for polygons, at the edges of the picture
+// too (signed areas summed along each row, as in
 // Raph Levien's font-rs); circles are polygons with edges too short to see. Threads: one a canvas.
 #pragma once
 

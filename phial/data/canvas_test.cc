@@ -47,6 +47,15 @@ TEST(Canvas, AnglesGoClockwiseFromTheTop) {
   EXPECT_NEAR(right.y, 10, 1e-9);
 }
 
+TEST(Canvas, WhatIsCutAtTheEdgesCoversItsAreaToo) {
+  Canvas canvas(10, 8, kBlack);
+  // Each leaves a triangle inside: x * 5 / 8 below the first's long side, and its mirror image on the right.
+  canvas.polygon(std::array<Point, 3>{{{-3, 1}, {5, 6}, {-3, 6}}}, kWhite);
+  EXPECT_NEAR(covered(canvas), 5 * 3.125 / 2, 0.03);
+  canvas.polygon(std::array<Point, 3>{{{13, 1}, {5, 6}, {13, 6}}}, kWhite);
+  EXPECT_NEAR(covered(canvas), 5 * 3.125, 0.06);
+}
+
 TEST(Canvas, WhatLiesOutsideIsLeftOut) {
   Canvas canvas(10, 8, kBlack);
   canvas.rectangle({-5, -5, 4, 3}, kWhite);

@@ -300,8 +300,8 @@ std::string solve_story(const Exercise& exercise) {
   const Texts sentences = sentences_of(exercise.passage);
   for (size_t i = 1; i < sentences.size(); ++i) {
     const std::string& said = sentences[i];
-    if (Texts was = matched(said, "(?:The )?(\\w+) was in the (\\w+)"); !was.empty()) {
-      place[was[1]] = was[2];
+    if (Texts was = matched(said, "(?:The )?(\\w+) was (in|at) the (\\w+)"); !was.empty()) {
+      place[was[1]] = was[3];
     } else if (Texts went = matched(said, "(\\w+) (?:went|walked|ran|hurried) to the (\\w+)"); !went.empty()) {
       EXPECT_NE(place[went[1]], went[2]);
       place[went[1]] = went[2];
@@ -327,7 +327,9 @@ std::string solve_story(const Exercise& exercise) {
   if (Texts many = matched(exercise.question, "How many things is (\\w+) carrying\\?"); !many.empty()) {
     return std::to_string(std::ranges::count_if(carrier, [&](const auto& of) { return of.second == many[1]; }));
   }
-  return "In the " + where(matched(exercise.question, "Where is (?:the )?(\\w+)\\?")[1]) + ".";
+  const std::string found = where(matched(exercise.question, "Where is (?:the )?(\\w+)\\?")[1]);
+  const bool is_at = std::set<std::string>{"market", "station", "beach", "bakery"}.contains(found);
+  return (is_at ? "At the " : "In the ") + found + ".";
 }
 
 void expect_right(Exercise (*make)(Random&, int), std::string (*solve)(const Exercise&)) {

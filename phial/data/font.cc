@@ -23,6 +23,8 @@ constexpr std::array<const char*, 6> kFontFiles = {"DejaVuSans.ttf",     "DejaVu
 // Shapes grow to whole pixels in height only: legible when small, and as wide as the font says.
 constexpr FT_Int32 kLoad = FT_LOAD_TARGET_LIGHT | FT_LOAD_FORCE_AUTOHINT | FT_LOAD_NO_BITMAP;
 
+constexpr double kSizeTried = 16;  // pixels of an em at which a font is tried out
+
 double pixels(FT_Pos of_64) { return static_cast<double>(of_64) / 64; }
 
 }  // namespace
@@ -33,28 +35,38 @@ struct Font::Face {
   FT_Face face = nullptr;
   double size = 0;
 
-  void set_size(double wanted) {
-    if (size == wanted) return;
-    FT_Set_Char_Size(face, 0, static_cast<FT_F26Dot6>(std::lround(wanted * 64)), 72, 72);
+  struct Walked {
+    double end = 0;
+    bool is_whole = true;  // false: a character is missing
+  };
+
+  bool set_size(double wanted) {
+    if (size == wanted) return true;
+    if (FT_Set_Char_Size(face, 0, static_cast<FT_F26Dot6>(std::lround(wanted * 64)), 72, 72) != 0) return false;
     size = wanted;
+    return true;
   }
-  // Calls `use(glyph slot, x)` for each character, and returns where the text ends.
+  // Calls `use(glyph slot, x)` for each character.
   template <class Use>
-  double walk(std::string_view text, double wanted_size, FT_Int32 load, Use use) {
-    set_size(wanted_size);
-    double x = 0;
+  Walked walk(std::string_view text, double wanted_size, FT_Int32 load, Use use) {
+    if (!set_size(wanted_size)) return {.is_whole = false};
+    Walked walked;
+    double& x = walked.end;
     FT_UInt before = 0;
     for (const char c : text) {
       const FT_UInt glyph = FT_Get_Char_Index(face, static_cast<unsigned char>(c));
       FT_Vector kerning = {};
       if (before != 0 && FT_Get_Kerning(face, before, glyph, FT_KERNING_UNFITTED, &kerning) == 0)
         x += pixels(kerning.x);
-      if (FT_Load_Glyph(face, glyph, load) != 0) continue;  // a glyph that is damaged stays away
+      if (FT_Load_Glyph(face, glyph, load) != 0) {
+        walked.is_whole = false;
+        continue;
+      }
       use(face->glyph, x);
       x += static_cast<double>(face->glyph->linearHoriAdvance) / 65536;
       before = glyph;
     }
-    return x;
+    return walked;
   }
 };
 
@@ -73,16 +85,23 @@ Result<Font> Font::open(const std::filesystem::path& path) {
     return Error{Code::kCorrupt, path.string() + ": is no font that can be read", "give a TrueType or OpenType file"};
   }
   bool has_ascii = FT_IS_SCALABLE(face->face);
-  for (unsigned char c = 0x20; c < 0x7F; ++c) has_ascii = has_ascii && FT_Get_Char_Index(face->face, c) != 0;
+  std::string ascii;
+  for (char c = 0x20; c < 0x7F; ++c) {
+    ascii += c;
+    has_ascii = has_ascii && FT_Get_Char_Index(face->face, static_cast<FT_ULong>(c)) != 0;
+  }
   if (!has_ascii) {
     return Error{Code::kUnsupported, path.string() + ": has no outlines of all printable ASCII characters",
                  "give a font of Latin letters and digits"};
+  }
+  if (!face->walk(ascii, kSizeTried, kLoad | FT_LOAD_RENDER, [](FT_GlyphSlot, double) {}).is_whole) {
+    return Error{Code::kCorrupt, path.string() + ": some of its glyphs cannot be drawn", "take an undamaged copy"};
   }
   return Font(std::move(face));
 }
 
 double Font::text_width(std::string_view text, double size) {
-  return face_->walk(text, size, kLoad, [](FT_GlyphSlot, double) {});
+  return face_->walk(text, size, kLoad, [](FT_GlyphSlot, double) {}).end;
 }
 
 double Font::capital_height(double size) {
@@ -91,7 +110,7 @@ double Font::capital_height(double size) {
   return height;
 }
 
-void Font::draw(Canvas& canvas, Point start, std::string_view text, double size, Colour colour, bool upright) {
+bool Font::draw(Canvas& canvas, Point start, std::string_view text, double size, Colour colour, bool upright) {
   const auto draw_glyph = [&](FT_GlyphSlot slot, double x) {
     // Glyphs begin at whole pixels, as they were fitted; places between would blur the stems.
     const int along = static_cast<int>(std::lround(upright ? -x : x));
@@ -109,7 +128,7 @@ void Font::draw(Canvas& canvas, Point start, std::string_view text, double size,
       }
     }
   };
-  face_->walk(text, size, kLoad | FT_LOAD_RENDER, draw_glyph);
+  return face_->walk(text, size, kLoad | FT_LOAD_RENDER, draw_glyph).is_whole;
 }
 
 Result<std::vector<std::filesystem::path>> installed_fonts() {

@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "phial/base/mapped_file.h"
 #include "phial/base/temp_folder_for_test.h"
 
 namespace phial::data {
@@ -44,6 +45,28 @@ TEST(Font, WhatIsNoFontIsAnErrorThatNamesIt) {
   ASSERT_FALSE(font);
   EXPECT_EQ(font.error().code, Code::kCorrupt);
   EXPECT_THAT(font.error().text(), HasSubstr("a.ttf"));
+}
+
+TEST(Font, DamagedGlyphsAreAnErrorThatNamesTheFont) {
+  const auto fonts = installed_fonts();
+  ASSERT_TRUE(fonts) << fonts.error().text();
+  std::string bytes = *read_text_file(fonts->front());
+  // The table directory: entries of 16 bytes behind the first 12, with a tag, a sum, an offset and a length.
+  const size_t entry = bytes.find("glyf");
+  ASSERT_LT(entry, 1000U);
+  const auto number_at = [&](size_t at) {
+    size_t number = 0;
+    for (size_t i = 0; i < 4; ++i) number = number * 256 + static_cast<unsigned char>(bytes[at + i]);
+    return number;
+  };
+  const size_t offset = number_at(entry + 8), length = number_at(entry + 12);
+  bytes.replace(offset, length, length, '\xff');
+  const TempFolder folder;
+  std::ofstream(folder / "damaged.ttf", std::ios::binary) << bytes;
+  const auto font = Font::open(folder / "damaged.ttf");
+  ASSERT_FALSE(font);
+  EXPECT_EQ(font.error().code, Code::kCorrupt);
+  EXPECT_THAT(font.error().text(), HasSubstr("damaged.ttf"));
 }
 
 }  // namespace

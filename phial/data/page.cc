@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 #include <string>
 #include <utility>
 
@@ -103,10 +104,28 @@ Box Page::box_of(Point at, Side side, std::string_view text, double scale) const
   return {left - 0.15 * height, at.y - height - 1, left + width + 0.15 * height, at.y + below + 1};
 }
 
+void Page::keep_free(Point from, Point to, double thickness) {
+  const double half = std::max(1.0, thickness / 2);
+  const int pieces = std::max(1, static_cast<int>(std::ceil(std::hypot(to.x - from.x, to.y - from.y) / (2 * half))));
+  for (int i = 0; i <= pieces; ++i) {
+    const double x = from.x + (to.x - from.x) * i / pieces, y = from.y + (to.y - from.y) * i / pieces;
+    keep_free({x - half, y - half, x + half, y + half});
+  }
+}
+
+void Page::keep_free_ring(Point centre, double radius, double thickness) {
+  constexpr int kSides = 48;
+  constexpr double kSide = 2 * std::numbers::pi / kSides;
+  for (int i = 0; i < kSides; ++i) {
+    keep_free(on_circle(centre, radius, i * kSide), on_circle(centre, radius, (i + 1) * kSide), thickness);
+  }
+}
+
 void Page::text(Point at, Side side, std::string_view what, Colour colour, double scale) {
   const Box box = box_of(at, side, what, scale);
   take(box);
-  style_.font->draw(canvas_, {box.left + 0.15 * text_height(scale), at.y}, what, style_.text_size * scale, colour);
+  const Point start = {box.left + 0.15 * text_height(scale), at.y};
+  if (!style_.font->draw(canvas_, start, what, style_.text_size * scale, colour)) give_up();
 }
 
 bool Page::try_text(Point at, Side side, std::string_view what, Colour colour, double scale) {
@@ -122,8 +141,8 @@ void Page::text_around(Point middle, std::string_view what, Colour colour, doubl
 void Page::text_upright(Point middle, std::string_view what, Colour colour, double scale) {
   const double width = text_width(what, scale), height = text_height(scale);
   take({middle.x - height / 2 - 1, middle.y - width / 2, middle.x + height / 2 + 0.3 * height, middle.y + width / 2});
-  style_.font->draw(canvas_, {middle.x + height / 2, middle.y + width / 2}, what, style_.text_size * scale, colour,
-                    true);
+  const Point start = {middle.x + height / 2, middle.y + width / 2};
+  if (!style_.font->draw(canvas_, start, what, style_.text_size * scale, colour, true)) give_up();
 }
 
 }  // namespace phial::data

@@ -53,6 +53,9 @@ class Page {
   void text_upright(Point middle, std::string_view text, Colour colour, double scale = 1);
   // No text may stand here.
   void keep_free(const Box& box) { taken_.push_back(box); }
+  // Nor on this line, or on this ring.
+  void keep_free(Point from, Point to, double thickness);
+  void keep_free_ring(Point centre, double radius, double thickness);
 
   // Says that something cannot be read that no overlap tells of.
   void give_up() { is_legible_ = false; }

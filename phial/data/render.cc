@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <utility>
 
@@ -37,7 +38,7 @@ constexpr auto kPictureKindNames = [] {
 
 // So many that a size at which one picture in a hundred is legible still serves.
 constexpr int kMostTries = 2000;
-// Pictures between two looks at whether to stop.
+// Pictures between two reports of progress.
 constexpr uint64_t kPictureBatch = 64;
 
 Result<std::vector<const PictureKind*>> kinds_named(const std::vector<std::string>& names) {
@@ -65,12 +66,13 @@ struct DrawnPicture {
   formats::Image image;
 };
 
-// The index-th picture: the first one made that belongs to the part and is legible.
+// The index-th picture: the first one made that belongs to the part and is legible. kCancelled once it `is_over`.
 Result<DrawnPicture> draw_picture(const RenderOptions& options, std::span<const PictureKind* const> kinds,
-                                  std::span<Font> fonts, uint64_t index) {
+                                  std::span<Font> fonts, uint64_t index, const std::function<bool()>& is_over) {
   Random random = random_of(options.seed, index);
   const PictureKind* kind = pick(random, kinds);
   for (int tries = 0; tries < kMostTries;) {
+    if (is_over()) return Error{Code::kCancelled, "stopped", ""};
     Picture picture = kind->make(random, options.size);
     if (part_of(picture.content) != options.part) continue;
     Page page(options.size, choose_style(fonts, options.size, random));
@@ -104,25 +106,35 @@ using FontsOfThreads = std::vector<std::vector<Font>>;
 // Draws and writes the pictures from `begin` to before `end`, and their lines to `rows`.
 Status write_pictures(const fs::path& folder, OutputFile& rows, const RenderOptions& options,
                       std::span<const PictureKind* const> kinds, FontsOfThreads& fonts, uint64_t begin, uint64_t end,
-                      ThreadPool& pool, RenderReport& report) {
+                      ThreadPool& pool, const std::stop_token& stop, RenderReport& report) {
   struct Row {
     Status status = ok();
     std::string line;
     std::string_view kind;
   };
   std::vector<Row> made(end - begin);
+  std::atomic<bool> has_failed = false;  // one picture: the others need not be drawn
+  const auto is_over = [&] { return has_failed || stop.stop_requested(); };
   pool.run_team([&](Team& team) {
     const auto member = static_cast<size_t>(team.index());
     for (size_t i = member; i < made.size(); i += static_cast<size_t>(team.size())) {
-      auto picture = draw_picture(options, kinds, fonts[member], begin + i);
+      auto picture = draw_picture(options, kinds, fonts[member], begin + i, is_over);
       if (!picture) {
         made[i].status = std::move(picture).error();
-        continue;
+        has_failed = true;
+        return;
       }
       const std::string name = picture_name(begin + i + 1);
       made[i] = {formats::write_png(folder / name, picture->image), line_of(*picture, name), picture->kind->name};
+      if (made[i].status) continue;
+      has_failed = true;
+      return;
     }
   });
+  // What failed, not what was given up because of it.
+  for (Row& row : made) {
+    if (!row.status && row.status.error().code != Code::kCancelled) return std::move(row.status);
+  }
   for (Row& row : made) {
     PHIAL_CHECKED(std::move(row.status));
     PHIAL_CHECKED(rows.write(std::as_bytes(std::span(row.line))));
@@ -152,9 +164,8 @@ Result<RenderReport> render(const fs::path& out, const RenderOptions& options, T
     PHIAL_CHECKED(make_folders(folder / "pictures"));
     PHIAL_TRY(OutputFile rows, OutputFile::create(folder / "conversations.jsonl"));
     for (uint64_t begin = 0; begin < options.count; begin += kPictureBatch) {
-      if (stop.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
       const uint64_t end = std::min(begin + kPictureBatch, options.count);
-      PHIAL_CHECKED(write_pictures(folder, rows, options, kinds, fonts, begin, end, pool, report));
+      PHIAL_CHECKED(write_pictures(folder, rows, options, kinds, fonts, begin, end, pool, stop, report));
       on_progress(end);
     }
     return rows.finish();

@@ -5,6 +5,8 @@
 
 #include <set>
 #include <sstream>
+#include <stop_token>
+#include <thread>
 
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
@@ -72,6 +74,38 @@ TEST(Render, PicturesAreTheSameForAnyNumberOfThreadsAndOthersForAnotherSeed) {
     EXPECT_EQ(*read_text_file(entry.path()), *read_text_file(folder / "three" / name)) << name;
     EXPECT_NE(*read_text_file(entry.path()), *read_text_file(folder / "other" / name)) << name;
   }
+}
+
+TEST(Render, NoPictureIsInBothPartsWhateverTheSeeds) {
+  const TempFolder folder;
+  std::set<std::string> parts[2];
+  for (const Part part : {Part::kTrain, Part::kHeldOut}) {
+    for (const uint64_t seed : {1, 2}) {
+      const fs::path out = folder / (std::to_string(seed) + (part == Part::kTrain ? "t" : "h"));
+      // Small ones with few values, of which chance alone would bring some into both.
+      const auto report = draw(out, {.kinds = {"geometry"}, .count = 60, .seed = seed, .part = part, .size = 112});
+      ASSERT_TRUE(report) << report.error().text();
+      for (const Json& row : rows_in(out)) {
+        parts[part == Part::kTrain ? 0 : 1].insert(*read_text_file(out / row["images"][0].get<std::string>()));
+      }
+    }
+  }
+  EXPECT_GT(parts[1].size(), 100U);
+  for (const std::string& picture : parts[1]) EXPECT_FALSE(parts[0].contains(picture));
+}
+
+TEST(Render, StopsBetweenTwoPicturesOfABatch) {
+  const TempFolder folder;
+  std::stop_source stop;
+  std::jthread watcher([&](const std::stop_token& is_done) {
+    while (!is_done.stop_requested() && fs::is_empty(folder.path())) std::this_thread::yield();
+    stop.request_stop();
+  });
+  ThreadPool pool(2);
+  const auto stopped = render(folder / "out", {.kinds = {"geometry"}, .count = 64, .size = 1024}, pool,
+                              stop.get_token(), [](uint64_t) {});
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, Code::kCancelled);
 }
 
 TEST(Render, NothingStandsThereWhenItFailsOrIsStopped) {

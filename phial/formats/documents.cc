@@ -39,6 +39,12 @@ Result<std::optional<std::string>> DocumentReader::next() {
     if (!object) return failed(object.error().message);
     const std::string* document = find_string(*object, "text");
     if (document == nullptr) return failed("has no \"text\"");
+    if (const auto images = object->find("images"); images != object->end() && !images->empty()) {
+      return Error{
+          Code::kUnsupported,
+          file_.path().string() + ", line " + std::to_string(line_) + ": has images, and only texts are read here",
+          "train vision, sft and dpo read conversations with pictures"};
+    }
     if (!document->empty()) return std::optional(*document);
   }
   return std::optional<std::string>();

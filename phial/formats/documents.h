@@ -2,7 +2,8 @@
 //
 // A file whose name ends in .jsonl is one JSON object a line whose "text" is a document (other fields are left alone,
 // empty lines too); any other file is one document. Texts are UTF-8.
-// Errors: kNotFound, kIo, kCorrupt; they name the file and the line. Threads: one at a time.
+// Errors: kNotFound, kIo, kCorrupt, kUnsupported for a line with pictures; they name the file and the line. Threads:
+// one at a time.
 #pragma once
 
 #include <cstddef>

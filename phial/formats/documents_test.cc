@@ -72,6 +72,17 @@ TEST_F(Documents, ALineThatIsNoneIsAnErrorThatNamesIt) {
   }
 }
 
+TEST_F(Documents, ALineWithPicturesIsAnErrorThatSaysWhoReadsThem) {
+  auto reader = open("a.jsonl", "{\"text\": \"one\", \"images\": []}\n{\"text\": \"two\", \"images\": [\"a.png\"]}\n");
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE(reader->next());
+  const auto refused = reader->next();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kUnsupported);
+  EXPECT_THAT(refused.error().text(), HasSubstr("a.jsonl, line 2: has images"));
+  EXPECT_THAT(refused.error().text(), HasSubstr("train vision"));
+}
+
 TEST_F(Documents, TextInAnotherEncodingIsAnErrorThatNamesTheFile) {
   auto reader = open("latin.txt", "caf\xE9 au lait");
   ASSERT_TRUE(reader);

@@ -9,7 +9,8 @@
 
 namespace phial::formats {
 
-// Promise: `image` has pixels, three bytes each. Errors: kInvalid if a file is there, kNotFound, kIo.
+// Promise: `image` has pixels, three bytes each. Errors: kInvalid if a file is there, kNotFound, kIo
+// after which what was begun may stand at `path`: whoever writes removes it.
 Status write_png(const std::filesystem::path& path, const Image& image);
 
 }  // namespace phial::formats

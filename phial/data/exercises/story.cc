@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "phial/data/exercises/exercise.h"
@@ -14,6 +16,17 @@ constexpr std::array<std::string_view, 12> kPlaces = {"garden", "kitchen", "barn
                                                       "park",   "station", "office", "beach",  "forest",  "bakery"};
 constexpr std::array<std::string_view, 12> kObjects = {"ball", "lamp", "book", "basket", "hat",  "key",
                                                        "map",  "bell", "cup",  "kite",   "drum", "coat"};
+
+// "in the garden", "at the beach".
+std::string at_the(std::string_view place) {
+  constexpr std::array<std::string_view, 4> kAt = {"market", "station", "beach", "bakery"};
+  return (std::ranges::find(kAt, place) != kAt.end() ? "at the " : "in the ") + std::string(place);
+}
+std::string at_the_as_answer(std::string_view place) {
+  std::string text = at_the(place) + ".";
+  text[0] = text[0] == 'a' ? 'A' : 'I';
+  return text;
+}
 
 // Where everybody and everything is, while the story is told.
 struct World {
@@ -54,8 +67,8 @@ std::string opening(Random& random, const World& world) {
   std::string text = "It was a ";
   text.append(pick(random, kSkies)).append(" ");
   text.append(pick(random, kTimes)).append(".");
-  for (const auto& person : world.people) text += " " + person.name + " was in the " + person.place + ".";
-  for (const auto& object : world.objects) text += " The " + object.name + " was in the " + object.place + ".";
+  for (const auto& person : world.people) text += " " + person.name + " was " + at_the(person.place) + ".";
+  for (const auto& object : world.objects) text += " The " + object.name + " was " + at_the(object.place) + ".";
   return text;
 }
 
@@ -104,7 +117,7 @@ void ask_about(Random& random, const World& world, Exercise& exercise) {
   switch (random.below(5)) {
     case 0:
       exercise.question = "Where is " + person.name + "?";
-      exercise.answer = "In the " + person.place + ".";
+      exercise.answer = at_the_as_answer(person.place);
       break;
     case 1:
       exercise.question = "Who has the " + object.name + "?";
@@ -116,7 +129,7 @@ void ask_about(Random& random, const World& world, Exercise& exercise) {
       break;
     default:
       exercise.question = "Where is the " + object.name + "?";
-      exercise.answer = "In the " + world.place_of(object) + ".";
+      exercise.answer = at_the_as_answer(world.place_of(object));
       break;
   }
 }

@@ -7,15 +7,6 @@
 namespace phial::data {
 namespace {
 
-// So that no text stands on it.
-void keep_line_free(Page& page, Point from, Point to) {
-  constexpr int kPieces = 24;
-  for (int i = 0; i <= kPieces; ++i) {
-    const double x = from.x + (to.x - from.x) * i / kPieces, y = from.y + (to.y - from.y) * i / kPieces;
-    page.keep_free({x - 1, y - 1, x + 1, y + 1});
-  }
-}
-
 // Above a summit, below a valley, and elsewhere wherever there is room.
 void draw_point_values(Page& page, const Series& series, std::span<const Point> points) {
   const double height = page.text_height(), gap = height * 0.6 + page.style().line;
@@ -60,7 +51,7 @@ void draw_line_chart(Page& page, Random& layout, const Series& series, const Axe
   }
   for (size_t i = 0; i + 1 < points.size(); ++i) {
     page.canvas().line(points[i], points[i + 1], thickness, colour);
-    keep_line_free(page, points[i], points[i + 1]);
+    page.keep_free(points[i], points[i + 1], thickness);
   }
   const size_t kind = layout.below(4);
   for (const Point& point : points) draw_marker(page, point, thickness * 1.2 + 1, kind, colour);

@@ -20,6 +20,11 @@ const std::array<Unit, 3>& units() {
   return all;
 }
 
+// Turned on its side or measured in other units it is the same figure.
+std::string sorted_pair(int64_t one, int64_t other) {
+  return std::to_string(std::min(one, other)) + " " + std::to_string(std::max(one, other));
+}
+
 // Where a figure of these proportions stands, as large as room around it for its marks allows.
 Box frame_for(const Page& page, Random& layout, double width, double height) {
   const double room = page.size() * (0.5 + 0.12 * layout.uniform());
@@ -35,6 +40,7 @@ void draw_figure(Page& page, Random& layout, std::span<const Point> corners) {
   for (size_t i = 0; i < corners.size(); ++i) {
     page.canvas().line(corners[i], corners[(i + 1) % corners.size()], thickness, page.style().ink);
     page.canvas().circle(corners[i], thickness / 2, page.style().ink);
+    page.keep_free(corners[i], corners[(i + 1) % corners.size()], thickness);
   }
 }
 
@@ -57,7 +63,7 @@ Picture make_rectangle(Random& random) {
   const bool asks_area = chance(random, 0.5);
   const std::string name = is_square ? "square" : "rectangle";
   const std::string wide = std::to_string(width) + unit.mark, high = std::to_string(height) + unit.mark;
-  return {.content = name + " " + wide + " " + high,
+  return {.content = "rectangle " + sorted_pair(width, height),
           .question = {"What is the " + std::string(asks_area ? "area" : "perimeter") + " of the " + name +
                            (asks_area ? unit.of_area : unit.of_length) + "?",
                        std::to_string(asks_area ? width * height : 2 * (width + height))},
@@ -88,7 +94,7 @@ Picture make_right_triangle(Random& random) {
   const std::vector<std::string> lengths = {"How long is the longest side of the triangle" + unit.of_length + "?",
                                             "What is the length of the hypotenuse" + unit.of_length + "?"};
   return {
-      .content = "right triangle " + wide + " " + high,
+      .content = "right triangle " + sorted_pair(width, height),
       .question = asks_area ? Question{"What is the area of the triangle" + unit.of_area + "?",
                                        std::to_string(width * height / 2)}
                             : Question{pick(random, lengths), std::to_string(triple[2] * scale)},
@@ -109,7 +115,7 @@ Picture make_circle(Random& random) {
   const Unit unit = pick(random, units());
   const int64_t radius = number_between(random, 1, 60);
   const std::string mark = std::to_string(marks_radius ? radius : 2 * radius) + unit.mark;
-  return {.content = std::string("circle ") + (marks_radius ? "radius " : "diameter ") + mark,
+  return {.content = "circle " + std::to_string(radius),
           .question = {std::string("What is the ") + (marks_radius ? "diameter" : "radius") + " of the circle" +
                            unit.of_length + "?",
                        std::to_string(marks_radius ? 2 * radius : radius)},
@@ -118,8 +124,10 @@ Picture make_circle(Random& random) {
             const Point centre = {(box.left + box.right) / 2, (box.top + box.bottom) / 2};
             const double half = box.width() / 2, thickness = page.style().line * 1.6;
             page.canvas().ring(centre, half, thickness, page.style().ink);
+            page.keep_free_ring(centre, half, thickness);
             page.canvas().line({marks_radius ? centre.x : box.left, centre.y}, {box.right, centre.y}, thickness,
                                page.style().palette.front());
+            page.keep_free(Point{marks_radius ? centre.x : box.left, centre.y}, Point{box.right, centre.y}, thickness);
             page.canvas().circle(centre, thickness * 1.5, page.style().ink);
             page.text({marks_radius ? centre.x + half / 2 : centre.x, centre.y - page.text_height() * 0.8},
                       Side::kMiddle, mark, page.style().ink, 1.1);
@@ -132,7 +140,7 @@ Picture make_angles(Random& random) {
   const std::vector<std::string> phrases = {"Two angles are marked in degrees. How large is the third one?",
                                             "How many degrees has the angle with the question mark?",
                                             "What is the missing angle of the triangle in degrees?"};
-  return {.content = "triangle " + std::to_string(left) + " " + std::to_string(right),
+  return {.content = "triangle " + sorted_pair(left, right),
           .question = {pick(random, phrases), std::to_string(180 - left - right)},
           .draw = [=](Page& page, Random&) {
             const auto radians = [](int64_t degrees) { return static_cast<double>(degrees) * std::numbers::pi / 180; };
@@ -147,6 +155,7 @@ Picture make_angles(Random& random) {
             const std::array<Point, 3> corners = {{{x, y}, {x + scale, y}, {x + apex.x * scale, y + apex.y * scale}}};
             for (size_t i = 0; i < 3; ++i) {
               page.canvas().line(corners[i], corners[(i + 1) % 3], page.style().line * 1.6, page.style().ink);
+              page.keep_free(corners[i], corners[(i + 1) % 3], page.style().line * 1.6);
             }
             // Towards the middle of the circle inside, which lies on what halves each angle.
             const std::array<std::string, 3> marks = {std::to_string(left), std::to_string(right), "?"};

@@ -29,6 +29,11 @@ struct Shape {
   double radius = 0;  // of the circle around it
 };
 
+// Below it circles and hexagons are alike.
+constexpr double kLeastRadiusPixels = 10;
+// What people see without measuring, a share of the side, and never less than these pixels.
+constexpr double kPlainDistance = 0.02, kPlainDistancePixels = 2;
+
 // `points` corners, every other one nearer to the middle by `waist`; the first stands at the top, turned by `turn`.
 std::vector<Point> star_shape(Point centre, double radius, size_t points, double waist, double turn = 0) {
   std::vector<Point> corners;
@@ -39,29 +44,53 @@ std::vector<Point> star_shape(Point centre, double radius, size_t points, double
   return corners;
 }
 
+constexpr double kCircle = 0.9;  // its radius, as a share of the shape's
+
+// Of a shape that is no circle, in the lengths of `centre` and `radius`.
+std::vector<Point> corners_of(size_t kind, Point centre, double radius) {
+  switch (kind) {
+    case 1:
+      return star_shape(centre, radius, 4, 1, std::numbers::pi / 4);
+    case 2:
+      return star_shape(centre, radius, 3, 1);
+    case 3:
+      return star_shape(centre, radius, 10, 0.42);
+    default:
+      return star_shape(centre, radius, 6, 1);
+  }
+}
+
 void draw_shape(Page& page, const Shape& shape) {
   const Point centre = {page.part(shape.centre.x), page.part(shape.centre.y)};
   const double radius = page.part(shape.radius);
   const Colour colour = kNamedColours[shape.colour].colour;
-  switch (shape.kind) {
-    case 0:
-      return page.canvas().circle(centre, radius * 0.9, colour);
-    case 1:
-      return page.canvas().polygon(star_shape(centre, radius, 4, 1, std::numbers::pi / 4), colour);
-    case 2:
-      return page.canvas().polygon(star_shape(centre, radius, 3, 1), colour);
-    case 3:
-      return page.canvas().polygon(star_shape(centre, radius, 10, 0.42), colour);
-    default:
-      return page.canvas().polygon(star_shape(centre, radius, 6, 1), colour);
+  if (shape.kind == 0) return page.canvas().circle(centre, radius * kCircle, colour);
+  page.canvas().polygon(corners_of(shape.kind, centre, radius), colour);
+}
+
+// Of what is drawn of it, which for triangles and stars is not around the centre.
+Box ink_of(const Shape& shape) {
+  const auto [x, y] = shape.centre;
+  if (shape.kind == 0) {
+    const double radius = shape.radius * kCircle;
+    return {x - radius, y - radius, x + radius, y + radius};
   }
+  Box box = {x, y, x, y};
+  for (const Point& corner : corners_of(shape.kind, shape.centre, shape.radius)) {
+    box.left = std::min(box.left, corner.x);
+    box.right = std::max(box.right, corner.x);
+    box.top = std::min(box.top, corner.y);
+    box.bottom = std::max(box.bottom, corner.y);
+  }
+  return box;
 }
 
 // Apart from each other, and no two of them at nearly the same height or side.
-std::vector<Shape> scatter(Random& random, size_t count) {
+std::vector<Shape> scatter(Random& random, size_t count, int size) {
+  const double least = std::max(0.055, kLeastRadiusPixels / size), most = std::max(0.1, 1.2 * least);
   std::vector<Shape> shapes;
   for (int tries = 0; shapes.size() < count && tries < 4000; ++tries) {
-    const double radius = 0.055 + 0.045 * random.uniform();
+    const double radius = least + (most - least) * random.uniform();
     const auto inside = [&] { return radius + 0.02 + (1 - 2 * radius - 0.04) * random.uniform(); };
     const double x = inside(), y = inside();
     const bool fits = std::ranges::all_of(shapes, [&](const Shape& other) {
@@ -78,7 +107,13 @@ std::string called(const Shape& shape) {
   return std::string(kNamedColours[shape.colour].name) + " " + kShapeNames[shape.kind];
 }
 
-Question ask_number(Random& random, const std::vector<Shape>& shapes) {
+struct Scene {
+  std::vector<Shape> shapes;
+  double plain = 0;  // the least distance, a share of the side, that is seen without measuring
+};
+
+Question ask_number(Random& random, const Scene& scene) {
+  const std::vector<Shape>& shapes = scene.shapes;
   const Shape& one = pick(random, shapes);
   // Sometimes of what may not be there at all.
   const size_t kind = chance(random, 0.8) ? one.kind : random.below(kShapeNames.size());
@@ -94,31 +129,62 @@ Question ask_number(Random& random, const std::vector<Shape>& shapes) {
   return {pick(random, phrases), std::to_string(count)};
 }
 
-Question ask_place(Random& random, const std::vector<Shape>& shapes) {
-  struct Place {
-    const char* name;
-    double right, down;
+// A direction in which one shape lies behind another.
+struct Direction {
+  const char* place;
+  const char* relation;
+  bool sideways;
+  double sign;  // 1: towards greater x or y
+
+  double centre(const Shape& shape) const { return sign * (sideways ? shape.centre.x : shape.centre.y); }
+  // Of the ink: where it ends in this direction, and where it begins.
+  double front(const Shape& shape) const { return edge(shape, sign > 0); }
+  double back(const Shape& shape) const { return edge(shape, sign < 0); }
+
+ private:
+  double edge(const Shape& shape, bool greater) const {
+    const Box ink = ink_of(shape);
+    return sign * (sideways ? (greater ? ink.right : ink.left) : (greater ? ink.bottom : ink.top));
+  }
+};
+
+constexpr std::array<Direction, 4> kDirections = {{{"farthest to the left", "to the left of", true, -1},
+                                                   {"farthest to the right", "to the right of", true, 1},
+                                                   {"at the very top", "above", false, -1},
+                                                   {"at the very bottom", "below", false, 1}}};
+
+// Of a shape whose edge and whose centre both lie plainly farther than any other's.
+Question ask_place(Random& random, const Scene& scene) {
+  struct Found {
+    const Direction* direction;
+    const Shape* shape;
   };
-  constexpr std::array<Place, 4> kPlaces = {{{"farthest to the left", -1, 0},
-                                             {"farthest to the right", 1, 0},
-                                             {"at the very top", 0, -1},
-                                             {"at the very bottom", 0, 1}}};
-  const Place& place = pick(random, kPlaces);
-  const Shape& found = *std::ranges::max_element(
-      shapes, {}, [&](const Shape& shape) { return shape.centre.x * place.right + shape.centre.y * place.down; });
-  const std::string where = place.name;
+  std::vector<Found> found;
+  for (const Direction& direction : kDirections) {
+    for (const Shape& shape : scene.shapes) {
+      const bool is_farthest = std::ranges::all_of(scene.shapes, [&](const Shape& other) {
+        return &other == &shape || (direction.front(shape) >= direction.front(other) + scene.plain &&
+                                    direction.centre(shape) >= direction.centre(other) + scene.plain);
+      });
+      if (is_farthest) found.push_back({&direction, &shape});
+    }
+  }
+  if (found.empty()) return ask_number(random, scene);
+  const auto [direction, shape] = pick(random, found);
+  const std::string where = direction->place;
   switch (random.below(3)) {
     case 0:
-      return {"Which colour has the shape " + where + "?", kNamedColours[found.colour].name};
+      return {"Which colour has the shape " + where + "?", kNamedColours[shape->colour].name};
     case 1:
-      return {"What kind of shape is " + where + "?", kShapeNames[found.kind]};
+      return {"What kind of shape is " + where + "?", kShapeNames[shape->kind]};
     default:
-      return {"Which shape is " + where + "? Name its colour and kind.", called(found)};
+      return {"Which shape is " + where + "? Name its colour and kind.", called(*shape)};
   }
 }
 
 // About a shape of which there is one of its kind, or by colour; nothing if there is none.
-Question ask_only(Random& random, const std::vector<Shape>& shapes) {
+Question ask_only(Random& random, const Scene& scene) {
+  const std::vector<Shape>& shapes = scene.shapes;
   for (const Shape& shape : shapes) {
     if (std::ranges::count(shapes, shape.kind, &Shape::kind) == 1) {
       return {std::string("Which colour has the ") + kShapeNames[shape.kind] + "?", kNamedColours[shape.colour].name};
@@ -128,38 +194,52 @@ Question ask_only(Random& random, const std::vector<Shape>& shapes) {
               kShapeNames[shape.kind]};
     }
   }
-  return ask_number(random, shapes);
+  return ask_number(random, scene);
 }
 
-// Is one shape, the only one of its colour and kind, beside another one?
-Question ask_relation(Random& random, const std::vector<Shape>& shapes) {
-  std::vector<const Shape*> unique;
-  for (const Shape& shape : shapes) {
-    if (std::ranges::count(shapes, called(shape), called) == 1) unique.push_back(&shape);
+// Is one shape, the only one of its colour and kind, beside another one? Of two that no line across the direction
+// meets both.
+Question ask_relation(Random& random, const Scene& scene) {
+  struct Pair {
+    const Direction* direction;
+    const Shape *farther, *other;
+  };
+  const auto is_unique = [&](const Shape& shape) {
+    return std::ranges::count(scene.shapes, called(shape), called) == 1;
+  };
+  std::vector<Pair> pairs;
+  for (const Shape& farther : scene.shapes) {
+    for (const Shape& other : scene.shapes) {
+      if (!is_unique(farther) || !is_unique(other)) continue;
+      for (const Direction& direction : kDirections) {
+        if (direction.back(farther) >= direction.front(other) + scene.plain)
+          pairs.push_back({&direction, &farther, &other});
+      }
+    }
   }
-  if (unique.size() < 2) return ask_number(random, shapes);
-  shuffle(random, unique);
-  const Shape &one = *unique[0], &other = *unique[1];
-  const bool sideways = chance(random, 0.5), first = chance(random, 0.5);
-  const bool is_before = sideways ? one.centre.x < other.centre.x : one.centre.y < other.centre.y;
-  const std::string relation = sideways ? (first ? "to the left of" : "to the right of") : (first ? "above" : "below");
-  return {"Is the " + called(one) + " " + relation + " the " + called(other) + "?", is_before == first ? "Yes" : "No"};
+  if (pairs.empty()) return ask_number(random, scene);
+  const auto [direction, farther, other] = pick(random, pairs);
+  const bool is_so = chance(random, 0.5);
+  const Shape &one = is_so ? *farther : *other, &two = is_so ? *other : *farther;
+  return {"Is the " + called(one) + " " + direction->relation + " the " + called(two) + "?", is_so ? "Yes" : "No"};
 }
 
 }  // namespace
 
 Picture make_scattered_shapes(Random& random, int size) {
   const auto most = std::clamp<int64_t>(size / 30, 4, 10);
-  const std::vector<Shape> shapes = scatter(random, static_cast<size_t>(number_between(random, 2, most)));
+  const auto count = static_cast<size_t>(number_between(random, 2, most));
+  const Scene scene = {scatter(random, count, size), std::max(kPlainDistance, kPlainDistancePixels / size)};
+  const std::vector<Shape>& shapes = scene.shapes;
   std::string content;
   for (const Shape& shape : shapes) {
     // To a hundredth of the side: as near as somebody would call the same picture.
     content += called(shape) + " " + std::to_string(static_cast<int>(shape.centre.x * 100)) + " " +
                std::to_string(static_cast<int>(shape.centre.y * 100)) + "\n";
   }
-  using Form = Question (*)(Random&, const std::vector<Shape>&);
+  using Form = Question (*)(Random&, const Scene&);
   constexpr std::array<Form, 5> kForms = {ask_number, ask_number, ask_place, ask_only, ask_relation};
-  return {.content = content, .question = pick(random, kForms)(random, shapes), .draw = [shapes](Page& page, Random&) {
+  return {.content = content, .question = pick(random, kForms)(random, scene), .draw = [shapes](Page& page, Random&) {
             for (const Shape& shape : shapes) draw_shape(page, shape);
           }};
 }

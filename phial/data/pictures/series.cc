@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <numeric>
 #include <span>
 
 #include "phial/data/pick.h"
@@ -233,10 +234,20 @@ Question ask_sum(const Ask& ask) {
 }
 
 Question ask_above(const Ask& ask) {
-  // A mark of the axis that no value stands on, so that nothing lies on the border.
+  // Between the smallest and the largest value and on none of them: a mark of the axis if there is such a one, else the
+  // middle of two neighbours.
   const Series& series = ask.series;
-  int64_t border = series.step * number_between(ask.random, 1, series.steps - 1);
-  while (std::ranges::find(series.values, border) != series.values.end()) border -= series.step / 4 + 1;
+  std::vector<int64_t> sorted = series.values;
+  std::ranges::sort(sorted);
+  std::vector<int64_t> borders;
+  for (int64_t mark = series.step; mark < sorted.back(); mark += series.step) {
+    if (mark > sorted.front() && !std::ranges::binary_search(sorted, mark)) borders.push_back(mark);
+  }
+  for (size_t i = 1; borders.empty() && i < sorted.size(); ++i) {
+    if (sorted[i] - sorted[i - 1] > 1) borders.push_back(std::midpoint(sorted[i - 1], sorted[i]));
+  }
+  if (borders.empty()) return ask_count(ask);
+  const int64_t border = pick(ask.random, borders);
   const bool above = chance(ask.random, 0.5);
   const auto count = std::ranges::count_if(series.values, [&](int64_t v) { return (v > border) == above; });
   return {"How many " + ask.what + "s have a value " + (above ? "above " : "below ") + ask.number(border) + "?",

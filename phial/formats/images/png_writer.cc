@@ -4,12 +4,14 @@
 #include <span>
 #include <vector>
 
+#include "phial/base/check.h"
 #include "phial/base/output_file.h"
 #include "phial/formats/image_writer.h"
 
 namespace phial::formats {
 
 Status write_png(const std::filesystem::path& path, const Image& image) {
+  PHIAL_CHECK(image.rgb.size() == static_cast<size_t>(image.width) * static_cast<size_t>(image.height) * 3);
   png_image header = {};
   header.version = PNG_IMAGE_VERSION;
   header.width = static_cast<png_uint_32>(image.width);
