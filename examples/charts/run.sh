@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A model that reads small charts and tables, from nothing, in under twenty minutes on two cores.
+# A model that reads small charts and tables, from nothing.
 #
 #   examples/charts/run.sh [OUT]          build/charts by default; a run that was cut off goes on
 #   QUICK=1 examples/charts/run.sh OUT    a small part of it, to see that every stage works

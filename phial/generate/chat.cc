@@ -98,21 +98,17 @@ class PictureMarks {
   }
   // The tags of so many pictures stand in contents.
   PictureMarks(std::span<const Message> messages, size_t tags) : messages_(messages.begin(), messages.end()) {
-    // As many as nobody says in a row, and one more.
-    size_t longest = 0;
-    for (const Message& message : messages) {
-      size_t run = 0;
-      for (const char c : message.content) {
-        run = c == '\1' ? run + 1 : 0;
-        longest = std::max(longest, run);
-      }
-    }
-    start_.assign(longest + 1, '\1');
+    // One more than all contents have together: no template puts so many of them in a row.
+    size_t said = 0;
+    for (const Message& message : messages) said += std::ranges::count(message.content, '\1');
+    start_.assign(said + 1, '\1');
     for (Message& message : messages_) {
       for (size_t k = 0; k < tags; ++k) {
         const std::string tag = picture_tag(k + 1);
         for (size_t at = 0; (at = message.content.find(tag, at)) != std::string::npos;) {
-          message.content.replace(at, tag.size(), mark(k));
+          const std::string own = mark(k);
+          message.content.replace(at, tag.size(), own);
+          at += own.size();
         }
       }
     }
@@ -126,14 +122,15 @@ class PictureMarks {
   };
   // The first mark of a text from a place on.
   std::optional<Found> find(std::string_view text, size_t from) const {
-    const size_t begin = text.find(start_, from);
-    if (begin == text.npos) return std::nullopt;
-    Found found = {.begin = begin};
-    const char* number = text.data() + begin + start_.size();
-    const auto [end, error] = std::from_chars(number, text.data() + text.size(), found.picture);
-    PHIAL_CHECK(error == std::errc());
-    found.end = static_cast<size_t>(end - text.data()) + 1;
-    return found;
+    for (size_t begin = from; (begin = text.find(start_, begin)) != text.npos; ++begin) {
+      // What stands before a mark may end with bytes as it begins with, which are then not followed by a number.
+      Found found = {.begin = begin};
+      const char* number = text.data() + begin + start_.size();
+      const auto [end, error] = std::from_chars(number, text.data() + text.size(), found.picture);
+      found.end = static_cast<size_t>(end - text.data()) + 1;
+      if (error == std::errc() && found.picture < pictures_ && found.end <= text.size() && *end == '\2') return found;
+    }
+    return std::nullopt;
   }
   size_t count(std::string_view text) const {
     size_t n = 0;
@@ -141,11 +138,19 @@ class PictureMarks {
     return n;
   }
 
+  // How many marks stand in the messages.
+  size_t placed() const { return placed_; }
+
  private:
-  std::string mark(size_t k) const { return start_ + std::to_string(k) + '\2'; }
+  std::string mark(size_t k) {
+    pictures_ = std::max(pictures_, k + 1);
+    ++placed_;
+    return start_ + std::to_string(k) + '\2';
+  }
 
   std::vector<Message> messages_;
   std::string start_;
+  size_t pictures_ = 0, placed_ = 0;
 };
 
 struct RenderedText {
@@ -276,7 +281,12 @@ Result<std::vector<int32_t>> Chat::encode_to_learn(std::span<const Message> mess
                                                    std::span<const int> picture_tokens) const {
   const PictureMarks marks(messages, picture_tokens.size());
   PHIAL_TRY(const std::vector<PromptSegment> segments, render(marks.messages(), asks, Use::kToLearn));
-  return encode_pieces(RenderedText(segments), marks, picture_tokens);
+  const RenderedText rendered(segments);
+  if (marks.count(rendered.text) < marks.placed()) {
+    return Error{Code::kUnsupported, "the model's chat template leaves out a picture",
+                 "put one that shows all messages beside the model, as chat_template.jinja"};
+  }
+  return encode_pieces(rendered, marks, picture_tokens);
 }
 
 Result<EncodedConversation> Chat::encode_conversation(std::span<const Message> messages, size_t first,

@@ -162,12 +162,51 @@ TEST(Chat, PicturesOfConversationsStandWhereTheirTagsAre) {
               static_cast<std::ptrdiff_t>(prompt->size()));
   }
   const std::vector<Message> between = {{"user", "Is <|image_2|> before <|image_1|>, or <|image_7|>?"},
-                                        {"assistant", "<|image_1|> is."}};
+                                        {"assistant", "It is not."}};
   const auto whole = chat_of(*vocabulary, "").encode_conversation(between, 0, std::vector<int>{1, 1});
   ASSERT_TRUE(whole) << whole.error().text();
   std::vector<int32_t> seen;
   std::copy_if(whole->ids.begin(), whole->ids.end(), std::back_inserter(seen), [](int32_t id) { return id < 0; });
-  EXPECT_EQ(seen, (std::vector<int32_t>{-2, -1, -1}));
+  EXPECT_EQ(seen, (std::vector<int32_t>{-2, -1}));
+}
+
+TEST(Chat, TagsAreFoundWhateverIsSaidAroundThem) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const std::string one = "\1", number = one + "0\2";
+  const std::vector<int> tokens = {3, 2};
+  // The second template puts contents end to end.
+  const std::string joined =
+      "{% for m in messages %}{{ m['content'] }}{% if m['role'] == 'assistant' %}<|end|>{% endif %}{% endfor %}";
+  for (const std::string& text : {std::string(), joined}) {
+    const Chat chat = chat_of(*vocabulary, text);
+    for (const std::string& before : {std::string(), one, one + one, number, one + number, one + "\2", "7\2" + one}) {
+      for (const std::string& after : {std::string(), one, std::string("\2"), number, one + one + "1\2"}) {
+        const std::vector<Message> said = {
+            {"system", before},
+            {"user", before + picture_tag(1) + after + one + picture_tag(2) + picture_tag(9) + before},
+            {"assistant", "a" + after}};
+        const auto found = chat.encode_conversation(said, 0, tokens);
+        ASSERT_TRUE(found) << found.error().text();
+        EXPECT_EQ(std::count(found->ids.begin(), found->ids.end(), -1), 3) << before << after;
+        EXPECT_EQ(std::count(found->ids.begin(), found->ids.end(), -2), 2) << before << after;
+        EXPECT_EQ(std::count_if(found->ids.begin(), found->ids.end(), [](int32_t id) { return id < 0; }), 5);
+      }
+    }
+  }
+}
+
+TEST(Chat, ATemplateThatDropsAPictureIsNotLearnedFrom) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const std::vector<Message> said = {
+      {"user", "<|image_1|>\nWhat?"}, {"assistant", "a"}, {"user", "And?"}, {"assistant", "b"}};
+  const std::string last_only =
+      "{% for m in messages[-2:] %}<|{{ m['role'] }}|>\n{{ m['content'] }}<|end|>\n{% endfor %}"
+      "{% if add_generation_prompt %}<|assistant|>\n{% endif %}";
+  const auto found = chat_of(*vocabulary, last_only).encode_conversation(said, 0, std::vector<int>{3});
+  ASSERT_FALSE(found);
+  EXPECT_NE(found.error().text().find("leaves out a picture"), std::string::npos) << found.error().text();
 }
 
 TEST(Chat, TextThatLooksLikeAPicturesPlaceIsNone) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "phial/base/result.h"
@@ -13,11 +14,14 @@ namespace phial::train {
 // A target that counts for nothing.
 inline constexpr int64_t kIgnored = -100;
 
+class TrainingPicture;
+
 // A picture whose rows stand at consecutive tokens of a row, where their embeddings stand otherwise.
 struct BatchPicture {
-  int64_t row = 0, position = 0;         // of its first token
-  int64_t tile_rows = 0, tile_cols = 0;  // of its page
-  at::Tensor pixels = {};                // [1 + tile_rows * tile_cols, 3, S, S] (formats/image_tiles.h)
+  int64_t row = 0, position = 0;                       // of its first token
+  int64_t tile_rows = 0, tile_cols = 0;                // of its page
+  at::Tensor pixels = {};                              // [1 + tile_rows * tile_cols, 3, S, S] (formats/image_tiles.h)
+  std::shared_ptr<const TrainingPicture> source = {};  // what cut_pictures makes pixels of
 };
 
 // All [B, T], int64. Positions begin anew with each document; a token sees those of its own document only.
@@ -36,7 +40,7 @@ class BatchSource {
   virtual uint64_t rows() const = 0;  // before anything comes again
   // Of the data, not of the order: other data has another.
   virtual uint64_t fingerprint() const = 0;
-  // Rows [first, first + count), counted from the beginning of training.
+  // Rows [first, first + count), counted from the beginning of training. Their pictures have no pixels yet.
   virtual Result<Batch> batch(uint64_t first, int64_t count) const = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <map>
 #include <span>
+#include <string_view>
 
 #include "phial/formats/conversations.h"
 
@@ -32,6 +33,18 @@ std::vector<generate::Message> messages_of(std::span<const formats::Turn> turns)
   messages.reserve(turns.size());
   for (const formats::Turn& turn : turns) messages.push_back({turn.role, turn.text});
   return messages;
+}
+
+// The numbers of all tags <|image_k|> of a text, as they are written.
+std::vector<std::string> tags_in(std::string_view text) {
+  constexpr std::string_view kBegin = "<|image_", kEnd = "|>";
+  std::vector<std::string> numbers;
+  for (size_t at = 0; (at = text.find(kBegin, at)) != text.npos;) {
+    at += kBegin.size();
+    const size_t end = std::min(text.find_first_not_of("0123456789", at), text.size());
+    if (end > at && text.substr(end).starts_with(kEnd)) numbers.emplace_back(text.substr(at, end - at));
+  }
+  return numbers;
 }
 
 size_t times_named(std::span<const formats::Turn> turns, const std::string& tag) {
@@ -92,10 +105,25 @@ class Encoder {
           "has " + std::to_string(images) + " images and " + std::to_string(n) + " times " + generate::picture_tag(k),
           "name each image once in the texts"};
     }
-    if (!model_.vision || times_named(turns, generate::picture_tag(images + 1)) == 0) return ok();
-    return Error{Code::kInvalid,
-                 "has " + std::to_string(images) + " images and names " + generate::picture_tag(images + 1),
-                 "name the files in 'images'"};
+    if (!model_.vision) return ok();
+    for (const formats::Turn& turn : turns) PHIAL_CHECKED(check_tags_of(turn, images));
+    return ok();
+  }
+
+  static Status check_tags_of(const formats::Turn& turn, size_t images) {
+    for (const std::string& number : tags_in(turn.text)) {
+      const std::string tag = "<|image_" + number + "|>";
+      if (turn.role == "assistant") {
+        return Error{Code::kInvalid, "has " + tag + " in an answer: pictures are shown, not said",
+                     "name it in what the user says"};
+      }
+      size_t k = 0;
+      while (k < images && generate::picture_tag(k + 1) != tag) ++k;
+      if (k < images) continue;
+      return Error{Code::kInvalid, "has " + std::to_string(images) + " images and names " + tag,
+                   "name the files in 'images', and count them from 1"};
+    }
+    return ok();
   }
 
   Result<std::shared_ptr<const TrainingPicture>> look_at(const std::string& image) {
@@ -219,14 +247,14 @@ Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::s
   return all;
 }
 
-Status add_pictures(const TokenizedAnswer& answer, int64_t row, int64_t position, Batch& batch) {
+void add_pictures(const TokenizedAnswer& answer, int64_t row, int64_t position, Batch& batch) {
   for (const auto& [picture, first] : answer.pictures) {
-    PHIAL_TRY(BatchPicture cut, picture->cut());
-    cut.row = row;
-    cut.position = position + static_cast<int64_t>(first);
-    batch.pictures.push_back(std::move(cut));
+    batch.pictures.push_back({.row = row,
+                              .position = position + static_cast<int64_t>(first),
+                              .tile_rows = picture->grid().rows,
+                              .tile_cols = picture->grid().cols,
+                              .source = picture});
   }
-  return ok();
 }
 
 uint64_t fingerprint(uint64_t seed, const TokenizedAnswer& answer) {

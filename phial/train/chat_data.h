@@ -32,9 +32,9 @@ struct TokenizedPair {
   TokenizedAnswer chosen, rejected;
 };
 
-// Pictures' files stand in the file's folder or below, or are named by their whole path; each tag <|image_k|> stands
-// once in the row's texts. What would not fit into `most_tokens` is cut off; `log` is told how many are, and how many
-// lost all their answers and are left out. A list for each file.
+// Pictures' files are named by their paths from the file's folder, or by whole ones; each tag <|image_k|> stands once
+// in what is said to the assistant, and no other tag anywhere. What would not fit into `most_tokens` is cut off; `log`
+// is told how many are, and how many lost all their answers and are left out. A list for each file.
 Result<std::vector<std::vector<TokenizedAnswer>>> tokenize_conversations(const std::vector<std::string>& files,
                                                                          const StartModel& model, int64_t most_tokens,
                                                                          const Log& log);
@@ -42,8 +42,8 @@ Result<std::vector<std::vector<TokenizedAnswer>>> tokenize_conversations(const s
 Result<std::vector<TokenizedPair>> tokenize_preferences(const std::vector<std::string>& files, const StartModel& model,
                                                         int64_t most_tokens, const Log& log);
 
-// Cuts the pictures of `answer`, whose first token stands at `position` of a row of `batch`.
-Status add_pictures(const TokenizedAnswer& answer, int64_t row, int64_t position, Batch& batch);
+// The pictures of `answer`, whose first token stands at `position` of a row of `batch`; uncut.
+void add_pictures(const TokenizedAnswer& answer, int64_t row, int64_t position, Batch& batch);
 
 // A hash of all ids, of what is an answer and of the pictures: other data has another.
 uint64_t fingerprint(uint64_t seed, const TokenizedAnswer& answer);

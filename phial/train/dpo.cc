@@ -41,7 +41,7 @@ Result<RunSummary> run_dpo(DpoConfig& config, const RunHooks& hooks) {
                          .held_out_pairs = config.held_out_rows,
                          .seed = static_cast<uint64_t>(config.seed),
                          .folder = config.out});
-  PHIAL_TRY(auto parameters, load_parameters(model));
+  PHIAL_TRY(auto parameters, load_parameters(model, config.encoder_rate, config.projector_rate));
   return run({.config = config,
               .fields = fields,
               .model = std::move(model),
@@ -56,6 +56,7 @@ Result<RunSummary> run_dpo(DpoConfig& config, const RunHooks& hooks) {
 void DpoConfig::describe(ConfigFields& fields) {
   fields.add("model.start", &model_start, "the Hugging Face folder of the model to tune; it is the reference as well");
   describe_lora(fields);
+  describe_vision_rates(fields);
   fields.add("dpo.loss", &loss, "of a pair").one_of({"sigmoid", "sigmoid_norm", "ipo"});
   fields.add("dpo.beta", &beta, "how strongly the reference holds").at_least(1e-6);
   fields.add("dpo.label_smoothing", &label_smoothing, "of sigmoid: the share of pairs that are labelled wrongly (cDPO)")

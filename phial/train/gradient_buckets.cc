@@ -13,12 +13,13 @@ namespace phial::train {
 
 class GradientBuckets::Hook : public torch::autograd::PostAccumulateGradHook {
  public:
-  Hook(GradientBuckets& buckets, Bucket& bucket) : buckets_(buckets), bucket_(bucket) {}
-  void operator()(const at::Tensor&) override { buckets_.arrived(bucket_); }
+  Hook(GradientBuckets& buckets, Bucket& bucket, size_t member) : buckets_(buckets), bucket_(bucket), member_(member) {}
+  void operator()(const at::Tensor&) override { buckets_.arrived(bucket_, member_); }
 
  private:
   GradientBuckets& buckets_;
   Bucket& bucket_;
+  size_t member_;
 };
 
 GradientBuckets::GradientBuckets(const std::vector<Parameter>& parameters, ProcessGroup& group, Sharding sharding,
@@ -28,8 +29,9 @@ GradientBuckets::GradientBuckets(const std::vector<Parameter>& parameters, Proce
   fill_buckets(parameters, bucket_bytes / static_cast<int64_t>(sizeof(float)));
   if (sharding == Sharding::kOptimizer) find_owned(parameters.size());
   for (Bucket& bucket : buckets_) {
-    for (const Member& member : bucket.members) {
-      torch::autograd::impl::set_post_acc_grad_hooks(member.parameter, std::make_unique<Hook>(*this, bucket));
+    for (size_t i = 0; i < bucket.members.size(); ++i) {
+      torch::autograd::impl::set_post_acc_grad_hooks(bucket.members[i].parameter,
+                                                     std::make_unique<Hook>(*this, bucket, i));
     }
   }
 }
@@ -47,7 +49,11 @@ void GradientBuckets::fill_buckets(const std::vector<Parameter>& parameters, int
   const auto rounded_up = [](int64_t n, int64_t step) { return (n + step - 1) / step * step; };
   int64_t values = 0;
   const auto close = [&] {
-    if (!buckets_.empty()) buckets_.back().flat = at::zeros({rounded_up(values, kAligned * group_.size())}, at::kFloat);
+    if (buckets_.empty()) return;
+    Bucket& bucket = buckets_.back();
+    bucket.values = values;
+    const int64_t all = values + static_cast<int64_t>(bucket.members.size());
+    bucket.flat = at::zeros({rounded_up(all, kAligned * group_.size())}, at::kFloat);
   };
   for (size_t i = parameters.size(); i-- > 0;) {
     const at::Tensor& parameter = parameters[i].value;
@@ -81,6 +87,7 @@ void GradientBuckets::begin_step() {
     bucket.missing = bucket.members.size();
     bucket.flat.zero_();
     for (Member& member : bucket.members) {
+      member.is_reached = false;
       const int64_t end = member.offset + member.parameter.numel();
       member.parameter.mutable_grad() = bucket.flat.slice(0, member.offset, end).view_as(member.parameter);
     }
@@ -89,7 +96,8 @@ void GradientBuckets::begin_step() {
 
 void GradientBuckets::expect_last_pass() { is_last_pass_ = true; }
 
-void GradientBuckets::arrived(Bucket& bucket) {
+void GradientBuckets::arrived(Bucket& bucket, size_t member) {
+  bucket.members[member].is_reached = true;
   if (!is_last_pass_) return;
   PHIAL_CHECK(bucket.missing > 0);  // a pass accumulates each gradient once
   --bucket.missing;
@@ -98,13 +106,21 @@ void GradientBuckets::arrived(Bucket& bucket) {
 
 void GradientBuckets::start_next() {
   Bucket& bucket = buckets_[started_++];
+  float* const reached = bucket.flat.mutable_data_ptr<float>() + bucket.values;
+  for (size_t i = 0; i < bucket.members.size(); ++i) reached[i] = bucket.members[i].is_reached ? 1 : 0;
   bucket.wait = group_.start_sum(bucket.flat);
 }
 
 Status GradientBuckets::finish() {
   is_last_pass_ = false;
   while (started_ < buckets_.size()) start_next();
-  for (Bucket& bucket : buckets_) PHIAL_CHECKED(std::exchange(bucket.wait, nullptr)());
+  for (Bucket& bucket : buckets_) {
+    PHIAL_CHECKED(std::exchange(bucket.wait, nullptr)());
+    const float* const reached = bucket.flat.const_data_ptr<float>() + bucket.values;
+    for (size_t i = 0; i < bucket.members.size(); ++i) {
+      if (reached[i] == 0) bucket.members[i].parameter.mutable_grad().reset();
+    }
+  }
   return ok();
 }
 

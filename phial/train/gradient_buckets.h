@@ -34,12 +34,13 @@ class GradientBuckets {
   // What this rank's optimizer steps of each parameter's values, in their order; empty: all of all.
   const std::vector<RankShare>& owned() const { return owned_; }
 
-  // Gradients are zero.
+  // Gradients are zero (alone: undefined).
   void begin_step();
   // This rank's last backward pass of the step follows.
   void expect_last_pass();
   // Behind it, or instead of it at a rank that has no samples: when this returns the gradients that the optimizer
-  // steps are sums over all ranks. Until then no rank communicates anything else.
+  // steps are sums over all ranks, and those that no rank has computed are undefined, as in one process. Until then no
+  // rank communicates anything else.
   Status finish();
   // After the optimizer's step: the weights of all parts, to all.
   Status gather_weights();
@@ -48,10 +49,12 @@ class GradientBuckets {
   struct Member {
     at::Tensor parameter;
     int64_t offset = 0;  // in the bucket
+    bool is_reached = false;
   };
   struct Bucket {
     std::vector<Member> members;
-    at::Tensor flat;
+    at::Tensor flat;  // of all members' values; behind them of each how many ranks have reached it
+    int64_t values = 0;
     size_t missing = 0;  // gradients that the last pass has not computed yet
     ProcessGroup::Wait wait;
   };
@@ -59,7 +62,7 @@ class GradientBuckets {
 
   void fill_buckets(const std::vector<Parameter>& parameters, int64_t bucket_values);
   void find_owned(size_t parameters);
-  void arrived(Bucket& bucket);
+  void arrived(Bucket& bucket, size_t member);
   void start_next();
 
   ProcessGroup& group_;

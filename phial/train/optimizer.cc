@@ -52,9 +52,8 @@ void AdamW::step(double rate, double norm) {
   for (const Group& group : groups_) {
     std::vector<at::Tensor> values, gradients, means, squares, none, steps;
     for (const size_t i : group.members) {
-      if (owned_[i].size() == 0) continue;
-      // What a step does not reach, as an eye in one of texts alone, has a gradient of 0, as at ranks that sum theirs.
-      if (!values_[i].grad().defined()) values_[i].mutable_grad() = at::zeros_like(values_[i]);
+      // What a step does not reach, as an eye in one of texts alone, stays as it is: nothing holds against decay.
+      if (owned_[i].size() == 0 || !values_[i].grad().defined()) continue;
       const at::Tensor gradient = owned_of(values_[i].grad(), i);
       if (scale != 1) gradient.mul_(scale);
       values.push_back(owned_of(values_[i], i));

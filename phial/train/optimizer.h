@@ -37,6 +37,7 @@ class AdamW {
   // Its root: their norm.
   double gradient_norm() const;
   // One step with this learning rate; gradients of norm `norm` are scaled down to `clip`. They stay as they are scaled.
+  // Values without a gradient are not touched, nor are their moments.
   void step(double rate, double norm);
   void clear_gradients();
 

@@ -97,7 +97,7 @@ Result<Batch> PackedConversations::batch(uint64_t first, int64_t count) const {
     for (const uint32_t which : row_of(r)) {
       const TokenizedAnswer& own = conversations_[which];
       const auto n = static_cast<int64_t>(own.ids.size());
-      PHIAL_CHECKED(add_pictures(own, r, at, batch));
+      add_pictures(own, r, at, batch);
       for (int64_t i = 0; i < n; ++i, ++at) {
         ids[r][at] = std::max(0, own.ids[static_cast<size_t>(i)]);
         positions[r][at] = i;

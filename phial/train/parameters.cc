@@ -47,13 +47,13 @@ Result<Parameter> load_parameter(const formats::Checkpoint& checkpoint, const st
   const std::vector<uint64_t> shape(wanted.begin(), wanted.end());
   if (stored->shape != shape) {
     return Error{Code::kCorrupt,
-                 checkpoint.path().string() + ": tensor '" + name + "' is " + formats::shape_text(stored->shape) +
-                     ", wanted " + formats::shape_text(shape),
+                 checkpoint.path().string() + ": tensor '" + stored->name + "' is " +
+                     formats::shape_text(stored->shape) + ", wanted " + formats::shape_text(shape),
                  "the file does not belong to its config.json: get it again"};
   }
   if (!tensor::is_weight_type(stored->dtype) || stored->int4) {
     return Error{Code::kUnsupported,
-                 checkpoint.path().string() + ": tensor '" + name + "' is stored as " +
+                 checkpoint.path().string() + ": tensor '" + stored->name + "' is stored as " +
                      std::string(tensor::info(stored->dtype).name) + ", which training does not start from",
                  "use a model in F32, F16 or BF16"};
   }
@@ -104,6 +104,13 @@ std::vector<Parameter> new_vision_parameters(const spec::VisionSpec& spec, uint6
     parameters.push_back(new_parameter(tensor.name, tensor.role, tensor.shape, tensor.init_std, seed));
   }
   return parameters;
+}
+
+void set_vision_rates(const spec::VisionSpec& spec, double encoder, double projector, std::span<Parameter> seeing) {
+  const auto tensors = spec::vision_tensors(spec);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    seeing[i].rate = tensors[i].part == spec::VisionPart::kEncoder ? encoder : projector;
+  }
 }
 
 Result<std::vector<Parameter>> load_vision_parameters(const formats::Checkpoint& checkpoint,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,5 +44,7 @@ Result<std::vector<Parameter>> load_parameters(const formats::Checkpoint& checkp
 std::vector<Parameter> new_vision_parameters(const spec::VisionSpec& spec, uint64_t seed);
 Result<std::vector<Parameter>> load_vision_parameters(const formats::Checkpoint& checkpoint,
                                                       const spec::VisionSpec& spec);
+// Of the parameters that the two above make.
+void set_vision_rates(const spec::VisionSpec& spec, double encoder, double projector, std::span<Parameter> seeing);
 
 }  // namespace phial::train

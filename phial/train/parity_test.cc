@@ -73,7 +73,7 @@ class SightParity : public testing::Test {
   BatchPicture picture(size_t k) const {
     const auto found = TrainingPicture::open(folder / ("image" + std::to_string(k) + ".png"), network.vision()->spec());
     EXPECT_TRUE(found);
-    return *found->cut();
+    return {.tile_rows = found->grid().rows, .tile_cols = found->grid().cols, .pixels = *found->cut()};
   }
   static std::vector<int32_t> ids_of(const Json& one) {
     std::vector<int32_t> ids;

@@ -13,6 +13,7 @@
 #include "phial/formats/safetensors_writer.h"
 #include "phial/train/shuffle.h"
 #include "phial/train/stored_tensor.h"
+#include "phial/train/training_picture.h"
 
 namespace phial::train {
 namespace {
@@ -65,11 +66,12 @@ Status write_reference(const std::filesystem::path& file, const PairValues& refe
 struct PreferenceStage::Sums {
   double pairs = 0, targets = 0, computed_tokens = 0, computed_pairs = 0;
   double loss = 0, reward_chosen = 0, reward_rejected = 0, right = 0, logp_chosen = 0, chosen_tokens = 0, lost = 0;
+  double failed = 0;  // ranks
 
   // Over all ranks.
   Status sum(ProcessGroup& group) {
     double* const all[] = {&pairs,           &targets, &computed_tokens, &computed_pairs, &loss, &reward_chosen,
-                           &reward_rejected, &right,   &logp_chosen,     &chosen_tokens,  &lost};
+                           &reward_rejected, &right,   &logp_chosen,     &chosen_tokens,  &lost, &failed};
     std::vector<double> values;
     for (const double* each : all) values.push_back(*each);
     PHIAL_CHECKED(group.sum(values));
@@ -111,12 +113,13 @@ Result<Batch> PreferenceStage::batch_of(const Network& network, const Pairs& all
   auto ids = batch.ids.accessor<int64_t, 2>(), targets = batch.targets.accessor<int64_t, 2>();
   for (size_t r = 0; r < rows.size(); ++r) {
     const auto row = static_cast<int64_t>(r);
-    PHIAL_CHECKED(add_pictures(*rows[r], row, 0, batch));
+    add_pictures(*rows[r], row, 0, batch);
     for (size_t i = 0; i < rows[r]->ids.size(); ++i) {
       ids[row][static_cast<int64_t>(i)] = std::max(0, rows[r]->ids[i]);
       if (i > 0 && rows[r]->is_answer[i]) targets[row][static_cast<int64_t>(i) - 1] = rows[r]->ids[i];
     }
   }
+  PHIAL_CHECKED(cut_pictures(batch));
   return batch;
 }
 
@@ -213,7 +216,8 @@ Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first, G
   const RankShare own = group.share_of(pairs);
   const double share = 1 / static_cast<double>(std::max<int64_t>(1, pairs));
   Sums sums;
-  for (int64_t begin = own.begin; begin < own.end; begin += options_.rows) {
+  Status done = ok();  // told when all ranks have met as often as in any step
+  for (int64_t begin = own.begin; done && begin < own.end; begin += options_.rows) {
     const int64_t end = std::min(own.end, begin + options_.rows);
     std::vector<int64_t> which;
     for (int64_t i = begin; i < end; ++i) {
@@ -221,10 +225,12 @@ Result<StepSums> PreferenceStage::step(const Network& network, uint64_t first, G
       which.push_back(static_cast<int64_t>(Shuffle(n, seed_of_epoch(options_.seed, sample / n))(sample % n)));
     }
     if (end == own.end) gradients.expect_last_pass();
-    PHIAL_CHECKED(add(network, train_, which, share, sums));
+    done = add(network, train_, which, share, sums);
   }
   PHIAL_CHECKED(gradients.finish());
+  sums.failed = done ? 0 : 1;
   PHIAL_CHECKED(sums.sum(group));
+  if (sums.failed > 0) return group.agree(std::move(done)).error();
   return StepSums{.loss = sums.loss * share,
                   .targets = static_cast<uint64_t>(sums.targets),
                   .rows = {static_cast<int64_t>(sums.computed_tokens), static_cast<int64_t>(sums.computed_pairs)},

@@ -59,6 +59,14 @@ void RunConfig::describe_lora(ConfigFields& fields) {
   fields.add("lora.alpha", &lora_alpha, "an adapter counts alpha / rank times").at_least(1e-6);
 }
 
+void RunConfig::describe_vision_rates(ConfigFields& fields) {
+  fields
+      .add("vision.encoder_rate", &encoder_rate,
+           "the image encoder of a model that sees learns so many times optimizer.lr; 0: it stays")
+      .between(0, 1e6);
+  fields.add("vision.projector_rate", &projector_rate, "so do projector and separators").between(0, 1e6);
+}
+
 void RunConfig::describe_epochs(ConfigFields& fields) {
   fields.add("schedule.warmup_share", &warmup_share, "of the steps, in which the rate rises from 0 to the peak")
       .between(0, 1);

@@ -37,6 +37,8 @@ struct RunConfig {
   int64_t lora_rank = 0;  // 0: every weight is trained
   double lora_alpha = 16;
 
+  double encoder_rate = 1, projector_rate = 1;  // of a model that sees
+
   std::string out;
   int64_t snapshot_every = 200, keep = 3;
   double peak_tflops = 0;
@@ -50,6 +52,8 @@ struct RunConfig {
   void describe_shared(ConfigFields& fields);
   // Group lora.
   void describe_lora(ConfigFields& fields);
+  // Of group vision, how fast what sees learns.
+  void describe_vision_rates(ConfigFields& fields);
   // For stages whose length is that of their data: epochs and the share of them in which the rate rises ...
   void describe_epochs(ConfigFields& fields);
   // ... and from that the steps, for so many samples in all epochs; the last step may have fewer.

@@ -102,8 +102,11 @@ Status RunOutput::write_model(Network& network) {
     PHIAL_CHECKED(write_adapter(folder() / "adapter", network.trained(), lora, config_.model_start));
     merge(network.trained(), lora, network.parameters());
   }
+  // What else the model's own preprocessor says, as which code transformers takes, stays.
+  Json preprocessor = model_.preprocessor;
+  if (model_.vision) preprocessor.update(spec::preprocessor_of(*model_.vision));
   return write_model_folder(model_folder(), model_.spec, model_.config, network.parameters(), dtype_of_model(),
-                            model_.folder, model_.vision ? spec::preprocessor_of(*model_.vision) : Json());
+                            model_.folder, preprocessor);
 }
 
 }  // namespace phial::train

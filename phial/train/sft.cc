@@ -58,7 +58,7 @@ Result<RunSummary> run_sft(SftConfig& config, const RunHooks& hooks) {
   ConfigFields fields;
   config.describe(fields);
   PHIAL_TRY(StartModel model, open_start_model("", config.model_start));
-  PHIAL_TRY(auto parameters, load_parameters(model));
+  PHIAL_TRY(auto parameters, load_parameters(model, config.encoder_rate, config.projector_rate));
   return run_on_conversations(config, fields, std::move(model), std::move(parameters), hooks);
 }
 
@@ -67,6 +67,7 @@ Result<RunSummary> run_sft(SftConfig& config, const RunHooks& hooks) {
 void SftConfig::describe(ConfigFields& fields) {
   fields.add("model.start", &model_start, "the Hugging Face folder of the model to tune");
   describe_lora(fields);
+  describe_vision_rates(fields);
   describe_data(fields);
 }
 

@@ -30,18 +30,20 @@ inline int64_t samples_left(uint64_t samples, uint64_t first, int64_t rows) {
 }
 
 // Does `part`s of up to `rows` of this rank's share of n things. Ranks meet before each, so that none is further ahead
-// than one part, and a stop at one of them is one at all. False: stopped.
+// than one part; a stop or an error at one of them is one at all. False: stopped.
 inline Result<bool> in_step(ProcessGroup& group, const std::stop_token& stop, int64_t n, int64_t rows,
                             const std::function<Status(RankShare)>& part) {
   const RankShare own = group.share_of(n);
   const int64_t largest = share_of_rank(n, 0, group.size()).size();
-  for (int64_t done = 0; done < largest; done += rows) {
-    PHIAL_TRY(const bool is_stopped, group.is_any(stop.stop_requested()));
-    if (is_stopped) return false;
+  Status found = ok();
+  bool is_over = false;
+  for (int64_t done = 0; !is_over && done < largest; done += rows) {
+    PHIAL_TRY(is_over, group.is_any(stop.stop_requested() || !found));
     const int64_t begin = std::min(own.begin + done, own.end), end = std::min(begin + rows, own.end);
-    if (begin < end) PHIAL_CHECKED(part({begin, end}));
+    if (!is_over && begin < end) found = part({begin, end});
   }
-  return true;
+  PHIAL_CHECKED(group.agree(std::move(found)));
+  return !is_over;
 }
 
 class Stage {

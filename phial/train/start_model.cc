@@ -15,16 +15,17 @@ namespace phial::train {
 
 namespace {
 
-// What config.json says of the eye, by the widths that the weights have or, where there are none, the file names. The
+// What config.json says of the eye, by the widths that the weights have or, where they have none, the file names. The
 // configuration then has all of it.
 Status read_vision(StartModel& model) {
-  PHIAL_TRY(const Json preprocessor, read_json_if_there(model.folder / "preprocessor_config.json"));
+  PHIAL_TRY(model.preprocessor, read_json_if_there(model.folder / "preprocessor_config.json"));
   const auto shape_of = [&](const std::string& name) {
     const formats::Tensor* tensor = model.weights->find(name);
     return tensor == nullptr ? nullptr : &tensor->shape;
   };
-  auto read = model.weights ? spec::vision_of_tensors(model.config, preprocessor, model.spec.hidden_dim, shape_of)
-                            : spec::vision_of_config(model.config, preprocessor, model.spec.hidden_dim);
+  auto read = model.has_seen()
+                  ? spec::vision_of_tensors(model.config, model.preprocessor, model.spec.hidden_dim, shape_of)
+                  : spec::vision_of_config(model.config, model.preprocessor, model.spec.hidden_dim);
   if (!read) return std::move(read).error().in(model.folder.string());
   model.vision = *std::move(read);
   model.config = spec::config_with_vision(std::move(model.config), *model.vision);
@@ -32,6 +33,12 @@ Status read_vision(StartModel& model) {
 }
 
 }  // namespace
+
+bool StartModel::has_seen() const {
+  return weights && std::ranges::any_of(weights->tensors(), [](const formats::Tensor& tensor) {
+           return tensor.name.starts_with(spec::kVisionPrefix) && tensor.name != spec::kVisionWordEmbedding;
+         });
+}
 
 uint64_t StartModel::config_hash() const {
   std::string text = dump_json(config);
@@ -74,10 +81,11 @@ Result<StartModel> open_start_model(const std::string& config, const std::string
   return model;
 }
 
-Result<std::vector<Parameter>> load_parameters(const StartModel& model) {
+Result<std::vector<Parameter>> load_parameters(const StartModel& model, double encoder_rate, double projector_rate) {
   PHIAL_TRY(std::vector<Parameter> all, load_parameters(*model.weights, model.spec));
   if (!model.vision) return all;
   PHIAL_TRY(std::vector<Parameter> seeing, load_vision_parameters(*model.weights, *model.vision));
+  set_vision_rates(*model.vision, encoder_rate, projector_rate, seeing);
   std::ranges::move(seeing, std::back_inserter(all));
   return all;
 }

@@ -25,7 +25,10 @@ struct StartModel {
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer;  // that stands beside it; null: none does
   std::shared_ptr<const formats::Checkpoint> weights;
   std::optional<spec::VisionSpec> vision = {};  // none: it sees nothing
+  Json preprocessor = {};                       // preprocessor_config.json; null: there is none
 
+  // Whether the weights are those of a model that sees.
+  bool has_seen() const;
   uint64_t config_hash() const;
   uint64_t vocabulary_hash() const;  // 0: there is no tokenizer
 };
@@ -34,8 +37,9 @@ struct StartModel {
 // Errors: kInvalid if neither is named, kNotFound, kIo, kCorrupt, kUnsupported.
 Result<StartModel> open_start_model(const std::string& config, const std::string& start);
 
-// Its weights: those of the decoder, then those of what sees. Promise: there are some.
-Result<std::vector<Parameter>> load_parameters(const StartModel& model);
+// Its weights: those of the decoder, then those of what sees with their rates. Promise: there are some.
+Result<std::vector<Parameter>> load_parameters(const StartModel& model, double encoder_rate = 1,
+                                               double projector_rate = 1);
 
 // kUnsupported for a model that sees: stages that know only text do not train it.
 Status check_text_only(const StartModel& model);

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "phial/train/training_picture.h"
+
 namespace phial::train {
 namespace {
 
@@ -65,25 +67,37 @@ Result<StepSums> TokenStage::step(const Network& network, uint64_t first, Gradie
   std::vector<Batch> batches;
   int64_t targets = 0;
   ComputedRows rows;
-  for (int64_t at = own.begin; at < own.end; at += options_.rows) {
-    PHIAL_TRY(Batch batch, source_->batch(first + static_cast<uint64_t>(at), std::min(options_.rows, own.end - at)));
-    targets += targets_of(batch);
-    rows += computed_rows(batch.ids);
-    std::ranges::move(parts_by_table(network.spec(), std::move(batch)), std::back_inserter(batches));
+  // What fails at one rank is told when all have met as often as they do in any step: none waits for another in vain.
+  Status done = ok();
+  for (int64_t at = own.begin; done && at < own.end; at += options_.rows) {
+    auto batch = source_->batch(first + static_cast<uint64_t>(at), std::min(options_.rows, own.end - at));
+    if (!batch) {
+      done = std::move(batch).error();
+      break;
+    }
+    targets += targets_of(*batch);
+    rows += computed_rows(batch->ids);
+    std::ranges::move(parts_by_table(network.spec(), *std::move(batch)), std::back_inserter(batches));
   }
   double counts[] = {static_cast<double>(targets), static_cast<double>(rows.tokens), static_cast<double>(rows.pairs)};
   PHIAL_CHECKED(group.sum(counts));
   const double share = std::max(1.0, counts[0]);
   double loss = 0;
-  for (const Batch& batch : batches) {
+  for (size_t i = 0; done && i < batches.size(); ++i) {
+    Batch batch = std::move(batches[i]);  // with its pixels for no longer than it is computed
+    done = cut_pictures(batch);
+    if (!done) break;
     const CrossEntropy found = network.loss(batch, options_.z_loss);
     loss += found.nll.item<double>() / share;
-    if (&batch == &batches.back()) gradients.expect_last_pass();
-    (found.objective / share).backward();
+    if (i + 1 == batches.size()) gradients.expect_last_pass();
+    // Texts alone reach nothing that is trained where the decoder stays as it is.
+    if (found.objective.requires_grad()) (found.objective / share).backward();
   }
   PHIAL_CHECKED(gradients.finish());
-  PHIAL_CHECKED(group.sum({&loss, 1}));
-  return StepSums{.loss = loss,
+  double ends[] = {loss, done ? 0.0 : 1.0};
+  PHIAL_CHECKED(group.sum(ends));
+  if (ends[1] > 0) return group.agree(std::move(done)).error();
+  return StepSums{.loss = ends[0],
                   .targets = static_cast<uint64_t>(counts[0]),
                   .rows = {static_cast<int64_t>(counts[1]), static_cast<int64_t>(counts[2])},
                   .metrics = {}};
@@ -98,7 +112,8 @@ Result<Metrics> TokenStage::evaluate(const Network& network, const std::stop_tok
   const auto measure = [&](RankShare part) -> Status {
     PHIAL_TRY(Batch batch, held_out_->batch(static_cast<uint64_t>(part.begin), part.size()));
     sums[1] += static_cast<double>(targets_of(batch));
-    for (const Batch& each : parts_by_table(network.spec(), std::move(batch))) {
+    for (Batch& each : parts_by_table(network.spec(), std::move(batch))) {
+      PHIAL_CHECKED(cut_pictures(each));
       const at::Tensor hidden = network.hidden(each);
       sums[0] -= network.target_log_probabilities(each, hidden).sum(at::kDouble).item<double>();
       if (options_.measures_answers) count_answers(each, network.targets_are_best(each, hidden), sums[2], sums[3]);

@@ -27,7 +27,7 @@ Result<TrainingPicture> TrainingPicture::open(const std::filesystem::path& file,
   return picture;
 }
 
-Result<BatchPicture> TrainingPicture::cut() const {
+Result<at::Tensor> TrainingPicture::cut() const {
   PHIAL_TRY(const formats::Image image, formats::read_image(file_));
   if (hash_of_pixels(image) != hash_) {
     return Error{Code::kInvalid, file_.string() + " is another picture than when the run began", "put it back"};
@@ -36,10 +36,16 @@ Result<BatchPicture> TrainingPicture::cut() const {
   const std::vector<float> pixels =
       formats::tile_pixels(formats::make_page(image, grid_.width, grid_.height, spec_.image_side), spec_.image_side,
                            {spec_.mean, spec_.deviation});
-  BatchPicture picture = {.tile_rows = grid_.rows, .tile_cols = grid_.cols};
-  picture.pixels = at::empty({1 + int64_t{grid_.tiles()}, 3, side, side}, at::kFloat);
-  std::ranges::copy(pixels, picture.pixels.mutable_data_ptr<float>());
-  return picture;
+  at::Tensor tiles = at::empty({1 + int64_t{grid_.tiles()}, 3, side, side}, at::kFloat);
+  std::ranges::copy(pixels, tiles.mutable_data_ptr<float>());
+  return tiles;
+}
+
+Status cut_pictures(Batch& batch) {
+  for (BatchPicture& picture : batch.pictures) {
+    PHIAL_TRY(picture.pixels, picture.source->cut());
+  }
+  return ok();
 }
 
 }  // namespace phial::train

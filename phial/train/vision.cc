@@ -4,7 +4,6 @@
 #include <iterator>
 #include <utility>
 
-#include "phial/spec/vision_tensors.h"
 #include "phial/train/run.h"
 #include "phial/train/sft_run.h"
 
@@ -49,15 +48,6 @@ Status settle_sizes(const VisionConfig& config, StartModel& model) {
   return ok();
 }
 
-void set_rates(const VisionConfig& config, const spec::VisionSpec& spec, std::vector<Parameter>& decoder,
-               std::vector<Parameter>& seeing) {
-  for (Parameter& each : decoder) each.rate = config.decoder_rate;
-  const auto tensors = spec::vision_tensors(spec);
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    seeing[i].rate = tensors[i].part == spec::VisionPart::kEncoder ? config.encoder_rate : config.projector_rate;
-  }
-}
-
 Result<RunSummary> run_vision(VisionConfig& config, const RunHooks& hooks) {
   ConfigFields fields;
   config.describe(fields);
@@ -70,7 +60,6 @@ Result<RunSummary> run_vision(VisionConfig& config, const RunHooks& hooks) {
                  model.folder.string() + ": a " + model.spec.architecture + " gets no eye: no configuration says so",
                  "take a model of the phi3 architecture"};
   }
-  const bool has_seen = model.vision.has_value();
   PHIAL_CHECKED(settle_sizes(config, model));
   const auto seed = static_cast<uint64_t>(config.seed);
   std::vector<Parameter> parameters, seeing;
@@ -79,12 +68,13 @@ Result<RunSummary> run_vision(VisionConfig& config, const RunHooks& hooks) {
   } else {
     parameters = new_parameters(model.spec, {}, {}, seed);
   }
-  if (model.weights && has_seen) {
+  if (model.has_seen()) {
     PHIAL_TRY(seeing, load_vision_parameters(*model.weights, *model.vision));
   } else {
     seeing = new_vision_parameters(*model.vision, seed);
   }
-  set_rates(config, *model.vision, parameters, seeing);
+  for (Parameter& each : parameters) each.rate = config.decoder_rate;
+  set_vision_rates(*model.vision, config.encoder_rate, config.projector_rate, seeing);
   std::ranges::move(seeing, std::back_inserter(parameters));
   return run_on_conversations(config, fields, std::move(model), std::move(parameters), hooks);
 }
@@ -105,9 +95,7 @@ void VisionConfig::describe(ConfigFields& fields) {
   fields.add("vision.heads", &heads, "heads; 0: 16").between(0, 1024);
   fields.add("vision.max_tiles", &max_tiles, "tiles that a picture is cut into at most; 0: the model's own, or 16")
       .between(0, 64);
-  fields.add("vision.encoder_rate", &encoder_rate, "the image encoder learns so many times optimizer.lr; 0: it stays")
-      .between(0, 1e6);
-  fields.add("vision.projector_rate", &projector_rate, "so do projector and separators").between(0, 1e6);
+  describe_vision_rates(fields);
   fields.add("vision.decoder_rate", &decoder_rate, "so does the language model").between(0, 1e6);
   describe_data(fields);
 }

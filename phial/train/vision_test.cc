@@ -222,6 +222,11 @@ TEST_F(Sight, RowsThatCannotBeSeenAreRefusedByFileAndRow) {
            {row("what?", R"("pictures/plain.png")"), "0 times <|image_1|>"},
            {row("<|image_1|> <|image_1|>", R"("pictures/plain.png")"), "2 times <|image_1|>"},
            {row("<|image_1|> <|image_2|>", R"("pictures/plain.png")"), "names <|image_2|>"},
+           {row("<|image_1|> <|image_3|>", R"("pictures/plain.png")"), "names <|image_3|>"},
+           {row("<|image_1|> <|image_01|>", R"("pictures/plain.png")"), "names <|image_01|>"},
+           {R"({"messages": [{"role": "user", "content": "which?"}, {"role": "assistant", "content": "<|image_1|>"}], )"
+            R"("images": ["pictures/plain.png"]})",
+            "<|image_1|> in an answer"},
            {row("<|image_1|>", "7"), "'images'"}}) {
     const std::string found = why_not(row("<|image_1|>", R"("pictures/plain.png")") + "\n" + bad);
     EXPECT_THAT(found, HasSubstr("other.jsonl")) << bad;
@@ -245,6 +250,95 @@ TEST_F(Sight, StagesOfTextAloneRefuseAModelThatSees) {
   EXPECT_THAT(found.error().text(), HasSubstr("a model that sees"));
 }
 
+// Whether a step has pictures or, as others here, texts alone that reach nothing that is trained.
+TEST_F(Sight, ADecoderThatStaysMakesNothingOfTextsAlone) {
+  VisionConfig config = tiny_run("out");
+  config.decoder_rate = 0;
+  config.sequence_tokens = 40;  // a conversation a row
+  config.rows = 1;
+  config.epochs = 2;
+  const auto found = train_vision(config, {});
+  ASSERT_TRUE(found) << found.error().text();
+  EXPECT_EQ(found->steps, 10);  // an epoch: four rows with a picture, one of texts
+}
+
+TEST_F(Sight, RecomputedLayersHaveTheSameGradients) {
+  VisionConfig config = tiny_run("plain");
+  config.epochs = 1;
+  ASSERT_TRUE(train_vision(config, {}));
+  config.recompute_layers = true;
+  config.out = path("again").string();
+  ASSERT_TRUE(train_vision(config, {}));
+  EXPECT_EQ(model_bytes("again"), model_bytes("plain"));
+}
+
+// The eye stays to the bit: where no row has a picture, whatever the decay, and where its rates are 0.
+TEST_F(Sight, TuningLeavesTheEyeWhereItIsNotReachedOrHasNoRate) {
+  VisionConfig config = tiny_run("first");
+  config.epochs = 1;
+  const auto first = train_vision(config, {});
+  ASSERT_TRUE(first) << first.error().text();
+  Json preprocessor = *read_json_if_there(first->model / "preprocessor_config.json");
+  preprocessor["auto_map"] = {{"AutoProcessor", "processing_phi3_v.Phi3VProcessor"}};
+  ASSERT_TRUE(write_json_file(first->model / "preprocessor_config.json", preprocessor, 2));
+  for (const std::string data : {"texts.jsonl", "see.jsonl"}) {
+    SftConfig tuning;
+    tuning.model_start = first->model.string();
+    tuning.files = {path(data).string()};
+    tuning.sequence_tokens = 96;
+    tuning.rows = 2;
+    tuning.lr = 1e-2;
+    tuning.weight_decay = 0.5;
+    tuning.epochs = 2;
+    tuning.threads = 1;
+    if (data == "see.jsonl") tuning.encoder_rate = tuning.projector_rate = 0;
+    tuning.out = path("tuned-" + data).string();
+    const auto tuned = sft(tuning, {});
+    ASSERT_TRUE(tuned) << tuned.error().text();
+    const auto before = formats::Checkpoint::open(first->model), after = formats::Checkpoint::open(tuned->model);
+    ASSERT_TRUE(before && after);
+    for (const formats::Tensor& tensor : before->tensors()) {
+      const formats::Tensor* other = after->find(tensor.name);
+      ASSERT_NE(other, nullptr) << tensor.name;
+      EXPECT_EQ(std::ranges::equal(tensor.bytes, other->bytes), tensor.name.starts_with(spec::kVisionPrefix))
+          << tensor.name << data;
+    }
+    EXPECT_EQ(*read_json_if_there(tuned->model / "preprocessor_config.json"), preprocessor);
+  }
+}
+
+// A picture that is gone at one of the ranks only: the one that has its row says which, the others that it could not.
+TEST_F(Sight, APictureThatChangesEndsTheRunOfAllRanks) {
+  VisionConfig config = tiny_run("out");
+  config.files = {path("see.jsonl").string()};
+  config.sequence_tokens = 40;
+  config.rows = 1;
+  config.accumulate = 2;
+  config.epochs = 4;
+  const auto store = new_launcher_store();
+  std::vector<std::string> said(2);
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < 2; ++rank) {
+    ranks.emplace_back([&, rank, own = config]() mutable {
+      own.world = world_at(*store, rank, 2);
+      own.peer_timeout = 60;
+      RunHooks hooks;
+      if (rank == 0) {
+        hooks.report = [&](const StepReport& report) {
+          if (report.step == 2) fs::remove(path("pictures") / "plain.png");
+        };
+      }
+      const auto summary = train_vision(own, hooks);
+      said[static_cast<size_t>(rank)] = summary ? "it runs" : summary.error().text();
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+  EXPECT_THAT(said, testing::Contains(HasSubstr("plain.png")));
+  for (const std::string& each : said) {
+    EXPECT_THAT(each, testing::AnyOf(HasSubstr("plain.png"), HasSubstr("could not go on")));
+  }
+}
+
 TEST_F(Sight, AModelWithoutWeightsIsDrawnFromItsConfiguration) {
   VisionConfig config = tiny_run("first");
   config.epochs = 1;
@@ -258,6 +352,13 @@ TEST_F(Sight, AModelWithoutWeightsIsDrawnFromItsConfiguration) {
   const auto second = train_vision(drawn, {});
   ASSERT_TRUE(second) << second.error().text();
   EXPECT_EQ(second->parameters, first->parameters);
+  // A language model gets the eye that the configuration describes.
+  drawn.model_start = config.model_start;
+  drawn.out = path("given").string();
+  const auto given = train_vision(drawn, {});
+  ASSERT_TRUE(given) << given.error().text();
+  EXPECT_EQ(given->parameters, first->parameters);
+  drawn.model_start.clear();
   drawn.layers = 3;
   drawn.out = path("other").string();
   const auto refused = train_vision(drawn, {});
