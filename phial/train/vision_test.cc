@@ -15,6 +15,8 @@
 #include "phial/model/golden_files.h"
 #include "phial/spec/vision_tensors.h"
 #include "phial/train/dpo.h"
+#include "phial/train/extend.h"
+#include "phial/train/pretrain.h"
 #include "phial/train/ranks_for_test.h"
 #include "phial/train/start_model.h"
 
@@ -243,11 +245,20 @@ TEST_F(Sight, RowsThatCannotBeSeenAreRefusedByFileAndRow) {
 }
 
 TEST_F(Sight, StagesOfTextAloneRefuseAModelThatSees) {
-  const auto start = open_start_model("", (fs::path(PHIAL_TESTDATA) / "golden" / "phi3-vision-like").string());
-  ASSERT_TRUE(start) << start.error().text();
-  const Status found = check_text_only(*start);
-  ASSERT_FALSE(found);
-  EXPECT_THAT(found.error().text(), HasSubstr("a model that sees"));
+  const std::string seeing = (fs::path(PHIAL_TESTDATA) / "golden" / "phi3-vision-like").string();
+  PretrainConfig trained;
+  trained.model_start = seeing;
+  trained.out = path("pretrained").string();
+  const auto pretrained = pretrain(trained, {});
+  ASSERT_FALSE(pretrained);
+  EXPECT_THAT(pretrained.error().text(), HasSubstr("a model that sees"));
+
+  ExtendConfig longer;
+  longer.model_start = seeing;
+  longer.out = path("extended").string();
+  const auto extended = extend(longer, {});
+  ASSERT_FALSE(extended);
+  EXPECT_THAT(extended.error().text(), HasSubstr("a model that sees"));
 }
 
 // Whether a step has pictures or, as others here, texts alone that reach nothing that is trained.
