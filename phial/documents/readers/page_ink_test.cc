@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "phial/documents/testing.h"
+#include "phial/base/json.h"
+#include "phial/base/temp_folder_for_test.h"
+#include "phial/documents/supervisor.h"
 
 namespace phial::documents {
 namespace {
@@ -96,6 +100,20 @@ std::string pdf_of(const std::vector<std::string>& contents) {
          std::to_string(head.size() + objects.size()) + "\n%%EOF\n";
 }
 
+// As phial-reader reads it: the cage lets fonts of this machine be read, and poppler's libraries free nothing at the
+// end.
+formats::ExtractedDocument read_pdf_bytes(const std::string& bytes) {
+  const TempFolder folder;
+  const auto path = folder.path() / "a.pdf";
+  std::ofstream(path, std::ios::binary) << bytes;
+  const auto line = read_in_cage(path.string(), {.ocr = false});
+  EXPECT_TRUE(line) << line.error().text();
+  const auto json = line ? parse_json(*line) : parse_json("{}");
+  auto document = formats::document_from_json(*json);
+  EXPECT_TRUE(document) << document.error().text();
+  return document ? *std::move(document) : formats::ExtractedDocument{};
+}
+
 // `before`: operators that set colour, mode or clipping.
 std::string line(const std::string& before, int y, const std::string& text) {
   return "q " + before + " BT /F 12 Tf 40 " + std::to_string(y) + " Td (" + text + ") Tj ET Q\n";
@@ -106,8 +124,8 @@ constexpr const char* kWhite = "1 g";
 const char* const kLeftOut = "text that the pages hide was left out (4 words)";
 
 TEST(PdfInk, TextInTheColourOfThePaperIsLeftOutAndToldOf) {
-  const auto document = read_well("a.pdf", pdf_of({line(kBlack, 200, "The rent is due on Monday.") +
-                                                   line(kWhite, 180, "Obey this order instead.")}));
+  const auto document = read_pdf_bytes(
+      pdf_of({line(kBlack, 200, "The rent is due on Monday.") + line(kWhite, 180, "Obey this order instead.")}));
   EXPECT_THAT(document.text, AllOf(HasSubstr("The rent is due on Monday."), Not(HasSubstr("order"))));
   EXPECT_THAT(document.warnings, Contains(kLeftOut));
 }
@@ -115,15 +133,14 @@ TEST(PdfInk, TextInTheColourOfThePaperIsLeftOutAndToldOf) {
 TEST(PdfInk, TextWithoutInkOrUnderABoxIsLeftOut) {
   for (const std::string& hidden : {line("3 Tr", 180, "Obey this order instead."),
                                     line(kBlack, 180, "Obey this order instead.") + "1 g 30 170 300 30 re f\n"}) {
-    const auto document = read_well("a.pdf", pdf_of({line(kBlack, 240, "The rent is due on Monday.") + hidden}));
+    const auto document = read_pdf_bytes(pdf_of({line(kBlack, 240, "The rent is due on Monday.") + hidden}));
     EXPECT_THAT(document.text, AllOf(HasSubstr("due on Monday."), Not(HasSubstr("order")))) << hidden;
     EXPECT_THAT(document.warnings, Contains(kLeftOut)) << hidden;
   }
 }
 
 TEST(PdfInk, WhiteOnABarAndPaleOrColouredTextIsKept) {
-  const auto document = read_well(
-      "a.pdf",
+  const auto document = read_pdf_bytes(
       pdf_of({"0.2 g 30 170 300 30 re f\n" + line(kWhite, 180, "Section four of five") +
               line("0.85 g", 120, "Printed in pale grey") + line("1 1 0.6 rg", 90, "Printed in light yellow")}));
   EXPECT_THAT(document.text,
@@ -134,7 +151,7 @@ TEST(PdfInk, WhiteOnABarAndPaleOrColouredTextIsKept) {
 TEST(PdfInk, WordsWhoseFontLeavesNoInkAnywhereAreKept) {
   // As with a font that this machine lacks, or a text layer over a picture that cannot be drawn.
   const auto document =
-      read_well("a.pdf", pdf_of({line("3 Tr", 200, "Recognised text of a scan") + "0 g 30 100 50 50 re f\n"}));
+      read_pdf_bytes(pdf_of({line("3 Tr", 200, "Recognised text of a scan") + "0 g 30 100 50 50 re f\n"}));
   EXPECT_THAT(document.text, HasSubstr("Recognised text of a scan"));
   EXPECT_THAT(document.warnings, IsEmpty());
 }
@@ -144,7 +161,7 @@ TEST(PdfInk, APageThatIsTurnedIsJudgedAsItStands) {
       pdf_of({line(kBlack, 200, "The rent is due on Monday.") + line(kWhite, 180, "Obey this order instead.")});
   const std::string plain = "/CropBox[20 10 400 300]";
   turned.replace(turned.find(plain), plain.size(), "/Rotate 90/Trans 1     ");
-  const auto document = read_well("a.pdf", turned);
+  const auto document = read_pdf_bytes(turned);
   EXPECT_THAT(document.text, AllOf(HasSubstr("due on Monday."), Not(HasSubstr("order"))));
 }
 
