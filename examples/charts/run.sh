@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A model that reads small charts and tables, from nothing.
+# Trains a small model from nothing on charts and tables, and judges it on others (README.md says how far it gets).
 #
 #   examples/charts/run.sh [OUT]          build/charts by default; a run that was cut off goes on
 #   QUICK=1 examples/charts/run.sh OUT    a small part of it, to see that every stage works

@@ -98,19 +98,18 @@ constexpr Verb kDataVerbs[] = {
      "special token stays text. FOLDER must not be there yet. The same inputs give the same shards.",
      "phial data pack books.jsonl --tokenizer SmolLM2-135M-Instruct.Q4_1 --held-out 0.01 -o packed", make_data_pack},
     {"procedural", "makes up clean text with exact answers: exercises and small stories",
-     "Every line is made by rule, so its answer is right. The same options give the same file on every machine; there "
-     "is "
-     "no end to what --count or --bytes may ask for, but easy exercises repeat. One example in eight is held out by "
-     "what "
-     "it asks: --part held-out writes those, and no seed brings one into both parts. OUT must not be there yet.",
+     "Every line is made by rule, so its answer is right. The same options give the same file on every machine; "
+     "there is no end to what --count or --bytes may ask for, but easy exercises repeat. One example in eight is "
+     "held out by what it asks: --part held-out writes those, and no seed brings one into both parts. OUT must not be "
+     "there yet.",
      "phial data procedural --bytes 100000000 --seed 1 exercises.jsonl\n"
      "phial data procedural --kind arithmetic,logic --hardest 3 --as messages --part held-out --count 500 test.jsonl",
      make_data_procedural},
     {"render", "draws pictures with questions and exact answers, to train models that see",
-     "FOLDER, which must not be there yet, gets pictures/000001.png and on, and conversations.jsonl: a question and "
-     "its "
-     "answer for each picture. What is asked can be read from the picture alone, and numbers in answers are written as "
-     "the picture writes them. One example in eight is held out by what it shows: --part held-out draws those, and no "
+     "FOLDER, which must not be there yet, gets pictures/000001.png and on, and conversations.jsonl: a question "
+     "and its answer for each picture. What is asked can be read from the picture alone, and numbers in answers are "
+     "written as the picture writes them. One example in eight is held out by what it shows: --part held-out draws "
+     "those, and no "
      "seed brings one into both parts.",
      "phial data render --count 5000 --seed 1 charts\n"
      "phial data render --kind bar_chart,table --count 200 --part held-out --size 224 charts-held-out",

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <regex>
 #include <sstream>
@@ -230,23 +231,30 @@ TEST(Pictures, AnswersAboutTablesAreThoseOfTheirCells) {
   }
 }
 
-TEST(Pictures, PieSlicesTakeTheShareOfThePixelsThatTheySay) {
+// Draws pictures of 336 pixels a side, and calls `look` for those that are legible.
+void each_legible(Picture (*make)(Random&, int), uint64_t seed, int pictures,
+                  const std::function<void(const Picture&, const Style&, const formats::Image&)>& look) {
   const auto paths = installed_fonts();
   ASSERT_TRUE(paths) << paths.error().text();
   std::vector<Font> fonts;
   fonts.push_back(*Font::open(paths->front()));
-  Random random(3);
-  int measured = 0;
-  for (int i = 0; i < 60; ++i) {
-    const Picture picture = make_pie_chart(random, 336);
+  Random random(seed);
+  for (int i = 0; i < pictures; ++i) {
+    const Picture picture = make(random, 336);
     const Style style = choose_style(fonts, 336, random);
     Page page(336, style);
     picture.draw(page, random);
-    if (!page.is_legible()) continue;
+    if (page.is_legible()) look(picture, style, page.canvas().image());
+  }
+}
+
+TEST(Pictures, PieSlicesTakeTheShareOfThePixelsThatTheySay) {
+  int measured = 0;
+  each_legible(make_pie_chart, 3, 60, [&](const Picture& picture, const Style& style, const formats::Image& image) {
     const Chart chart = chart_of(picture);
     std::vector<double> pixels(chart.names.size());
     double all = 0;
-    const auto& rgb = page.canvas().image().rgb;
+    const auto& rgb = image.rgb;
     for (size_t at = 0; at < rgb.size(); at += 3) {
       for (size_t slice = 0; slice < pixels.size(); ++slice) {
         if (Colour{rgb[at], rgb[at + 1], rgb[at + 2]} != style.palette[slice]) continue;
@@ -258,31 +266,21 @@ TEST(Pictures, PieSlicesTakeTheShareOfThePixelsThatTheySay) {
       EXPECT_NEAR(100 * pixels[slice] / all, chart.values.at(chart.names[slice]), 2.0) << picture.content;
     }
     ++measured;
-  }
+  });
   EXPECT_GT(measured, 20);
 }
 
 TEST(Pictures, BarsEndAtTheHeightsOfTheirValues) {
-  const auto paths = installed_fonts();
-  ASSERT_TRUE(paths) << paths.error().text();
-  std::vector<Font> fonts;
-  fonts.push_back(*Font::open(paths->front()));
-  Random random(8);
   int measured = 0;
-  for (int i = 0; i < 80; ++i) {
-    const Picture picture = make_bar_chart(random, 336);
-    const Style style = choose_style(fonts, 336, random);
-    Page page(336, style);
-    picture.draw(page, random);
-    if (!page.is_legible()) continue;
+  each_legible(make_bar_chart, 8, 80, [&](const Picture& picture, const Style& style, const formats::Image& image) {
     const Chart chart = chart_of(picture);
     // Bars of many colours, each in the box of its pixels; bars of one colour, outlines and names are no matter here.
     std::map<std::string, PixelBox> bars;
     for (size_t bar = 0; bar < chart.names.size(); ++bar) {
-      const PixelBox box = box_of(page.canvas().image(), [&](Colour c) { return c == style.palette[bar]; });
+      const PixelBox box = box_of(image, [&](Colour c) { return c == style.palette[bar]; });
       if (box.pixels > 0) bars[chart.names[bar]] = box;
     }
-    if (bars.size() != chart.names.size()) continue;
+    if (bars.size() != chart.names.size()) return;
     const PixelBox& first = bars.at(chart.names[0]);
     const PixelBox& second = bars.at(chart.names[1]);
     const bool sideways = std::abs(first.left - second.left) <= 1;
@@ -292,7 +290,7 @@ TEST(Pictures, BarsEndAtTheHeightsOfTheirValues) {
     // Outlines and blended edges take the same from each bar.
     const auto order = largest_first(chart);
     const double most = chart.values.at(order.front()), least = chart.values.at(order.back());
-    if (most < 2 * least) continue;
+    if (most < 2 * least) return;
     const double shortest = length(bars.at(order.back()));
     const double scale = (length(bars.at(order.front())) - shortest) / (most - least);
     EXPECT_NEAR(least * scale - shortest, 3, 4.5) << picture.content;
@@ -300,7 +298,7 @@ TEST(Pictures, BarsEndAtTheHeightsOfTheirValues) {
       EXPECT_NEAR(length(box), shortest + (chart.values.at(name) - least) * scale, 2) << picture.content << name;
     }
     ++measured;
-  }
+  });
   EXPECT_GT(measured, 10);
 }
 

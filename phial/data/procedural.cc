@@ -1,11 +1,11 @@
 #include "phial/data/procedural.h"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 
 #include "phial/base/json.h"
 #include "phial/base/output_file.h"
+#include "phial/data/kind_table.h"
 #include "phial/data/pick.h"
 
 namespace phial::data {
@@ -24,24 +24,9 @@ constexpr std::array<ExerciseKind, 7> kExerciseKinds = {{{"arithmetic", make_ari
                                                          {"time", make_time},
                                                          {"words", make_word_exercise}}};
 
-constexpr auto kExerciseKindNames = [] {
-  std::array<std::string_view, kExerciseKinds.size()> names;
-  for (size_t i = 0; i < names.size(); ++i) names[i] = kExerciseKinds[i].name;
-  return names;
-}();
+constexpr auto kExerciseKindNames = names_of(kExerciseKinds);
 
 constexpr size_t kWriteBytes = size_t{1} << 20;  // held before they are written
-
-Result<std::vector<const ExerciseKind*>> exercises_named(const std::vector<std::string>& names) {
-  std::vector<const ExerciseKind*> kinds;
-  for (const std::string& name : names) {
-    const auto* found = std::ranges::find(kExerciseKinds, name, &ExerciseKind::name);
-    if (found == kExerciseKinds.end())
-      return Error{Code::kInvalid, "there are no exercises of kind '" + name + "'", ""};
-    kinds.push_back(found);
-  }
-  return kinds;
-}
 
 std::string as_text(Random& random, const Exercise& exercise) {
   const std::string passage = exercise.passage.empty() ? "" : exercise.passage + "\n";
@@ -69,7 +54,7 @@ std::span<const std::string_view> exercise_kinds() { return kExerciseKindNames; 
 Result<ProceduralReport> write_procedural(const std::filesystem::path& out, const ProceduralOptions& options,
                                           const std::stop_token& stop,
                                           const std::function<void(const ProceduralReport&)>& on_progress) {
-  PHIAL_TRY(const auto kinds, exercises_named(options.kinds));
+  PHIAL_TRY(const auto kinds, kinds_named(kExerciseKinds, options.kinds, "exercises"));
   ProceduralReport report;
   const auto is_full = [&](uint64_t rows) {
     return (options.rows > 0 && rows >= options.rows) || (options.bytes > 0 && report.bytes >= options.bytes);

@@ -9,6 +9,7 @@
 #include "phial/base/json.h"
 #include "phial/base/output_file.h"
 #include "phial/data/font.h"
+#include "phial/data/kind_table.h"
 #include "phial/data/page.h"
 #include "phial/data/pick.h"
 #include "phial/data/pictures/picture.h"
@@ -30,26 +31,12 @@ constexpr std::array<PictureKind, 6> kPictureKinds = {{{"bar_chart", make_bar_ch
                                                        {"geometry", make_geometry},
                                                        {"ocr_lines", make_ocr_lines}}};
 
-constexpr auto kPictureKindNames = [] {
-  std::array<std::string_view, kPictureKinds.size()> names;
-  for (size_t i = 0; i < names.size(); ++i) names[i] = kPictureKinds[i].name;
-  return names;
-}();
+constexpr auto kPictureKindNames = names_of(kPictureKinds);
 
 // So many that a size at which one picture in a hundred is legible still serves.
 constexpr int kMostTries = 2000;
 // Pictures between two reports of progress.
 constexpr uint64_t kPictureBatch = 64;
-
-Result<std::vector<const PictureKind*>> kinds_named(const std::vector<std::string>& names) {
-  std::vector<const PictureKind*> kinds;
-  for (const std::string& name : names) {
-    const auto* found = std::ranges::find(kPictureKinds, name, &PictureKind::name);
-    if (found == kPictureKinds.end()) return Error{Code::kInvalid, "there are no pictures of kind '" + name + "'", ""};
-    kinds.push_back(found);
-  }
-  return kinds;
-}
 
 Result<std::vector<Font>> open_fonts(const std::vector<fs::path>& paths) {
   std::vector<Font> fonts;
@@ -149,7 +136,7 @@ std::span<const std::string_view> picture_kinds() { return kPictureKindNames; }
 
 Result<RenderReport> render(const fs::path& out, const RenderOptions& options, ThreadPool& pool,
                             const std::stop_token& stop, const std::function<void(uint64_t done)>& on_progress) {
-  PHIAL_TRY(const auto kinds, kinds_named(options.kinds));
+  PHIAL_TRY(const auto kinds, kinds_named(kPictureKinds, options.kinds, "pictures"));
   std::vector<fs::path> font_paths = options.fonts;
   if (font_paths.empty()) {
     PHIAL_TRY(font_paths, installed_fonts());

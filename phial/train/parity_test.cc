@@ -4,6 +4,7 @@
 #include "phial/formats/image_tiles.h"
 #include "phial/model/clip.h"
 #include "phial/spec/rope.h"
+#include "phial/spec/vision_tensors.h"
 #include "phial/train/golden_networks_for_test.h"
 #include "phial/train/training_picture.h"
 
@@ -136,6 +137,41 @@ TEST_F(SightParity, RowsOfPicturesAreThoseOfTheRuntimesEncoder) {
     both.insert(both.end(), rows->begin(), rows->end());
   }
   EXPECT_LE(share_of_largest(network.vision()->rows({picture(0), picture(1)}), both), 1e-4);
+}
+
+// Differences of the logits are the oracle: all of the eye is moved at once, there and back.
+TEST_F(SightParity, GradientsOfTheEyeAreThoseOfDifferences) {
+  const Batch batch = batch_of(ids_of(expected.json()["cases"][0]));
+  at::manual_seed(1);
+  const at::Tensor weights = at::randn({8, network.spec().vocab_size});
+  for (const bool recompute : {false, true}) {
+    const Network moved = load_network(folder, {.recompute_layers = recompute});
+    std::vector<at::Tensor> eye;
+    for (const Parameter& parameter : moved.parameters()) {
+      if (parameter.name.starts_with(spec::kVisionPrefix)) eye.push_back(parameter.value);
+    }
+    const auto weighted = [&] { return (moved.logits(batch)[0].slice(0, -8) * weights).sum(at::kDouble); };
+    {
+      const at::AutoGradMode with_gradients(true);
+      weighted().backward();
+    }
+    for (int round = 0; round < 3; ++round) {
+      constexpr double kStep = 1e-3;
+      std::vector<at::Tensor> moves;
+      double wanted = 0;
+      for (const at::Tensor& each : eye) {
+        moves.push_back(at::randn_like(each) * each.square().mean().sqrt());
+        wanted += (each.grad() * moves.back()).sum(at::kDouble).item<double>();
+      }
+      const auto move = [&](double by) {
+        for (size_t i = 0; i < eye.size(); ++i) eye[i].add_(moves[i], by);
+        return weighted().item<double>();
+      };
+      const double above = move(kStep), below = move(-2 * kStep);
+      move(kStep);
+      EXPECT_NEAR((above - below) / (2 * kStep), wanted, 2e-3 * std::fabs(wanted)) << recompute << " " << round;
+    }
+  }
 }
 
 std::string fixture_name(const testing::TestParamInfo<const char*>& fixture) {

@@ -17,6 +17,13 @@
 
 namespace phial::train {
 
+// Of the model that a run left in its folder.
+inline std::string bytes_of_model(const std::filesystem::path& run) {
+  auto text = read_text_file(run / "model" / "model.safetensors");
+  EXPECT_TRUE(text) << run;
+  return text ? *text : run.string();
+}
+
 class RunFiles : public testing::Test {
  protected:
   RunFiles() {
@@ -51,10 +58,7 @@ class RunFiles : public testing::Test {
     for (std::string line; std::getline(lines, line);) losses.push_back((*parse_json(line))["loss"]);
     return losses;
   }
-  std::string model_bytes(const std::string& out) const {
-    auto text = read_text_file(path(out) / "model" / "model.safetensors");
-    return text ? *text : "";
-  }
+  std::string model_bytes(const std::string& out) const { return bytes_of_model(path(out)); }
   // Oldest first.
   std::vector<std::filesystem::path> snapshots(const std::string& out) const {
     std::vector<std::filesystem::path> all;

@@ -11,6 +11,7 @@
 #include "phial/formats/checkpoint.h"
 #include "phial/train/dpo.h"
 #include "phial/train/ranks_for_test.h"
+#include "phial/train/run_files_for_test.h"
 #include "phial/train/sft.h"
 
 namespace phial::train {
@@ -60,11 +61,7 @@ class Tuning : public testing::Test {
     config.files = {path("pairs.jsonl").string()};
     return config;
   }
-  std::string model_bytes(const std::string& out) const {
-    auto text = read_text_file(path(out) / "model" / "model.safetensors");
-    EXPECT_TRUE(text) << out;
-    return text ? *text : out;
-  }
+  std::string model_bytes(const std::string& out) const { return bytes_of_model(path(out)); }
 
   const fs::path folder_ =
       fs::temp_directory_path() /

@@ -18,6 +18,7 @@
 #include "phial/train/extend.h"
 #include "phial/train/pretrain.h"
 #include "phial/train/ranks_for_test.h"
+#include "phial/train/run_files_for_test.h"
 #include "phial/train/start_model.h"
 
 namespace phial::train {
@@ -80,11 +81,7 @@ class Sight : public testing::Test {
     const auto found = train_vision(config, {});
     return found ? "it runs" : found.error().text();
   }
-  std::string model_bytes(const std::string& out) const {
-    auto text = read_text_file(path(out) / "model" / "model.safetensors");
-    EXPECT_TRUE(text) << out;
-    return text ? *text : out;
-  }
+  std::string model_bytes(const std::string& out) const { return bytes_of_model(path(out)); }
 
   const fs::path folder_ =
       fs::temp_directory_path() /
