@@ -13,7 +13,7 @@ struct DataRender : Command {
   std::string out, kinds = "all", part = "train";
   std::vector<std::string> fonts;
   uint64_t count = 1000, seed = 0;
-  int size = 336, threads = usable_cores();
+  int questions = 1, size = 336, threads = usable_cores();
   bool json = false;
 
   void describe(Flags& flags) override {
@@ -22,6 +22,7 @@ struct DataRender : Command {
     flags.add("--count", &count, "N", "pictures").at_least(1);
     flags.add("--seed", &seed, "S", "another one gives other pictures");
     flags.add("--part", &part, "PART", "which examples are drawn").one_of({"train", "held-out"});
+    flags.add("--questions", &questions, "N", "about each picture, at most, one after the other").between(1, 100);
     flags.add("--size", &size, "PIXELS", "width and height").between(data::kLeastPictureSize, data::kMostPictureSize);
     flags.add("--font", &fonts, "FILE", "draw text with this TrueType or OpenType font; again: several in turn")
         .offers(Completes::kPath)
@@ -39,6 +40,7 @@ struct DataRender : Command {
                             .count = count,
                             .seed = seed,
                             .part = part == "train" ? data::Part::kTrain : data::Part::kHeldOut,
+                            .questions = questions,
                             .size = size,
                             .fonts = {fonts.begin(), fonts.end()}},
                            pool, console.stopped(), [&](uint64_t done) {

@@ -107,10 +107,9 @@ constexpr Verb kDataVerbs[] = {
      make_data_procedural},
     {"render", "draws pictures with questions and exact answers, to train models that see",
      "FOLDER, which must not be there yet, gets pictures/000001.png and on, and conversations.jsonl: a question "
-     "and its answer for each picture. What is asked can be read from the picture alone, and numbers in answers are "
-     "written as the picture writes them. One example in eight is held out by what it shows: --part held-out draws "
-     "those, and no "
-     "seed brings one into both parts.",
+     "and its answer for each picture, or with --questions several, one after the other. What is asked can be read "
+     "from the picture alone, and numbers in answers are written as the picture writes them. One example in eight is "
+     "held out by what it shows: --part held-out draws those, and no seed brings one into both parts.",
      "phial data render --count 5000 --seed 1 charts\n"
      "phial data render --kind bar_chart,table --count 200 --part held-out --size 224 charts-held-out",
      make_data_render},

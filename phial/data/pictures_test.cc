@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "phial/data/pictures/figures.h"
 #include "phial/data/pictures/number_format.h"
 #include "phial/data/pictures/picture.h"
 
@@ -134,8 +133,8 @@ PixelBox patch_around(const formats::Image& image, int x, int y) {
 }
 
 // Numbers are compared as numbers: how they are written is the picture's matter.
-void expect_chart_answer(const Picture& picture) {
-  const auto& [question, answer] = picture.question;
+void expect_chart_answer(const Picture& picture, Random& random) {
+  const auto [question, answer] = picture.ask(random);
   const Chart chart = chart_of(picture);
   const auto order = largest_first(chart);
   const auto asked = named_in(question, chart.names);
@@ -177,10 +176,10 @@ TEST(Pictures, AnswersAboutChartsAreThoseOfTheirValues) {
   Random random(5);
   for (int i = 0; i < 150 && !testing::Test::HasFailure(); ++i) {
     for (const int size : {112, 336}) {
-      expect_chart_answer(make_bar_chart(random, size));
-      expect_chart_answer(make_line_chart(random, size));
+      expect_chart_answer(make_bar_chart(random, size), random);
+      expect_chart_answer(make_line_chart(random, size), random);
       const Picture pie = make_pie_chart(random, size);
-      expect_chart_answer(pie);
+      expect_chart_answer(pie, random);
       double whole = 0;
       for (const auto& [name, value] : chart_of(pie).values) whole += value;
       EXPECT_EQ(whole, 100);
@@ -192,7 +191,7 @@ TEST(Pictures, AnswersAboutTablesAreThoseOfTheirCells) {
   Random random(6);
   for (int i = 0; i < 400 && !testing::Test::HasFailure(); ++i) {
     const Picture picture = make_table(random, 336);
-    const auto& [question, answer] = picture.question;
+    const auto [question, answer] = picture.ask(random);
     const Rows rows = rows_of("\t" + picture.content);
     std::vector<std::string> names, columns;
     std::map<std::string, std::map<std::string, std::string>> cells;  // by column and row
@@ -305,8 +304,8 @@ TEST(Pictures, BarsEndAtTheHeightsOfTheirValues) {
 TEST(Pictures, FiguresAreReckonedAgain) {
   Random random(9);
   for (int i = 0; i < 1000; ++i) {
-    const Picture picture = make_measured_figure(random);
-    const auto& [question, answer] = picture.question;
+    const Picture picture = make_geometry(random, 336);
+    const auto [question, answer] = picture.ask(random);
     // Nothing but the kind and the lengths: "right triangle 3 4".
     std::smatch said;
     ASSERT_TRUE(std::regex_match(picture.content, said, std::regex("([a-z ]+) (\\d+)(?: (\\d+))?"))) << picture.content;
@@ -356,10 +355,10 @@ TEST(Pictures, AnswersAboutShapesAreThoseOfTheirPixels) {
   int places = 0, relations = 0;
   for (int i = 0; i < 1200 && !testing::Test::HasFailure(); ++i) {
     const int size = i % 3 == 0 ? 96 : 224;
-    const Picture picture = make_scattered_shapes(random, size);
+    const Picture picture = make_shapes(random, size);
     Page page(size, choose_style(fonts, size, random));
     picture.draw(page, random);
-    const auto& [question, answer] = picture.question;
+    const auto [question, answer] = picture.ask(random);
     const auto shapes = shapes_seen(picture, page.canvas().image());
     const auto is_called = [&](const SeenShape& shape, const std::string& text) {
       return says(text, "\\b" + shape.colour + " " + shape.kind + "\\b");

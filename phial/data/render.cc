@@ -24,10 +24,11 @@ struct PictureKind {
   Picture (*make)(Random& random, int size);
 };
 
-constexpr std::array<PictureKind, 6> kPictureKinds = {{{"bar_chart", make_bar_chart},
+constexpr std::array<PictureKind, 7> kPictureKinds = {{{"bar_chart", make_bar_chart},
                                                        {"line_chart", make_line_chart},
                                                        {"pie_chart", make_pie_chart},
                                                        {"table", make_table},
+                                                       {"shapes", make_shapes},
                                                        {"geometry", make_geometry},
                                                        {"ocr_lines", make_ocr_lines}}};
 
@@ -49,9 +50,20 @@ Result<std::vector<Font>> open_fonts(const std::vector<fs::path>& paths) {
 
 struct DrawnPicture {
   const PictureKind* kind;
-  Question question;
+  std::vector<Question> questions;
   formats::Image image;
 };
+
+// Up to `most`, no two in the same words.
+std::vector<Question> ask_several(const Picture& picture, int most, Random& random) {
+  constexpr int kTriesEach = 8;  // some figures answer one question alone
+  std::vector<Question> asked;
+  for (int tries = 0; tries < kTriesEach * most && std::ssize(asked) < most; ++tries) {
+    Question question = picture.ask(random);
+    if (std::ranges::find(asked, question.text, &Question::text) == asked.end()) asked.push_back(std::move(question));
+  }
+  return asked;
+}
 
 // The index-th picture: the first one made that belongs to the part and is legible. kCancelled once it `is_over`.
 Result<DrawnPicture> draw_picture(const RenderOptions& options, std::span<const PictureKind* const> kinds,
@@ -64,7 +76,9 @@ Result<DrawnPicture> draw_picture(const RenderOptions& options, std::span<const 
     if (part_of(picture.content) != options.part) continue;
     Page page(options.size, choose_style(fonts, options.size, random));
     picture.draw(page, random);
-    if (page.is_legible()) return DrawnPicture{kind, std::move(picture.question), std::move(page).take()};
+    if (page.is_legible()) {
+      return DrawnPicture{kind, ask_several(picture, options.questions, random), std::move(page).take()};
+    }
     ++tries;
   }
   return Error{Code::kInvalid,
@@ -79,12 +93,13 @@ std::string picture_name(uint64_t number) {
 }
 
 std::string line_of(const DrawnPicture& picture, const std::string& name) {
-  const Json row = {{"messages",
-                     {{{"role", "user"}, {"content", "<|image_1|>\n" + picture.question.text}},
-                      {{"role", "assistant"}, {"content", picture.question.answer}}}},
-                    {"images", {name}},
-                    {"kind", picture.kind->name}};
-  return dump_json(row) + "\n";
+  Json messages = Json::array();
+  for (const Question& question : picture.questions) {
+    const std::string mark = messages.empty() ? "<|image_1|>\n" : "";
+    messages.push_back({{"role", "user"}, {"content", mark + question.text}});
+    messages.push_back({{"role", "assistant"}, {"content", question.answer}});
+  }
+  return dump_json({{"messages", messages}, {"images", {name}}, {"kind", picture.kind->name}}) + "\n";
 }
 
 // The fonts of one thread: FreeType's faces remember what they drew last.

@@ -31,6 +31,7 @@ struct RenderOptions {
   uint64_t count = 0;
   uint64_t seed = 0;
   Part part = Part::kTrain;
+  int questions = 1;                              // about a picture, at most: fewer where fewer can be asked
   int size = 336;                                 // pixels a side, from kLeastPictureSize to kMostPictureSize
   std::vector<std::filesystem::path> fonts = {};  // none: installed_fonts()
 };

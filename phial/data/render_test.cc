@@ -60,6 +60,30 @@ TEST(Render, EachRowHasAPictureAQuestionAndAnAnswer) {
   }
 }
 
+TEST(Render, ASecondQuestionIsAskedInOtherWordsAndOfTheSamePicture) {
+  const TempFolder folder;
+  const auto report =
+      draw(folder / "out", {.kinds = all_pictures(), .count = 60, .seed = 6, .questions = 4, .size = 200});
+  ASSERT_TRUE(report) << report.error().text();
+  size_t most = 0, questions = 0;
+  for (const Json& row : rows_in(folder / "out")) {
+    EXPECT_EQ(row["images"].size(), 1U);
+    std::set<std::string> asked;
+    for (size_t i = 0; i < row["messages"].size(); ++i) {
+      const auto text = row["messages"][i]["content"].get<std::string>();
+      EXPECT_EQ(row["messages"][i]["role"], i % 2 == 0 ? "user" : "assistant");
+      EXPECT_EQ(text.starts_with("<|image_1|>\n"), i == 0) << text;
+      if (i % 2 == 1) continue;
+      EXPECT_TRUE(asked.insert(text.substr(i == 0 ? 12 : 0)).second) << text;
+    }
+    EXPECT_EQ(row["messages"].size(), 2 * asked.size());
+    most = std::max(most, asked.size());
+    questions += asked.size();
+  }
+  EXPECT_EQ(most, 4U);
+  EXPECT_GT(questions, 60U * 2);
+}
+
 TEST(Render, PicturesAreTheSameForAnyNumberOfThreadsAndOthersForAnotherSeed) {
   const TempFolder folder;
   const RenderOptions options = {.kinds = all_pictures(), .count = 30, .seed = 4, .size = 128};

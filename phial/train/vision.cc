@@ -66,7 +66,7 @@ Result<RunSummary> run_vision(VisionConfig& config, const RunHooks& hooks) {
   if (model.weights) {
     PHIAL_TRY(parameters, load_parameters(*model.weights, model.spec));
   } else {
-    parameters = new_parameters(model.spec, {}, {}, seed);
+    parameters = new_parameters(model.spec, {}, {.sigma = config.sigma}, seed);
   }
   if (model.has_seen()) {
     PHIAL_TRY(seeing, load_vision_parameters(*model.weights, *model.vision));
@@ -97,6 +97,7 @@ void VisionConfig::describe(ConfigFields& fields) {
       .between(0, 64);
   describe_vision_rates(fields);
   fields.add("vision.decoder_rate", &decoder_rate, "so does the language model").between(0, 1e6);
+  fields.add("init.sigma", &sigma, "standard deviation of the matrices of a new language model").at_least(0);
   describe_data(fields);
 }
 

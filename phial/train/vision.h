@@ -17,6 +17,7 @@ namespace phial::train {
 struct VisionConfig : SftConfig {
   std::string model_config;
   int64_t image_side = 0, patch_side = 0, layers = 0, hidden_dim = 0, ffn_dim = 0, heads = 0, max_tiles = 0;
+  double sigma = 0.02;
   double decoder_rate = 1;
 
   void describe(ConfigFields& fields);

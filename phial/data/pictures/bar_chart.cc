@@ -40,7 +40,7 @@ Picture make_bar_chart(Random& random, int size) {
                          .leaves_room_for_values = marked,
                          .values_to_the_right = chance(random, 0.35)};
   return {.content = content_of(series),
-          .question = ask_series(random, series, Asked::kValues, "bar", "bar chart"),
+          .ask = [series](Random& choice) { return ask_series(choice, series, Asked::kValues, "bar", "bar chart"); },
           .draw = [series, look](Page& page, Random& layout) { draw_bars(page, layout, series, look); }};
 }
 

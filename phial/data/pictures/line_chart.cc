@@ -66,7 +66,7 @@ Picture make_line_chart(Random& random, int size) {
   const Series series = make_series(random, static_cast<int>(number_between(random, 3, most)), Names::kInTime, marked);
   const AxesLook look = {.shows_marks = !marked || chance(random, 0.4), .leaves_room_for_values = marked};
   return {.content = content_of(series),
-          .question = ask_series(random, series, Asked::kValues, "point", "line chart"),
+          .ask = [series](Random& choice) { return ask_series(choice, series, Asked::kValues, "point", "line chart"); },
           .draw = [series, look](Page& page, Random& layout) { draw_line_chart(page, layout, series, look); }};
 }
 

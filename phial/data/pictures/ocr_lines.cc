@@ -129,9 +129,9 @@ Picture make_ocr_lines(Random& random, int size) {
     lines.push_back(make_line(random, most_letters));
     content += lines.back() + "\n";
   }
-  return {.content = content, .question = ask_lines(random, lines), .draw = [lines](Page& page, Random& layout) {
-            draw_lines(page, layout, lines);
-          }};
+  return {.content = content,
+          .ask = [lines](Random& choice) { return ask_lines(choice, lines); },
+          .draw = [lines](Page& page, Random& layout) { draw_lines(page, layout, lines); }};
 }
 
 }  // namespace phial::data

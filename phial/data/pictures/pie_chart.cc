@@ -115,7 +115,10 @@ Picture make_pie_chart(Random& random, int size) {
       random, static_cast<int>(number_between(random, 2, std::clamp(size / 45, 3, has_shares ? 6 : 5))), has_shares);
   const PieLook look = {.has_shares = has_shares, .has_legend = chance(random, 0.5), .is_ring = chance(random, 0.25)};
   return {.content = content_of(series),
-          .question = ask_series(random, series, has_shares ? Asked::kValues : Asked::kOrder, "slice", "pie chart"),
+          .ask =
+              [series, has_shares](Random& choice) {
+                return ask_series(choice, series, has_shares ? Asked::kValues : Asked::kOrder, "slice", "pie chart");
+              },
           .draw = [series, look](Page& page, Random& layout) { draw_pie(page, layout, series, look); }};
 }
 

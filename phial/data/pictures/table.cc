@@ -244,7 +244,7 @@ void draw_table(Page& page, Random& layout, const Table& table) {
 Picture make_table(Random& random, int size) {
   const Table table = make_table_content(random, size);
   return {.content = table_content(table),
-          .question = ask_table(random, table),
+          .ask = [table](Random& choice) { return ask_table(choice, table); },
           .draw = [table](Page& page, Random& layout) { draw_table(page, layout, table); }};
 }
 

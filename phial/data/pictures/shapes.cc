@@ -3,7 +3,7 @@
 #include <numbers>
 
 #include "phial/data/pick.h"
-#include "phial/data/pictures/figures.h"
+#include "phial/data/pictures/picture.h"
 
 namespace phial::data {
 namespace {
@@ -226,7 +226,7 @@ Question ask_relation(Random& random, const Scene& scene) {
 
 }  // namespace
 
-Picture make_scattered_shapes(Random& random, int size) {
+Picture make_shapes(Random& random, int size) {
   const auto most = std::clamp<int64_t>(size / 30, 4, 10);
   const auto count = static_cast<size_t>(number_between(random, 2, most));
   const Scene scene = {scatter(random, count, size), std::max(kPlainDistance, kPlainDistancePixels / size)};
@@ -238,10 +238,13 @@ Picture make_scattered_shapes(Random& random, int size) {
                std::to_string(static_cast<int>(shape.centre.y * 100)) + "\n";
   }
   using Form = Question (*)(Random&, const Scene&);
-  constexpr std::array<Form, 5> kForms = {ask_number, ask_number, ask_place, ask_only, ask_relation};
-  return {.content = content, .question = pick(random, kForms)(random, scene), .draw = [shapes](Page& page, Random&) {
-            for (const Shape& shape : shapes) draw_shape(page, shape);
-          }};
+  static constexpr std::array<Form, 5> kForms = {ask_number, ask_number, ask_place, ask_only, ask_relation};
+  return {.content = content,
+          .ask = [scene](Random& choice) { return pick(choice, kForms)(choice, scene); },
+          .draw =
+              [shapes = scene.shapes](Page& page, Random&) {
+                for (const Shape& shape : shapes) draw_shape(page, shape);
+              }};
 }
 
 }  // namespace phial::data
