@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Does each model of the family load and answer within its memory plan, and how fast? Prints a table, or JSON.
+
+    python3 bench/family.py [--context 1024] [--kv f16] [--gen 16] [--json] MODEL ...
+
+MODEL is a file or a folder: random weights of the true shapes serve (the README beside this file says how they are made). A model is
+asked with as many tokens as fill the context but for the answer, by `phial generate` on all cores. `plan` is what `phial models show`
+says of that context, `peak` the most that the process held at once (ru_maxrss), `load` all seconds but those of prompt and answer.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PHIAL = ROOT / "build/release/bin/phial"
+
+
+def shown(model: str) -> dict:
+    return json.loads(subprocess.run([PHIAL, "models", "show", model, "--json"], stdout=subprocess.PIPE, check=True).stdout)
+
+
+def answered(command: list) -> tuple[dict, int, float]:
+    """What the command printed, the most memory it held, in bytes, and the seconds it took."""
+    began = time.monotonic()
+    child = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE)
+    out = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if status != 0:
+        sys.exit(f"{' '.join(map(str, command))}: exit status {os.waitstatus_to_exitcode(status)}")
+    return json.loads(out), usage.ru_maxrss * 1024, time.monotonic() - began
+
+
+def measured(model: str, args: argparse.Namespace) -> dict:
+    card = shown(model)
+    plan = next((row[f"bytes_{args.kv}"] for row in card["memory"] if row["context"] == args.context), None)
+    if plan is None:
+        sys.exit(f"{model}: 'phial models show' plans contexts of {[row['context'] for row in card['memory']]}")
+    # Any ids do; more than a hundred, so that no tokenizer's first ones, which may be special, are all there is.
+    ids = ",".join(str(300 + i % 4001) for i in range(args.context - args.gen))
+    run, peak, seconds = answered([PHIAL, "generate", "--model", model, "--ids", ids, "-n", args.gen, "--greedy", "--ignore-end",
+                                   "--context", args.context, "--kv", args.kv, "--json"])
+    times = run["timings"]
+    return {"model": Path(model).name, "parameters": card["parameters"], "bytes": card["bytes"], "context": args.context,
+            "kv": args.kv, "plan": plan, "peak": peak,
+            "load_s": seconds - (times["prefill_ms"] + times["decode_ms"]) / 1000, "prefill_tps": times["prefill_tps"],
+            "decode_tps": times["decode_tps"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--context", type=int, default=1024)
+    parser.add_argument("--kv", default="f16")
+    parser.add_argument("--gen", type=int, default=16)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    rows = [measured(model, args) for model in args.models]
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return
+    print("| model | parameters | plan | peak | of the plan | load | prompt | answer |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        print(f"| {row['model']} | {row['parameters'] / 1e9:.2f} billion | {row['plan'] / 1e9:.2f} GB | {row['peak'] / 1e9:.2f} GB | "
+              f"{100 * row['peak'] / row['plan']:.1f} % | {row['load_s']:.1f} s | {row['prefill_tps']:.1f} tokens/s | "
+              f"{row['decode_tps']:.2f} tokens/s |")
+
+
+if __name__ == "__main__":
+    main()
