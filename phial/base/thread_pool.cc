@@ -46,23 +46,26 @@ struct Team::Barrier {
   std::atomic<uint32_t> phase{0};
 };
 
-void Team::wait() {
+void Team::release() {
   if (size_ == 1) return;
+  barrier_->arrived.store(0, std::memory_order_relaxed);
+  barrier_->phase.fetch_add(1, std::memory_order_release);
+  barrier_->phase.notify_all();
+}
+
+bool Team::arrive() {
+  if (size_ == 1) return true;
   const uint32_t phase = barrier_->phase.load(std::memory_order_acquire);
-  if (barrier_->arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
-    barrier_->arrived.store(0, std::memory_order_relaxed);
-    barrier_->phase.store(phase + 1, std::memory_order_release);
-    barrier_->phase.notify_all();
-    return;
-  }
+  if (barrier_->arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) return true;
   const auto patience = std::chrono::steady_clock::now() + kPatience;
   do {
     for (int spin = 0; spin < kSpinsPerLook; ++spin) {
-      if (barrier_->phase.load(std::memory_order_acquire) != phase) return;
+      if (barrier_->phase.load(std::memory_order_acquire) != phase) return false;
       relax();
     }
   } while (std::chrono::steady_clock::now() < patience);
   barrier_->phase.wait(phase, std::memory_order_acquire);
+  return false;
 }
 
 struct ThreadPool::State {

@@ -18,11 +18,24 @@ class Team {
  public:
   int index() const { return index_; }
   int size() const { return size_; }
-  void wait();
+  void wait() {
+    wait([] {});
+  }
+  // The same; the member that calls it last runs `last` before any goes on. One barrier instead of two around what is
+  // too little to be shared.
+  template <class Last>
+  void wait(const Last& last) {
+    if (!arrive()) return;
+    last();
+    release();
+  }
 
  private:
   friend class ThreadPool;
   struct Barrier;
+  // True at once for the member that comes last, which must release() the others; false for them once it has.
+  bool arrive();
+  void release();
   Team(int index, int size, Barrier* barrier) : index_(index), size_(size), barrier_(barrier) {}
   int index_, size_;
   Barrier* barrier_;

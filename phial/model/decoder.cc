@@ -174,8 +174,10 @@ class Pass {
   }
 
   // One thread shows what the next product reads; nothing writes it before that product's barrier.
-  void show(int layer, InputsOf which, const Inputs& x, size_t columns) const {
-    if (c_.observer == nullptr || crew_.index() != 0) return;
+  void show(int layer, InputsOf which, const Inputs& x, size_t columns) {
+    if (c_.observer == nullptr) return;
+    crew_.settle();
+    if (crew_.index() != 0) return;
     c_.observer->see(layer, which, x.floats.row(first_), x.floats.stride, rows_, columns);
   }
 
@@ -183,7 +185,7 @@ class Pass {
   void product(const Linear& matrix, const Inputs& x, float* y, size_t y_stride) {
     float* to = y == c_.logits ? y : y + first_ * y_stride;
     const Activations in = x.view().from_row(first_);
-    crew_.share(matrix.tile_rows(), matrix.grain(crew_.size()), [&](size_t begin, size_t end) {
+    crew_.share(matrix.tile_rows(), matrix.pieces(crew_.size(), rows_), [&](size_t begin, size_t end) {
       matrix.multiply(k_, in, rows_, begin, end, to, y_stride, w_.scratch(crew_.index()));
     });
   }

@@ -128,11 +128,14 @@ size_t Linear::scratch_floats(size_t tokens) const {
   return most;
 }
 
-size_t Linear::grain(int threads) const {
+Pieces Linear::pieces(int threads, size_t tokens) const {
   constexpr size_t kPiecesPerThread = 8, kLeastBytes = 96 << 10;
+  constexpr size_t kStreamed = 4;  // for more, what a piece lays out or unpacks first must pay
   const size_t even = tile_rows_ / (static_cast<size_t>(threads) * kPiecesPerThread);
   const size_t least = kLeastBytes / std::max<size_t>(1, parts_.front().row_bytes_streamed());
-  return std::max<size_t>({1, even, std::min(least, tile_rows_ / static_cast<size_t>(threads))});
+  const size_t small = std::max<size_t>(1, std::min(least, tile_rows_ / static_cast<size_t>(threads)));
+  const size_t grain = std::max(small, even);
+  return {.most = grain, .least = tokens <= kStreamed ? small : grain};
 }
 
 void Linear::multiply(const kernels::KernelSet& kernels, const Activations& x, size_t tokens, size_t first, size_t last,

@@ -15,6 +15,7 @@
 #include "phial/formats/checkpoint.h"
 #include "phial/kernels/kernels.h"
 #include "phial/model/aligned_bytes.h"
+#include "phial/model/crew.h"
 #include "phial/model/pack.h"
 
 namespace phial::model {
@@ -75,8 +76,8 @@ class Linear {
   size_t cols() const { return parts_.empty() ? 0 : parts_.front().cols(); }
   size_t tile_rows() const { return tile_rows_; }
   size_t scratch_floats(size_t tokens) const;
-  // Tile rows that one piece of work should have, for `threads` threads.
-  size_t grain(int threads) const;
+  // Tile rows that a piece of work should have, for `threads` threads and `tokens` tokens.
+  Pieces pieces(int threads, size_t tokens) const;
 
   void multiply(const kernels::KernelSet& kernels, const Activations& x, size_t tokens, size_t first, size_t last,
                 float* y, size_t y_stride, std::span<float> scratch) const;

@@ -99,7 +99,7 @@ class EncoderPass {
   }
 
   void product(const Linear& matrix, const Inputs& x, const Rows<float>& y) {
-    crew_.share(matrix.tile_rows(), matrix.grain(crew_.size()), [&](size_t begin, size_t end) {
+    crew_.share(matrix.tile_rows(), matrix.pieces(crew_.size(), r_.slab.rows), [&](size_t begin, size_t end) {
       matrix.multiply(k_, x.view(), r_.slab.rows, begin, end, y.data, y.stride, w_.scratch(crew_.index()));
     });
   }
