@@ -157,7 +157,8 @@ struct GenerateOptionsForC {
 std::shared_ptr<Model> open_model(const std::string& path, int threads, int context_tokens, int sessions, int kv,
                                   bool exact, bool copy, bool no_drafting,
                                   const std::optional<std::string>& draft_model, const std::optional<std::string>& date,
-                                  const std::optional<std::string>& prompt_cache) {
+                                  const std::optional<std::string>& prompt_cache,
+                                  const std::optional<std::string>& projector) {
   auto options = sized<phial_model_options>();
   options.threads = threads;
   options.context_tokens = context_tokens;
@@ -169,6 +170,7 @@ std::shared_ptr<Model> open_model(const std::string& path, int threads, int cont
   options.draft_model = pointer_to(draft_model);
   options.date = pointer_to(date);
   options.prompt_cache = pointer_to(prompt_cache);
+  options.projector = pointer_to(projector);
   phial_model* model = nullptr;
   run([&](phial_error* error) { return phial_model_open(path.c_str(), &options, &model, error); });
   return std::make_shared<Model>(model);
@@ -378,11 +380,14 @@ struct AskOptions {
   std::optional<std::string> history_json;
 };
 
-std::string search(const Library& library, const std::string& question, const AskOptions& options) {
+std::string search(const Library& library, const std::string& question, const AskOptions& options,
+                   const GenerateOptions& generate) {
   const std::vector<const char*> paths = pointers_to(options.paths);
   phial_ask_options for_c = options.given;
   for_c.paths = paths.data();
   for_c.path_count = paths.size();
+  const GenerateOptionsForC generate_for_c(generate);
+  for_c.generate = &generate_for_c.given;
   phial_library* handle = library.get();
   phial_answer* answer = nullptr;
   run([&](phial_error* error) { return phial_library_search(handle, question.c_str(), &for_c, &answer, error); });
@@ -459,7 +464,8 @@ NB_MODULE(_phial, module) {
       .def("detokenize", &detokenize)
       .def("close", &Model::close);
   module.def("model_open", &open_model, "path"_a, "threads"_a, "context_tokens"_a, "sessions"_a, "kv"_a, "exact"_a,
-             "copy"_a, "no_drafting"_a, "draft_model"_a.none(), "date"_a.none(), "prompt_cache"_a.none());
+             "copy"_a, "no_drafting"_a, "draft_model"_a.none(), "date"_a.none(), "prompt_cache"_a.none(),
+             "projector"_a.none());
 
   nb::class_<Session>(module, "Session")
       .def("complete", &write<phial_session_complete>)

@@ -136,12 +136,47 @@ TEST(Chat, PicturesAndDocumentsExcludeEachOther) {
   EXPECT_EQ(finished.status, 2);
 }
 
-TEST(Convert, AModelThatSeesIsNotMadeBlind) {
+TEST(Convert, AModelThatSeesSeesTheSameFromGguf) {
   const Home home;
-  const Finished finished = home.run({"models", "convert", kVision, (home.path() / "out.gguf").string()});
-  EXPECT_EQ(finished.status, 1);
-  EXPECT_THAT(finished.err, HasSubstr("image encoder"));
-  EXPECT_FALSE(std::filesystem::exists(home.path() / "out.gguf"));
+  const std::string folder = model_with_tokenizer(home), gguf = (home.path() / "files/eye.gguf").string();
+  const Finished converted = home.run({"models", "convert", folder, gguf});
+  ASSERT_EQ(converted.status, 0) << converted.err;
+  const auto answer = [&](const std::vector<std::string>& model) {
+    std::vector<std::string> words = {"see", kImage0, "What is it?", "-n", "8", "--json", "--precision", "exact"};
+    words.insert(words.end(), model.begin(), model.end());
+    const Finished finished = home.run(words);
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return finished.status == 0 ? (*parse_json(finished.out))["text"].get<std::string>() : "";
+  };
+  const std::string wanted = answer({"--model", folder});
+  EXPECT_EQ(answer({"--model", gguf}), wanted);
+
+  const auto ids = home.write("ids.txt", id_list(cases()[0]));
+  const auto logits = [&](const std::vector<std::string>& model) {
+    const std::string out = home.write("logits.npy", "").string();
+    std::vector<std::string> words = {"logits", "--ids", "@" + ids.string(), "--image", kImage0, "--image", kImage1,
+                                      "--out",  out};
+    words.insert(words.end(), model.begin(), model.end());
+    const Finished finished = home.run(words);
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return *read_text_file(out);
+  };
+  const std::string numbers = logits({"--model", folder});
+  EXPECT_EQ(logits({"--model", gguf}), numbers);
+
+  // Under a name that tells nothing.
+  const std::string elsewhere = (home.path() / "files/other.gguf").string();
+  std::filesystem::rename(home.path() / "files/mmproj-eye.gguf", elsewhere);
+  EXPECT_EQ(logits({"--model", gguf, "--projector", elsewhere}), numbers);
+  EXPECT_EQ(answer({"--model", gguf, "--projector", elsewhere}), wanted);
+  const Finished blind = home.run({"see", kImage0, "What is it?", "--model", gguf});
+  EXPECT_EQ(blind.status, 1);
+  EXPECT_THAT(blind.err, HasSubstr("projector"));
+  const Finished shown = home.run({"models", "show", gguf, "--projector", elsewhere, "--json"});
+  EXPECT_EQ((*parse_json(shown.out))["projector"], elsewhere) << shown.err;
+  const Finished alone = home.run({"generate", "--model", elsewhere, "-p", "x"});
+  EXPECT_EQ(alone.status, 1);
+  EXPECT_THAT(alone.err, HasSubstr("--projector"));
 }
 
 }  // namespace

@@ -106,9 +106,12 @@ void repair_names(rag::Answer& answer) {
 }
 
 Status search(phial_library& library, const Question& question, phial_answer** answer) {
+  rag::SearchOptions options = question.search;
+  PHIAL_TRY(const auto generate, read_options(question.given.generate, sizeof(phial_generate_options)));
+  if (generate.cancel != nullptr) options.cancel = generate.cancel->stop.get_token();
   auto retriever = std::move(library.retriever);
   if (retriever == nullptr) retriever = std::make_unique<rag::Retriever>(*library.store, *library.embedder);
-  PHIAL_TRY(const rag::Retrieval found, retriever->search(question.text, question.search));
+  PHIAL_TRY(const rag::Retrieval found, retriever->search(question.text, options));
   library.retriever = std::move(retriever);
   auto told = std::make_unique<phial_answer>();
   Json list = Json::array();

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -179,6 +180,54 @@ TEST_F(WithEmbedder, AModelAnswersFromALibraryThatOutlivesIt) {
   model.reset();
   embedder.reset();
   EXPECT_THAT(ask(nullptr, nullptr), HasSubstr("31 March 2027"));
+}
+
+// A search or a question without a model that was stopped leaves the same answer to the next.
+TEST_F(WithEmbedder, SearchesAreStoppedAndTheLibraryAnswersAsBefore) {
+  for (int i = 0; i < 12; ++i) write(std::to_string(i) + ".txt", "Chapter " + std::to_string(i) + " tells of the sea.");
+  const Library library = open_library();
+  add(library);
+  phial_error error{};
+  const auto look = [&](phial_cancel* cancel, bool asks, std::string* json) {
+    auto generate = defaults<phial_generate_options>();
+    generate.cancel = cancel;
+    auto options = defaults<phial_ask_options>();
+    options.generate = &generate;
+    phial_answer* made = nullptr;
+    const char* question = "What does chapter 7 tell of?";
+    const phial_code code =
+        asks ? phial_library_ask(library.get(), nullptr, question, &options, nullptr, nullptr, &made, &error)
+             : phial_library_search(library.get(), question, &options, &made, &error);
+    const Answer answer(made);
+    if (code == PHIAL_OK && json != nullptr) *json = phial_answer_json(answer.get());
+    return code;
+  };
+  std::string wanted;
+  ASSERT_EQ(look(nullptr, false, &wanted), PHIAL_OK) << error.message;
+  const Cancel requested(phial_cancel_new());
+  phial_cancel_request(requested.get());
+  for (const bool asks : {false, true}) {
+    EXPECT_EQ(look(requested.get(), asks, nullptr), PHIAL_CANCELLED);
+    EXPECT_STRNE(error.message, "");
+  }
+  // From another thread, at any moment of a search.
+  for (int round = 0; round < 20; ++round) {
+    const Cancel cancel(phial_cancel_new());
+    std::atomic<bool> has_begun = false;
+    std::thread other([&] {
+      while (!has_begun) std::this_thread::yield();
+      for (int i = 0; i < round; ++i) std::this_thread::yield();
+      phial_cancel_request(cancel.get());
+    });
+    has_begun = true;
+    phial_code code = PHIAL_OK;
+    while (code == PHIAL_OK) code = look(cancel.get(), false, nullptr);
+    other.join();
+    EXPECT_EQ(code, PHIAL_CANCELLED);
+  }
+  std::string found;
+  ASSERT_EQ(look(nullptr, false, &found), PHIAL_OK) << error.message;
+  EXPECT_EQ(found, wanted);
 }
 
 int stop_at_once(void*, const char*, size_t) { return 1; }

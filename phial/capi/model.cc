@@ -56,6 +56,7 @@ Result<generate::EngineOptions> engine_options(const phial_model_options& option
   PHIAL_TRY(engine.date, read_optional_text(options.date, "date"));
   if (engine.date.empty()) engine.date = today();
   PHIAL_TRY(engine.prompt_cache, read_optional_text(options.prompt_cache, "prompt_cache"));
+  PHIAL_TRY(engine.projector, read_optional_text(options.projector, "projector"));
   engine.log = log_to(options.on_log, options.log_data);
   return engine;
 }

@@ -101,6 +101,7 @@ typedef struct phial_model_options {
   phial_on_log on_log;     /* null: nobody listens */
   void* log_data;
   const char* prompt_cache; /* file of prompts whose keys and values earlier runs wrote (docs/formats.md); null: none */
+  const char* projector; /* GGUF file with the image encoder of a GGUF model; null: mmproj-NAME beside a model NAME */
 } phial_model_options;
 
 /* `path`: a GGUF file or a Hugging Face folder. *model is set only if it was opened. */
@@ -322,7 +323,9 @@ typedef struct phial_ask_options {
   const phial_generate_options* generate; /* how the model writes, and what cancels; max_tokens 0: 160; no images */
 } phial_ask_options;
 
-/* The passages that fit `question` best, as the answer's citations. Takes no time worth cancelling. */
+/* The passages that fit `question` best, as the answer's citations. Of `generate` only `cancel` matters: a search that
+ * is stopped leaves the library as it was. The first after opening or adding reads the library's vectors, which takes
+ * a while in a large one; each further one is short. */
 PHIAL_API phial_code phial_library_search(phial_library* library, const char* question,
                                           const phial_ask_options* options, phial_answer** answer, phial_error* error);
 

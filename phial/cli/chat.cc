@@ -42,6 +42,7 @@ struct Chat : Command {
     model.describe_model(flags);
     flags.add("-s,--system", &system, "S", "what the model is told before the conversation");
     images.describe(flags, "a picture to talk about, for a model that sees; may be repeated");
+    model.describe_projector(flags);
     grounding.describe(flags);
     flags.add("--json", json, "one JSON object an answer");
     sampling.describe(flags);

@@ -190,6 +190,7 @@ struct LibrarySearch : Command {
     rag::SearchOptions options;
     options.k = static_cast<size_t>(k);
     PHIAL_TRY(options.filter, filter.filter());
+    options.cancel = console.stopped();
     rag::Retriever retriever(*store, *embedder);
     PHIAL_TRY(const auto found, retriever.search(query, options));
     if (found.hits.empty() && !json) console.note("nothing found");

@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kPieceTokens = 256;
 
 struct Logits : Command {
-  std::optional<std::string> model, text, ids_list;
+  std::optional<std::string> model, text, ids_list, projector;
   PictureFlags images;
   std::string out;
   bool json = false;
@@ -30,6 +30,7 @@ struct Logits : Command {
         .offers(Completes::kModel);
     flags.add("--ids", &ids_list, "LIST", "token ids, 1,2,3 or @FILE");
     images.describe(flags, "with --ids: a picture; id -k stands for one token of the k-th. May be repeated");
+    add_projector_flag(flags, projector);
     flags.add("-p,--prompt", &text, "TEXT", "a text, tokenized as the model's prompts are");
     flags.add("--out", &out, "FILE", "the .npy file to write").offers(Completes::kPath).must();
     flags.add("--json", json, "one JSON object: out, shape");
@@ -64,9 +65,11 @@ struct Logits : Command {
     PHIAL_TRY(auto opened, formats::Checkpoint::open(path, compute.load_mode()));
     const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
     PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint, compute.window_extra));
-    PHIAL_TRY(const auto pictures, generate::Pictures::open(checkpoint, spec, compute.chosen_precision(), pool));
+    PHIAL_TRY(const auto eye, model::ImageEncoder::find(checkpoint, projector.value_or(""), compute.load_mode()));
+    PHIAL_TRY(const auto pictures, generate::Pictures::open(eye, spec, compute.chosen_precision(), pool));
     if (!pictures) {
-      return Error{Code::kInvalid, path.string() + " does not see pictures", "take a model that does: Phi-3-vision"};
+      return Error{Code::kInvalid, path.string() + " does not see pictures",
+                   "take a model that does: Phi-3-vision, in GGUF with its projector file"};
     }
     return pictures->place(ids, given, console.stopped());
   }

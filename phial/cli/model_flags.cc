@@ -3,6 +3,7 @@
 #include "phial/base/decimal.h"
 #include "phial/base/today.h"
 #include "phial/cli/home.h"
+#include "phial/cli/pictures.h"
 
 namespace phial::cli {
 namespace {
@@ -32,6 +33,8 @@ void ModelFlags::describe_running(Flags& flags) {
       .offers(Completes::kModel);
 }
 
+void ModelFlags::describe_projector(Flags& flags) { add_projector_flag(flags, projector); }
+
 void ModelFlags::describe_prompt_cache(Flags& flags) {
   flags
       .add("--prompt-cache", &prompt_cache, "FILE",
@@ -53,6 +56,7 @@ Result<std::unique_ptr<generate::Engine>> ModelFlags::open(ThreadPool& pool, Con
   options.load = compute.load_mode();
   options.window_extra = compute.window_extra;
   options.date = today();
+  options.projector = projector.value_or("");
   options.prompt_cache = prompt_cache.value_or("");
   options.log = console.log();
   if (draft == "off") {

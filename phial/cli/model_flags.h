@@ -15,11 +15,13 @@ namespace phial::cli {
 struct ModelFlags {
   std::optional<std::string> model = {};
   int context = 0;
-  std::optional<std::string> draft = {}, prompt_cache = {};
+  std::optional<std::string> draft = {}, prompt_cache = {}, projector = {};
   ComputeFlags compute = {};
 
   void describe_model(Flags& flags);
   void describe_running(Flags& flags);
+  // For verbs that take pictures.
+  void describe_projector(Flags& flags);
   // For verbs that call write_prompt_cache() of the engine when they are done.
   void describe_prompt_cache(Flags& flags);
   // Says so when the default model is used.

@@ -4,20 +4,22 @@
 #include <array>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "phial/base/bytes_text.h"
 #include "phial/base/decimal.h"
 #include "phial/base/thread_pool.h"
 #include "phial/cli/home.h"
+#include "phial/cli/pictures.h"
 #include "phial/cli/verbs.h"
 #include "phial/formats/checkpoint.h"
 #include "phial/generate/chat.h"
 #include "phial/generate/open_tokenizer.h"
 #include "phial/generate/pictures.h"
+#include "phial/model/clip.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/spec.h"
-#include "phial/spec/vision.h"
 
 namespace phial::cli {
 namespace fs = std::filesystem;
@@ -55,9 +57,9 @@ std::optional<std::string> template_of(const formats::Checkpoint& checkpoint) {
 }
 
 // What it takes in fast precision, for contexts from 1,024 tokens up to the model's own.
-Json memory_of(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec) {
+Json memory_of(const formats::Checkpoint& checkpoint, const formats::Checkpoint* eye, const spec::DecoderSpec& spec) {
   Json table = Json::array();
-  const auto vision = generate::Pictures::bytes(checkpoint, spec, model::Precision::kFast, usable_cores());
+  const auto vision = generate::Pictures::bytes(eye, spec, model::Precision::kFast, usable_cores());
   std::vector<int> contexts;
   for (int context = 1024; context < spec.context; context *= 4) contexts.push_back(context);
   contexts.push_back(spec.context);
@@ -73,7 +75,8 @@ Json memory_of(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& s
   return table;
 }
 
-Json facts_of(const formats::Checkpoint& checkpoint) {
+// `eye`: null for a model that does not see.
+Json facts_of(const formats::Checkpoint& checkpoint, const formats::Checkpoint* eye) {
   std::map<std::string, uint64_t> elements_by_type;
   uint64_t parameters = 0, bytes = 0;
   for (const auto& tensor : checkpoint.tensors()) {
@@ -105,9 +108,10 @@ Json facts_of(const formats::Checkpoint& checkpoint) {
                  {"vocabulary", spec->vocab_size},
                  {"context", spec->context},
                  {"sliding_window", spec->sliding_window},
-                 {"sees", spec::has_vision(checkpoint.metadata())},
+                 {"sees", eye != nullptr},
+                 {"projector", eye == nullptr || eye == &checkpoint ? Json() : Json(eye->path().string())},
                  {"template", chat_template ? Json(*chat_template) : Json()},
-                 {"memory", memory_of(checkpoint, *spec)}});
+                 {"memory", memory_of(checkpoint, eye, *spec)}});
   } else if (const auto encoder = spec::encoder_from_config(checkpoint.metadata());
              checkpoint.kind() == formats::CheckpointKind::kHuggingFace && encoder) {
     told.update({{"runs", "search"},
@@ -195,6 +199,7 @@ std::string page_of(const Json& told) {
                     : told["sees"] == true   ? ", writes answers, sees pictures"
                                              : ", writes answers";
   sheet.row("family", text_of(told["architecture"]) + use);
+  if (told.contains("projector") && !told["projector"].is_null()) sheet.row("sees by", text_of(told["projector"]));
   sheet.row("parameters", count_text(told["parameters"].get<uint64_t>()));
   sheet.row("weights", types_text(told));
   sheet.row("layers", shape_text(told));
@@ -213,16 +218,20 @@ std::string page_of(const Json& told) {
 
 struct ModelsShow : Command {
   std::string name;
+  std::optional<std::string> projector;
   bool json = false;
   void describe(Flags& flags) override {
     flags.argument("MODEL", &name, "a path or a known name").offers(Completes::kModel).must();
+    add_projector_flag(flags, projector);
     flags.add("--json", json, "one JSON object");
   }
 
   Status run(Console& console) override {
     PHIAL_TRY(const fs::path path, find_model(name, ModelUse::kAnswers));
-    PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(path));
-    const Json told = facts_of(checkpoint);
+    PHIAL_TRY(auto opened, formats::Checkpoint::open(path));
+    const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
+    PHIAL_TRY(const auto eye, model::ImageEncoder::find(checkpoint, projector.value_or(""), LoadMode::kMap));
+    const Json told = facts_of(*checkpoint, eye.get());
     console.write(json ? dump_json(told) + "\n" : page_of(told));
     return ok();
   }

@@ -20,6 +20,13 @@ Result<std::vector<generate::Picture>> PictureFlags::read() const {
   return pictures;
 }
 
+void add_projector_flag(Flags& flags, std::optional<std::string>& file) {
+  flags
+      .add("--projector", &file, "FILE",
+           "the GGUF file with the image encoder of a GGUF model; without it, mmproj-NAME beside a model NAME")
+      .offers(Completes::kPath);
+}
+
 Result<generate::Picture> read_picture(const std::string& file) {
   PHIAL_TRY(formats::Image image, formats::read_image(file));
   return std::make_shared<const formats::Image>(std::move(image));

@@ -1,6 +1,7 @@
 // The pictures that a person names: --image F, once or several times.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct PictureFlags {
   void describe(Flags& flags, std::string_view meaning);
   Result<std::vector<generate::Picture>> read() const;
 };
+
+// --projector FILE.
+void add_projector_flag(Flags& flags, std::optional<std::string>& file);
 
 Result<generate::Picture> read_picture(const std::string& file);
 

@@ -17,6 +17,7 @@
 #include "phial/convert/gguf_model.h"
 #include "phial/generate/open_tokenizer.h"
 #include "phial/quantize/bits.h"
+#include "phial/spec/vision.h"
 
 namespace phial::cli {
 namespace {
@@ -112,6 +113,10 @@ struct QuantizeCommand : Command {
   Status run(Console& console) override {
     PHIAL_TRY(const auto path, find_model(in, ModelUse::kAnswers));
     PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(path));
+    if (spec::has_vision(checkpoint.metadata())) {
+      return Error{Code::kUnsupported, path.string() + " is a model that sees: its image encoder is not quantized",
+                   "'phial models convert' it to GGUF, quantize the model's file, and name the other with --projector"};
+    }
     PHIAL_TRY(const convert::GgufModel model, convert::as_gguf(checkpoint));
     if (quantize::is_quantized(model.tensors)) {
       console.log()(Severity::kWarning,

@@ -16,6 +16,7 @@ struct See : Command {
     flags.argument("IMAGE", &image, "a PNG, JPEG, WebP or GIF file").offers(Completes::kPath).must();
     flags.argument("QUESTION", &question, "what to ask about it").must();
     model.describe_model(flags);
+    model.describe_projector(flags);
     flags.add("--json", json, "one JSON object: text, stop, prompt_tokens, timings");
     sampling.describe(flags);
     model.describe_running(flags);

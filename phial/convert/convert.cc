@@ -1,8 +1,13 @@
 #include "phial/convert/convert.h"
 
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "phial/base/json_file.h"
 #include "phial/base/mapped_file.h"
@@ -10,9 +15,12 @@
 #include "phial/convert/decoder_tensors.h"
 #include "phial/convert/gguf_model.h"
 #include "phial/convert/settings.h"
+#include "phial/convert/vision_tensors.h"
 #include "phial/formats/gguf_writer.h"
 #include "phial/formats/safetensors_writer.h"
+#include "phial/model/clip.h"
 #include "phial/model/decoder.h"
+#include "phial/spec/vision.h"
 #include "phial/tokenizer/convert.h"
 
 namespace phial::convert {
@@ -26,29 +34,75 @@ Status write_text(const fs::path& path, const std::string& text) {
   return write_file_atomically(path, std::as_bytes(std::span(text)));
 }
 
-Status to_folder(const formats::Checkpoint& in, const spec::DecoderSpec& spec, std::vector<NewTensor> tensors,
-                 const fs::path& out, const std::stop_token& stop) {
-  PHIAL_TRY(const Json config, folder_config(spec, tensors.front().dtype, in.metadata()));
-  PHIAL_TRY(const auto files, tokenizer::folder_files(in.metadata()));
-  PHIAL_CHECKED(make_folders(out));
-  PHIAL_CHECKED(write_json_file(out / "config.json", config));
-  for (const auto& [name, content] : files) PHIAL_CHECKED(write_text(out / name, content));
-  return formats::write_safetensors(out / "model.safetensors", std::move(tensors), stop);
+using SharedCheckpoint = std::shared_ptr<const formats::Checkpoint>;
+
+// Of a model that sees: what its eye is, and the checkpoint that holds it.
+struct Eye {
+  SharedCheckpoint checkpoint;
+  spec::VisionSpec spec;
+};
+
+Result<std::optional<Eye>> find_eye(const SharedCheckpoint& decoder, const spec::DecoderSpec& spec) {
+  PHIAL_TRY(const SharedCheckpoint eye, model::ImageEncoder::find(decoder, {}, LoadMode::kMap));
+  if (eye == nullptr) return std::optional<Eye>();
+  PHIAL_TRY(const spec::VisionSpec vision, model::ImageEncoder::read_spec(*eye, spec.hidden_dim));
+  return std::optional<Eye>({eye, vision});
+}
+
+Status write_projector(const Eye& eye, const std::string& name, const fs::path& out, const std::stop_token& stop) {
+  PHIAL_TRY(const auto tensors, vision_tensors(*eye.checkpoint, eye.spec, CheckpointKind::kGguf));
+  Json metadata = spec::gguf_of_vision(eye.spec);
+  const auto matrix = std::ranges::find_if(tensors, [](const NewTensor& tensor) { return tensor.shape.size() == 2; });
+  metadata.update({{"general.architecture", "clip"},
+                   {"general.type", "mmproj"},
+                   {"general.name", name},
+                   {"general.file_type", file_type(matrix->dtype)}});
+  return formats::write_gguf(out, metadata, tensors, stop);
+}
+
+Status to_gguf(const SharedCheckpoint& checkpoint, const fs::path& out, const std::stop_token& stop) {
+  PHIAL_TRY(const GgufModel model, as_gguf(*checkpoint));
+  PHIAL_TRY(const std::optional<Eye> eye, find_eye(checkpoint, model.spec));
+  const auto write_decoder = [&](const fs::path& partial) {
+    return formats::write_gguf(partial, model.metadata, model.tensors, stop);
+  };
+  if (!eye) return write_beside(out, write_decoder);
+  // The decoder comes to its place first: by itself it is a whole model, that does not see.
+  return write_beside(formats::projector_beside(out), [&](const fs::path& partial) -> Status {
+    PHIAL_CHECKED(write_projector(*eye, model.spec.name, partial, stop));
+    return write_beside(out, write_decoder);
+  });
+}
+
+Status to_folder(const SharedCheckpoint& checkpoint, const fs::path& out, const std::stop_token& stop) {
+  PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint));
+  PHIAL_TRY(const model::DecoderTensors bound, model::bind(*checkpoint, spec));
+  std::vector<NewTensor> tensors = decoder_tensors(bound, spec, CheckpointKind::kHuggingFace);
+  PHIAL_TRY(Json config, folder_config(spec, tensors.front().dtype, checkpoint->metadata()));
+  PHIAL_TRY(const auto files, tokenizer::folder_files(checkpoint->metadata()));
+  PHIAL_TRY(const std::optional<Eye> eye, find_eye(checkpoint, spec));
+  if (eye) {
+    PHIAL_TRY(std::vector<NewTensor> sees, vision_tensors(*eye->checkpoint, eye->spec, CheckpointKind::kHuggingFace));
+    std::ranges::move(sees, std::back_inserter(tensors));
+    config = spec::config_with_vision(std::move(config), eye->spec);
+  }
+  return write_beside(out, [&](const fs::path& partial) -> Status {
+    PHIAL_CHECKED(make_folders(partial));
+    PHIAL_CHECKED(write_json_file(partial / "config.json", config));
+    if (eye) PHIAL_CHECKED(write_json_file(partial / "preprocessor_config.json", spec::preprocessor_of(eye->spec)));
+    for (const auto& [name, content] : files) PHIAL_CHECKED(write_text(partial / name, content));
+    return formats::write_safetensors(partial / "model.safetensors", std::move(tensors), stop);
+  });
 }
 
 }  // namespace
 
 Status convert_model(const fs::path& in, const fs::path& out, const std::stop_token& stop) {
-  return write_beside(out, [&](const fs::path& partial) -> Status {
-    PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(in));
-    if (checkpoint.kind() != CheckpointKind::kGguf) {
-      PHIAL_TRY(const GgufModel model, as_gguf(checkpoint));
-      return formats::write_gguf(partial, model.metadata, model.tensors, stop);
-    }
-    PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(checkpoint));
-    PHIAL_TRY(const model::DecoderTensors tensors, model::bind(checkpoint, spec));
-    return to_folder(checkpoint, spec, decoder_tensors(tensors, spec, CheckpointKind::kHuggingFace), partial, stop);
-  });
+  PHIAL_CHECKED(check_is_new(out));
+  PHIAL_TRY(formats::Checkpoint opened, formats::Checkpoint::open(in));
+  const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
+  return checkpoint->kind() == CheckpointKind::kGguf ? to_folder(checkpoint, out, stop)
+                                                     : to_gguf(checkpoint, out, stop);
 }
 
 }  // namespace phial::convert

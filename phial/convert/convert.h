@@ -2,7 +2,9 @@
 //
 // Weights in F32, F16 and BF16 are written as stored, all others decoded to F32; norms and biases are F32. Errors:
 // kUnsupported names what the other side cannot express, kInvalid an output that is there already, kIo, kCancelled.
-// Nothing but the whole output ever stands at its place. Memory: the norms, and a piece of one matrix.
+// A Hugging Face folder that sees becomes two GGUF files, that of its eye called as projector_beside() says; of a GGUF
+// file that has such a one beside it both are read. Nothing but the whole output ever stands at its place. Memory: the
+// norms, and a piece of one matrix.
 #pragma once
 
 #include <filesystem>

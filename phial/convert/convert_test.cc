@@ -8,6 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "phial/formats/gguf_writer.h"
+#include "phial/formats/image.h"
+#include "phial/formats/image_tiles.h"
+#include "phial/model/clip.h"
 #include "phial/model/golden_files.h"
 #include "phial/tokenizer/load.h"
 
@@ -172,6 +176,90 @@ TEST_F(Convert, AnySmallKeepsItsBlueprint) {
     EXPECT_EQ(logits_of(place_ / "there.gguf", some_ids(), table), wanted);
     EXPECT_EQ(logits_of(place_ / "back", some_ids(), table), wanted);
   }
+}
+
+std::vector<float> rows_of_picture(const model::ImageEncoder& encoder, const fs::path& picture) {
+  const auto image = formats::read_image(picture);
+  EXPECT_TRUE(image);
+  const auto grid = spec::tile_grid(encoder.spec(), image->width, image->height);
+  auto rows =
+      encoder.encode(*grid, formats::make_page(*image, grid->width, grid->height, encoder.spec().image_side), {});
+  EXPECT_TRUE(rows) << (rows ? "" : rows.error().text());
+  return rows ? *std::move(rows) : std::vector<float>();
+}
+
+// The eye of the model at `path`, in f32.
+std::unique_ptr<model::ImageEncoder> eye_of(const fs::path& path, ThreadPool& pool, const fs::path& projector = {}) {
+  const auto eye = model::ImageEncoder::find(model::open_model(path), projector, LoadMode::kMap);
+  EXPECT_TRUE(eye && *eye != nullptr) << (eye ? "it is blind" : eye.error().text());
+  if (!eye || *eye == nullptr) return nullptr;
+  const auto spec = model::ImageEncoder::read_spec(**eye, 64);
+  EXPECT_TRUE(spec) << (spec ? "" : spec.error().text());
+  auto encoder = model::ImageEncoder::load(*eye, *spec, model::Precision::kExact, pool);
+  EXPECT_TRUE(encoder) << (encoder ? "" : encoder.error().text());
+  return encoder ? *std::move(encoder) : nullptr;
+}
+
+// Two GGUF files, that of the eye beside the decoder's; both become one folder again.
+TEST_F(Convert, AModelThatSeesGoesThereAndBack) {
+  const fs::path folder = golden("phi3-vision-like"), there = place_ / "there.gguf", back = place_ / "back";
+  ASSERT_EQ(why_not(folder, there), "it was converted");
+  EXPECT_TRUE(fs::exists(place_ / "mmproj-there.gguf"));
+  ASSERT_EQ(why_not(there, back), "it was converted");
+  EXPECT_EQ(n_left(), 3U);
+  ThreadPool pool(2);
+  const auto wanted = rows_of_picture(*eye_of(folder, pool), folder / "image0.png");
+  EXPECT_EQ(rows_of_picture(*eye_of(there, pool), folder / "image0.png"), wanted);
+  EXPECT_EQ(rows_of_picture(*eye_of(back, pool), folder / "image0.png"), wanted);
+  EXPECT_EQ(logits_of(there, some_ids()), logits_of(folder, some_ids()));
+  EXPECT_EQ(logits_of(back, some_ids()), logits_of(folder, some_ids()));
+  // Those that are run: of the encoder's three layers two.
+  const auto first = model::open_model(folder), last = model::open_model(back);
+  size_t same = 0;
+  for (const formats::Tensor& tensor : last->tensors()) {
+    const formats::Tensor* found = first->find(tensor.name);
+    ASSERT_NE(found, nullptr) << tensor.name;
+    EXPECT_EQ(found->shape, tensor.shape) << tensor.name;
+    EXPECT_TRUE(std::ranges::equal(found->bytes, tensor.bytes)) << tensor.name;
+    ++same;
+  }
+  EXPECT_EQ(same, last->tensors().size());
+}
+
+TEST_F(Convert, AnEyeIsFoundBesideALinkedFileAndWhereItIsNamed) {
+  ASSERT_EQ(why_not(golden("phi3-vision-like"), place_ / "there.gguf"), "it was converted");
+  fs::create_directory(place_ / "linked");
+  fs::create_symlink(place_ / "there.gguf", place_ / "linked/other.gguf");
+  ThreadPool pool(2);
+  EXPECT_NE(eye_of(place_ / "linked/other.gguf", pool), nullptr);
+  fs::rename(place_ / "mmproj-there.gguf", place_ / "eye.gguf");
+  EXPECT_NE(eye_of(place_ / "there.gguf", pool, place_ / "eye.gguf"), nullptr);
+  const auto find = [&](const fs::path& decoder, const fs::path& projector) {
+    return model::ImageEncoder::find(model::open_model(decoder), projector, LoadMode::kMap);
+  };
+  EXPECT_EQ(*find(place_ / "there.gguf", {}), nullptr);
+  EXPECT_THAT(find(place_ / "there.gguf", place_ / "there.gguf").error().text(), HasSubstr("no image encoder alone"));
+  EXPECT_THAT(find(golden("phi3-vision-like"), place_ / "eye.gguf").error().text(), HasSubstr("of its own"));
+}
+
+TEST_F(Convert, AnEyeWithoutSeparatorsIsRefusedByName) {
+  ASSERT_EQ(why_not(golden("phi3-vision-like"), place_ / "there.gguf"), "it was converted");
+  const auto whole = model::open_model(place_ / "mmproj-there.gguf");
+  std::vector<formats::NewTensor> tensors;
+  for (const formats::Tensor& tensor : whole->tensors()) {
+    if (tensor.name == "v.image_newline") continue;
+    tensors.push_back(
+        {tensor.name, tensor.dtype, tensor.shape, {{tensor.dtype, tensor.bytes.data(), tensor.elements()}}});
+  }
+  ASSERT_TRUE(formats::write_gguf(place_ / "half.gguf", whole->metadata(), tensors, {}));
+  const auto half = model::open_model(place_ / "half.gguf");
+  ThreadPool pool(1);
+  const auto loaded =
+      model::ImageEncoder::load(half, *model::ImageEncoder::read_spec(*half, 64), model::Precision::kExact, pool);
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().text(), HasSubstr("v.image_newline"));
+  fs::rename(place_ / "half.gguf", place_ / "mmproj-there.gguf");
+  EXPECT_THAT(why_not(place_ / "there.gguf", place_ / "back"), HasSubstr("v.image_newline"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ConvertEvery,

@@ -12,11 +12,6 @@ Error no_gguf_for(const std::string& what) {
   return Error{Code::kUnsupported, what + " cannot be written into a GGUF file", "use the folder as it is"};
 }
 
-int file_type(tensor::DType weights) {
-  if (weights == tensor::DType::kF16) return 1;
-  return weights == tensor::DType::kBF16 ? 32 : 0;
-}
-
 // What no other architecture has, under keys of our own.
 void put_small(const spec::DecoderSpec& spec, const std::function<void(const char*, Json)>& put) {
   put("attention.layer_norm_epsilon", spec.norm_eps);
@@ -33,6 +28,11 @@ void put_small(const spec::DecoderSpec& spec, const std::function<void(const cha
 }
 
 }  // namespace
+
+int file_type(tensor::DType weights) {
+  if (weights == tensor::DType::kF16) return 1;
+  return weights == tensor::DType::kBF16 ? 32 : 0;
+}
 
 Result<Json> gguf_metadata(const spec::DecoderSpec& spec, tensor::DType weights) {
   const std::string architecture = spec.architecture == "mistral" ? "llama" : spec.architecture;

@@ -6,17 +6,11 @@
 #include "phial/convert/decoder_tensors.h"
 #include "phial/convert/settings.h"
 #include "phial/model/decoder.h"
-#include "phial/spec/vision.h"
 #include "phial/tokenizer/convert.h"
 
 namespace phial::convert {
 
 Result<GgufModel> as_gguf(const formats::Checkpoint& checkpoint) {
-  if (spec::has_vision(checkpoint.metadata())) {
-    return Error{Code::kUnsupported,
-                 checkpoint.path().string() + " is a model that sees: its image encoder has no place in a GGUF file",
-                 "use the folder as it is"};
-  }
   GgufModel out;
   PHIAL_TRY(out.spec, model::Decoder::read_spec(checkpoint));
   PHIAL_TRY(out.bound, model::bind(checkpoint, out.spec));

@@ -22,7 +22,8 @@ struct GgufModel {
   std::vector<formats::NewTensor> tensors;
 };
 
-// Errors: those of opening a decoder; kUnsupported names what GGUF cannot express.
+// Of a model that sees, the decoder: its eye is a file of its own. Errors: those of opening a decoder; kUnsupported
+// names what GGUF cannot express.
 Result<GgufModel> as_gguf(const formats::Checkpoint& checkpoint);
 
 }  // namespace phial::convert

@@ -8,6 +8,9 @@
 
 namespace phial::convert {
 
+// What GGUF's general.file_type says.
+int file_type(tensor::DType weights);
+
 // GGUF metadata without the tokenizer's. kUnsupported names what GGUF cannot express.
 Result<Json> gguf_metadata(const spec::DecoderSpec& spec, tensor::DType weights);
 

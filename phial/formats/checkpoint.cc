@@ -47,7 +47,7 @@ Result<fs::path> find_model_file(const fs::path& folder) {
   for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) {
     const fs::path& file = it->path();
     if (file.extension() == ".safetensors") safetensors.push_back(file);
-    if (file.extension() == ".gguf") ggufs.push_back(file);
+    if (file.extension() == ".gguf" && !file.filename().string().starts_with(kProjectorPrefix)) ggufs.push_back(file);
     has_pickle = has_pickle || file.filename().string().starts_with("pytorch_model");
   }
   if (failed) return Error{Code::kIo, folder.string() + ": cannot list the folder: " + failed.message(), ""};
@@ -156,6 +156,10 @@ Status sort_by_name(const fs::path& path, std::vector<Tensor>& tensors) {
 
 }  // namespace
 
+fs::path projector_beside(const fs::path& gguf_file) {
+  return gguf_file.parent_path() / (kProjectorPrefix + gguf_file.filename().string());
+}
+
 fs::path Checkpoint::folder() const {
   std::error_code ignored;
   return fs::is_directory(path_, ignored) ? path_ : path_.parent_path();
@@ -177,6 +181,7 @@ Result<Checkpoint> Checkpoint::open(const fs::path& path, LoadMode mode) {
   PHIAL_TRY(Opened opened, open_path(path, mode));
   Checkpoint checkpoint;
   checkpoint.kind_ = opened.kind;
+  checkpoint.mode_ = mode;
   checkpoint.path_ = path;
   checkpoint.metadata_ = std::move(opened.metadata);
   checkpoint.files_ = std::move(opened.files);

@@ -38,6 +38,11 @@ struct Tensor {
 // "[32, 64]", for messages.
 std::string shape_text(std::span<const uint64_t> shape);
 
+// How a GGUF file with an image encoder is called, as llama.cpp has it: this before the name of the decoder's.
+inline constexpr const char* kProjectorPrefix = "mmproj-";
+// Where the one of a GGUF file stands.
+std::filesystem::path projector_beside(const std::filesystem::path& gguf_file);
+
 enum class CheckpointKind { kGguf, kHuggingFace };
 
 class Checkpoint {
@@ -47,6 +52,7 @@ class Checkpoint {
 
   CheckpointKind kind() const { return kind_; }
   const std::filesystem::path& path() const { return path_; }
+  LoadMode mode() const { return mode_; }
   // Where the files stand that belong to it: path() or the folder that holds it.
   std::filesystem::path folder() const;
 
@@ -77,6 +83,7 @@ class Checkpoint {
   Checkpoint() = default;
 
   CheckpointKind kind_ = CheckpointKind::kGguf;
+  LoadMode mode_ = LoadMode::kMap;
   std::filesystem::path path_;
   Json metadata_ = Json::object();
   std::vector<MappedFile> files_;

@@ -60,7 +60,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   engine->name_ = spec.name;
   engine->context_tokens_ =
       options.context_tokens > 0 ? options.context_tokens : std::min(spec.context, kDefaultContext);
-  PHIAL_TRY(const uint64_t vision_bytes, Pictures::bytes(*checkpoint, spec, options.precision, pool.threads()));
+  PHIAL_TRY(const auto eye, model::ImageEncoder::find(checkpoint, options.projector, options.load));
+  PHIAL_TRY(const uint64_t vision_bytes, Pictures::bytes(eye.get(), spec, options.precision, pool.threads()));
   PHIAL_TRY(engine->plan_, model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_,
                                                 options.kv_type, options.sessions, vision_bytes));
   options.log(Severity::kDetail, "memory plan: " + engine->plan_.text());
@@ -79,7 +80,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   }
   if (!options.prompt_cache.empty()) engine->model_hash_ = model_hash(*checkpoint);  // before tensors are held
   PHIAL_TRY(engine->decoder_, model::Decoder::load(checkpoint, spec, options.precision, pool, options.log));
-  PHIAL_TRY(engine->pictures_, Pictures::open(checkpoint, spec, options.precision, pool));
+  PHIAL_TRY(engine->pictures_, Pictures::open(eye, spec, options.precision, pool));
   PHIAL_TRY(model::KvCache empty, engine->decoder_->make_cache(engine->context_tokens_, engine->plan_.kv_type));
   engine->sessions_ = std::make_unique<Sessions>(*engine->decoder_, engine->pictures_.get(), std::move(empty),
                                                  SessionsOptions{.most_running = options.sessions,
@@ -119,7 +120,8 @@ Result<int> Engine::count_prompt_tokens(std::span<const Message> messages) const
 Result<std::vector<int>> Engine::picture_tokens(std::span<const Picture> pictures) const {
   if (pictures.empty()) return std::vector<int>();
   if (pictures_) return pictures_->tokens(pictures);
-  return Error{Code::kInvalid, "the model '" + name_ + "' does not see pictures", "take one that does: Phi-3-vision"};
+  return Error{Code::kInvalid, "the model '" + name_ + "' does not see pictures",
+               "take one that does: Phi-3-vision, in GGUF with its projector file"};
 }
 
 Result<std::vector<int32_t>> Engine::prompt_ids(const GenerateRequest& request) const {

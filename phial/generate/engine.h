@@ -48,6 +48,7 @@ struct EngineOptions {
   Drafting drafting = Drafting::kLookup;
   std::filesystem::path draft_model = {};   // of kModel
   int draft_tokens = 0;                     // checked at a time; 0: as many as pay (draft_length.h)
+  std::filesystem::path projector = {};     // the image encoder of a GGUF file; ImageEncoder::find
   std::filesystem::path prompt_cache = {};  // what earlier runs kept for this model; empty: nothing
   std::string date = "1970-01-01";          // what templates are told today is: yyyy-mm-dd
   Log log = no_log;

@@ -15,19 +15,19 @@ constexpr size_t kKept = 4;  // pictures that nobody may hold; one is up to 30 M
 
 }  // namespace
 
-Result<uint64_t> Pictures::bytes(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
+Result<uint64_t> Pictures::bytes(const formats::Checkpoint* eye, const spec::DecoderSpec& spec,
                                  model::Precision precision, int threads) {
-  if (!spec::has_vision(checkpoint.metadata())) return uint64_t{0};
-  PHIAL_TRY(const spec::VisionSpec vision, model::ImageEncoder::read_spec(checkpoint, spec.hidden_dim));
-  return model::ImageEncoder::bytes(checkpoint, vision, precision, threads);
+  if (eye == nullptr) return uint64_t{0};
+  PHIAL_TRY(const spec::VisionSpec vision, model::ImageEncoder::read_spec(*eye, spec.hidden_dim));
+  return model::ImageEncoder::bytes(*eye, vision, precision, threads);
 }
 
-Result<std::unique_ptr<Pictures>> Pictures::open(std::shared_ptr<const formats::Checkpoint> checkpoint,
+Result<std::unique_ptr<Pictures>> Pictures::open(std::shared_ptr<const formats::Checkpoint> eye,
                                                  const spec::DecoderSpec& spec, model::Precision precision,
                                                  ThreadPool& pool) {
-  if (!spec::has_vision(checkpoint->metadata())) return std::unique_ptr<Pictures>();
-  PHIAL_TRY(const spec::VisionSpec vision, model::ImageEncoder::read_spec(*checkpoint, spec.hidden_dim));
-  PHIAL_TRY(auto encoder, model::ImageEncoder::load(std::move(checkpoint), vision, precision, pool));
+  if (eye == nullptr) return std::unique_ptr<Pictures>();
+  PHIAL_TRY(const spec::VisionSpec vision, model::ImageEncoder::read_spec(*eye, spec.hidden_dim));
+  PHIAL_TRY(auto encoder, model::ImageEncoder::load(std::move(eye), vision, precision, pool));
   return std::make_unique<Pictures>(std::move(encoder));
 }
 

@@ -36,11 +36,11 @@ std::vector<const float*> rows_at(std::span<const int32_t> ids, const PictureRow
 
 class Pictures {
  public:
-  // What open() will take; 0 for a model that does not see.
-  static Result<uint64_t> bytes(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
+  // `eye`: what ImageEncoder::find() tells of a decoder with `spec`. What open() will take; 0 without an eye.
+  static Result<uint64_t> bytes(const formats::Checkpoint* eye, const spec::DecoderSpec& spec,
                                 model::Precision precision, int threads);
-  // Null for a model that does not see.
-  static Result<std::unique_ptr<Pictures>> open(std::shared_ptr<const formats::Checkpoint> checkpoint,
+  // Null without an eye.
+  static Result<std::unique_ptr<Pictures>> open(std::shared_ptr<const formats::Checkpoint> eye,
                                                 const spec::DecoderSpec& spec, model::Precision precision,
                                                 ThreadPool& pool);
   explicit Pictures(std::unique_ptr<model::ImageEncoder> encoder) : encoder_(std::move(encoder)) {}

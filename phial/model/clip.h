@@ -6,11 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <stop_token>
 #include <vector>
 
+#include "phial/base/mapped_file.h"
 #include "phial/base/result.h"
 #include "phial/base/thread_pool.h"
 #include "phial/formats/checkpoint.h"
@@ -23,7 +25,12 @@ namespace phial::model {
 
 class ImageEncoder {
  public:
-  // The spec of a checkpoint that sees (spec::has_vision). `output_dim`: the decoder's width.
+  // The checkpoint that holds the eye of `decoder`: its own (spec::has_vision); else `projector`, a GGUF file with an
+  // eye; else, where that is empty, the file that projector_beside() names, if it is there, with links followed. Null:
+  // the model does not see. kInvalid for a projector of a model that has an eye, or one that is none.
+  static Result<std::shared_ptr<const formats::Checkpoint>> find(std::shared_ptr<const formats::Checkpoint> decoder,
+                                                                 const std::filesystem::path& projector, LoadMode load);
+  // The spec of a checkpoint that holds an eye. `output_dim`: the decoder's width.
   static Result<spec::VisionSpec> read_spec(const formats::Checkpoint& checkpoint, int output_dim);
   // What load() will take: packed weights and scratch.
   static Result<uint64_t> bytes(const formats::Checkpoint& checkpoint, const spec::VisionSpec& spec,

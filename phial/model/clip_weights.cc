@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "phial/base/json.h"
@@ -18,8 +19,13 @@ const std::string kClip = spec::kClipPrefix;
 
 uint64_t wide(int n) { return static_cast<uint64_t>(n); }
 
+// What the checkpoint calls a tensor of this name.
+std::string stored_name(const formats::Checkpoint& checkpoint, const std::string& name) {
+  return checkpoint.kind() == formats::CheckpointKind::kGguf ? spec::gguf_vision_name(name) : name;
+}
+
 struct NamedMatrix {
-  std::string name;
+  std::string name;  // as a folder has it, without ".weight"
   uint64_t rows, cols;
 };
 
@@ -43,7 +49,7 @@ std::vector<NamedMatrix> matrices_of_projector(const spec::VisionSpec& spec) {
 class ClipBinder {
  public:
   ClipBinder(const formats::Checkpoint& checkpoint, const spec::VisionSpec& spec, Precision precision, ThreadPool& pool)
-      : spec_(spec), parts_(checkpoint, precision, pool), hidden_(wide(spec.hidden_dim)) {}
+      : checkpoint_(checkpoint), spec_(spec), parts_(checkpoint, precision, pool), hidden_(wide(spec.hidden_dim)) {}
 
   Result<ClipWeights> run() {
     ClipWeights out;
@@ -52,8 +58,13 @@ class ClipBinder {
       PHIAL_TRY(EncoderLayer one, layer(i));
       out.layers.push_back(std::move(one));
     }
-    PHIAL_TRY(out.row_end, values(kEye + "sub_GN", {1, 1, 1, 4 * hidden_}));
-    PHIAL_TRY(out.between, values(kEye + "glb_GN", {1, 1, 4 * hidden_}));
+    if (checkpoint_.kind() == formats::CheckpointKind::kGguf) {
+      PHIAL_TRY(out.row_end, values(kEye + "sub_GN", {4 * hidden_}));
+      PHIAL_TRY(out.between, values(kEye + "glb_GN", {4 * hidden_}));
+    } else {
+      PHIAL_TRY(out.row_end, values(kEye + "sub_GN", {1, 1, 1, 4 * hidden_}));
+      PHIAL_TRY(out.between, values(kEye + "glb_GN", {1, 1, 4 * hidden_}));
+    }
     const auto projector = matrices_of_projector(spec_);
     PHIAL_CHECKED(append(projector[0], out.project_in, out.project_in_bias));
     PHIAL_CHECKED(append(projector[1], out.project_out, out.project_out_bias));
@@ -61,13 +72,19 @@ class ClipBinder {
   }
 
  private:
-  Status append(const NamedMatrix& matrix, Linear& linear, std::vector<float>& bias) {
-    return parts_.append(matrix.name, matrix.rows, matrix.cols, linear, bias);
+  // "NAME.", of which EncoderParts adds the ends.
+  std::string name_of(const std::string& name) const {
+    const std::string stored = stored_name(checkpoint_, name + ".");
+    return stored.substr(0, stored.size() - 1);
   }
+  Status append(const NamedMatrix& matrix, Linear& linear, std::vector<float>& bias) {
+    return parts_.append(name_of(matrix.name), matrix.rows, matrix.cols, linear, bias);
+  }
+  Result<LayerNorm> norm(const std::string& name) { return parts_.norm(name_of(name), hidden_); }
 
   // All numbers of a tensor, which must be finite.
   Result<std::vector<float>> values(const std::string& name, std::initializer_list<uint64_t> shape) {
-    PHIAL_TRY(const StoredRows stored, parts_.find().matrix(name, shape));
+    PHIAL_TRY(const StoredRows stored, parts_.find().matrix(stored_name(checkpoint_, name), shape));
     std::vector<float> out(stored.rows * stored.cols);
     for (size_t r = 0; r < stored.rows; ++r) stored.decode(r, 0, std::span(out).subspan(r * stored.cols, stored.cols));
     for (const float value : out) {
@@ -78,12 +95,13 @@ class ClipBinder {
 
   Status embeddings(ClipWeights& out) {
     const uint64_t side = wide(spec_.patch_side), places = 1 + wide(spec_.patches()) * wide(spec_.patches());
-    const std::string place = kClip + "embeddings.", patch = place + "patch_embedding.weight";
+    const std::string place = kClip + "embeddings.";
+    const std::string patch = stored_name(checkpoint_, place + "patch_embedding.weight");
     PHIAL_TRY(const StoredRows stored, parts_.find().matrix(patch, {hidden_, 3, side, side}));
     PHIAL_CHECKED(parts_.append(stored, patch, Layout::kF32, out.patch));
-    PHIAL_TRY(out.class_token, parts_.find().vector(place + "class_embedding", hidden_));
+    PHIAL_TRY(out.class_token, parts_.find().vector(stored_name(checkpoint_, place + "class_embedding"), hidden_));
     PHIAL_TRY(out.positions, values(place + "position_embedding.weight", {places, hidden_}));
-    PHIAL_TRY(out.embedding_norm, parts_.norm(kClip + "pre_layrnorm", hidden_));
+    PHIAL_TRY(out.embedding_norm, norm(kClip + "pre_layrnorm"));
     return ok();
   }
 
@@ -94,11 +112,12 @@ class ClipBinder {
     PHIAL_CHECKED(append(matrices[3], out.output, out.output_bias));
     PHIAL_CHECKED(append(matrices[4], out.up, out.up_bias));
     PHIAL_CHECKED(append(matrices[5], out.down, out.down_bias));
-    PHIAL_TRY(out.attention_norm, parts_.norm(spec::clip_layer_prefix(i) + "layer_norm1", hidden_));
-    PHIAL_TRY(out.ffn_norm, parts_.norm(spec::clip_layer_prefix(i) + "layer_norm2", hidden_));
+    PHIAL_TRY(out.attention_norm, norm(spec::clip_layer_prefix(i) + "layer_norm1"));
+    PHIAL_TRY(out.ffn_norm, norm(spec::clip_layer_prefix(i) + "layer_norm2"));
     return out;
   }
 
+  const formats::Checkpoint& checkpoint_;
   const spec::VisionSpec& spec_;
   EncoderParts parts_;
   uint64_t hidden_;
@@ -106,7 +125,38 @@ class ClipBinder {
 
 }  // namespace
 
+Result<std::shared_ptr<const formats::Checkpoint>> ImageEncoder::find(
+    std::shared_ptr<const formats::Checkpoint> decoder, const std::filesystem::path& projector, LoadMode load) {
+  std::filesystem::path file = projector;
+  if (spec::has_vision(decoder->metadata())) {
+    if (file.empty()) return decoder;
+    return Error{Code::kInvalid, decoder->path().string() + " has an image encoder of its own", "name no projector"};
+  }
+  if (file.empty()) {
+    if (decoder->kind() != formats::CheckpointKind::kGguf) return std::shared_ptr<const formats::Checkpoint>();
+    const std::filesystem::path& named = decoder->files().front().path();
+    std::error_code ignored;
+    for (const auto& place : {named, std::filesystem::canonical(named, ignored)}) {
+      if (file.empty() && std::filesystem::exists(formats::projector_beside(place), ignored)) {
+        file = formats::projector_beside(place);
+      }
+    }
+    if (file.empty()) return std::shared_ptr<const formats::Checkpoint>();
+  }
+  PHIAL_TRY(formats::Checkpoint eye, formats::Checkpoint::open(file, load));
+  if (!spec::is_projector(eye.metadata())) {
+    return Error{Code::kInvalid, file.string() + " holds no image encoder alone",
+                 "name the file that stands beside the model's: " + std::string(formats::kProjectorPrefix) + "..."};
+  }
+  return std::make_shared<const formats::Checkpoint>(std::move(eye));
+}
+
 Result<spec::VisionSpec> ImageEncoder::read_spec(const formats::Checkpoint& checkpoint, int output_dim) {
+  if (checkpoint.kind() == formats::CheckpointKind::kGguf) {
+    auto spec = spec::vision_from_gguf(checkpoint.metadata(), output_dim);
+    if (!spec) return std::move(spec).error().in(checkpoint.path().string());
+    return spec;
+  }
   PHIAL_TRY(const Json preprocessor, read_json_if_there(checkpoint.folder() / "preprocessor_config.json"));
   const auto shape_of = [&](const std::string& name) {
     const formats::Tensor* tensor = checkpoint.find(name);
@@ -135,7 +185,8 @@ Result<uint64_t> clip_weights_bytes(const formats::Checkpoint& checkpoint, const
   const uint64_t hidden = wide(spec.hidden_dim), side = wide(spec.patch_side);
   uint64_t bytes = packed(Layout::kF32, hidden, 3 * side * side);
   for (const NamedMatrix& matrix : matrices) {
-    PHIAL_TRY(const StoredRows stored, find.matrix(matrix.name + ".weight", matrix.rows, matrix.cols));
+    PHIAL_TRY(const StoredRows stored,
+              find.matrix(stored_name(checkpoint, matrix.name + ".weight"), matrix.rows, matrix.cols));
     bytes += packed(precision == Precision::kFast ? fast_layout(stored) : Layout::kF32, matrix.rows, matrix.cols);
   }
   return bytes;

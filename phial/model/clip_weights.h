@@ -1,6 +1,6 @@
 // A checkpoint's tensors bound to the places of Phi-3-vision's eye. Used inside model only.
 //
-// Source of the names: the published checkpoint ("pre_layrnorm" is spelled so there).
+// Source of the names: spec/vision_tensors.h.
 #pragma once
 
 #include <cstdint>

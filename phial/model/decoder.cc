@@ -497,6 +497,7 @@ Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const sp
   }
   PHIAL_TRY(const DecoderTensors tensors, bind(checkpoint, spec));
   const PlanInput input = {.weights_bytes = packed_bytes(tensors, precision),
+                           .embedding_bytes = held_embedding_bytes(checkpoint, spec, tensors, precision),
                            .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),
                            .vision_bytes = vision_bytes,
                            .kv_type = kv_type(precision, kv),

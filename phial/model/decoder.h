@@ -55,6 +55,7 @@ struct SlowPath {
 struct MemoryPlan {
   // `weights_bytes`: all matrices as they are packed, which is also what one token reads of them.
   uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
+  uint64_t embedding_bytes = 0;  // rows that ids look up, where the file is copied; of a mapped one they are the file's
   uint64_t vision_bytes = 0;     // the image encoder's weights and scratch
   uint64_t available_bytes = 0;  // free memory of the machine, container limits respected
   int context_tokens = 0;
@@ -64,7 +65,7 @@ struct MemoryPlan {
   std::optional<KvType> smaller_kv_that_fits;  // the largest smaller one with which this context fits
   std::vector<SlowPath> slow_paths = {};
 
-  uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes + vision_bytes; }
+  uint64_t total_bytes() const { return weights_bytes + embedding_bytes + kv_bytes + scratch_bytes + vision_bytes; }
   bool fits() const { return total_bytes() <= available_bytes; }
   // "107 MB of weights, 94.4 MB of keys and values in f16 for 4096 tokens, ...": one line, for people.
   std::string text() const;

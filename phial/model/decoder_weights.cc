@@ -245,6 +245,15 @@ uint64_t packed_bytes(const DecoderTensors& tensors, Precision precision) {
   return bytes;
 }
 
+uint64_t held_embedding_bytes(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
+                              const DecoderTensors& tensors, Precision precision) {
+  if (checkpoint.mode() == LoadMode::kMap) return 0;
+  if (spec.tied_output && layout_for(tensors, precision, tensors.embedding) == Layout::kStored) return 0;
+  uint64_t bytes = 0;
+  for (const auto piece : tensors.embedding.pieces()) bytes += piece.size();
+  return bytes;
+}
+
 Result<DecoderWeights> pack(const formats::Checkpoint& checkpoint, DecoderTensors tensors, Precision precision,
                             ThreadPool& pool) {
   const Packer pack_linear(checkpoint, tensors, precision, pool);

@@ -61,6 +61,9 @@ void for_each_matrix(const DecoderTensors& tensors, const std::function<void(con
 Layout layout_for(const DecoderTensors& tensors, Precision precision, const StoredRows& matrix);
 
 uint64_t packed_bytes(const DecoderTensors& tensors, Precision precision);
+// Of a copied file's embedding, whose rows stay as they are stored; 0 where packed_bytes() has them already.
+uint64_t held_embedding_bytes(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
+                              const DecoderTensors& tensors, Precision precision);
 
 Result<DecoderWeights> pack(const formats::Checkpoint& checkpoint, DecoderTensors tensors, Precision precision,
                             ThreadPool& pool);

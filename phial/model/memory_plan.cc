@@ -71,9 +71,11 @@ uint64_t container_memory() {
 uint64_t available_memory() { return std::min(machine_memory(), container_memory()); }
 
 std::string MemoryPlan::text() const {
-  return bytes_text(weights_bytes) + " of weights, " + bytes_text(kv_bytes) + " of keys and values in " +
-         name_of(kv_type) + " for " + (sessions > 1 ? std::to_string(sessions) + " times " : "") +
-         std::to_string(context_tokens) + " tokens, " + bytes_text(scratch_bytes) + " of scratch" +
+  return bytes_text(weights_bytes) + " of weights, " +
+         (embedding_bytes > 0 ? bytes_text(embedding_bytes) + " of embeddings, " : "") + bytes_text(kv_bytes) +
+         " of keys and values in " + name_of(kv_type) + " for " +
+         (sessions > 1 ? std::to_string(sessions) + " times " : "") + std::to_string(context_tokens) + " tokens, " +
+         bytes_text(scratch_bytes) + " of scratch" +
          (vision_bytes > 0 ? ", " + bytes_text(vision_bytes) + " of the image encoder" : "") + ": " +
          bytes_text(total_bytes()) + " in all, " + bytes_text(available_bytes) + " are free";
 }
@@ -81,6 +83,7 @@ std::string MemoryPlan::text() const {
 MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint64_t available_bytes) {
   MemoryPlan plan;
   plan.weights_bytes = input.weights_bytes;
+  plan.embedding_bytes = input.embedding_bytes;
   plan.scratch_bytes = input.scratch_bytes;
   plan.vision_bytes = input.vision_bytes;
   plan.available_bytes = available_bytes;
@@ -93,7 +96,7 @@ MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint
   plan.kv_bytes = kv_bytes(input.context_tokens, input.kv_type);
   // Bytes grow with the context, so the largest that fits is found by halving.
   int fits = 0, beyond = spec.context + 1;
-  const uint64_t fixed = input.weights_bytes + input.scratch_bytes + input.vision_bytes;
+  const uint64_t fixed = input.weights_bytes + input.embedding_bytes + input.scratch_bytes + input.vision_bytes;
   const auto fits_with = [&](int context, KvType type) { return fixed + kv_bytes(context, type) <= available_bytes; };
   while (beyond - fits > 1) {
     const int middle = fits + (beyond - fits) / 2;

@@ -10,7 +10,7 @@
 namespace phial::model {
 
 struct PlanInput {
-  uint64_t weights_bytes = 0, scratch_bytes = 0, vision_bytes = 0;
+  uint64_t weights_bytes = 0, embedding_bytes = 0, scratch_bytes = 0, vision_bytes = 0;
   KvType kv_type = KvType::kF16;
   int context_tokens = 0;
   int sessions = 1;

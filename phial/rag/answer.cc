@@ -242,7 +242,9 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
   if (model_ != nullptr) answer.model = model_->name();
   generate::LanguageModel* writer_model = options.only_quote ? nullptr : model_;
   PHIAL_TRY(answer.searched, standalone_question(question, history, writer_model, options.cancel));
-  PHIAL_TRY(const Retrieval retrieval, retriever_.search(answer.searched, options.search));
+  SearchOptions search = options.search;
+  search.cancel = options.cancel;
+  PHIAL_TRY(const Retrieval retrieval, retriever_.search(answer.searched, search));
   PHIAL_TRY(const Evidence evidence, Evidence::make(answer.searched, retrieval.hits, store_, embedder_, kEvidenceHits));
   const AnswerSigns signs = signs_of(evidence);
   answer.confidence = retrieval.hits.empty() ? 0 : confidence(signs);

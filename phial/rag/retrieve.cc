@@ -23,6 +23,10 @@ constexpr int kMaxJoined = 3;     // passages in one hit
 constexpr size_t kShingleWords = 4;
 constexpr double kDuplicateShare = 0.85;
 
+Status go_on(const std::stop_token& cancel) {
+  return cancel.stop_requested() ? Status(Error{Code::kCancelled, "the search was stopped", ""}) : ok();
+}
+
 Hit::Part part_of(const StoredPassage& passage) { return {passage.start, passage.page, passage.heading}; }
 
 std::unordered_set<std::string> shingles(std::string_view text) {
@@ -73,7 +77,8 @@ struct Retriever::Scored {
 
 Result<Retrieval> Retriever::search(std::string_view question, const SearchOptions& options) {
   const auto start = Clock::now();
-  PHIAL_CHECKED(index_.refresh(store_));
+  PHIAL_CHECKED(go_on(options.cancel));
+  PHIAL_CHECKED(index_.refresh(store_, options.cancel));
   Retrieval retrieval;
   retrieval.passages_searched = index_.size();
   PHIAL_TRY(retrieval.terms, widen(query_terms(question)));
@@ -104,8 +109,11 @@ Result<std::vector<QueryTerm>> Retriever::widen(std::vector<QueryTerm> terms) {
 Result<std::vector<Retriever::Scored>> Retriever::score(const std::vector<QueryTerm>& terms, std::string_view question,
                                                         const SearchOptions& options) {
   const std::string text(question);
+  PHIAL_CHECKED(go_on(options.cancel));
   PHIAL_TRY(const std::vector<float> query, embedder_.embed(std::span(&text, 1)));
+  PHIAL_CHECKED(go_on(options.cancel));
   const std::vector<float> cosines = index_.cosines(query);
+  PHIAL_CHECKED(go_on(options.cancel));
   PHIAL_TRY(const std::vector<double> words, word_scores(store_, index_, terms));
   std::optional<std::unordered_set<int64_t>> allowed;
   if (!options.filter.empty()) {
@@ -149,6 +157,7 @@ Result<std::vector<Retriever::Scored>> Retriever::score(const std::vector<QueryT
 Status Retriever::choose(const std::vector<Scored>& scored, const SearchOptions& options, Retrieval& retrieval) {
   std::vector<std::unordered_set<std::string>> seen;  // of each hit
   for (const Scored& one : scored) {
+    PHIAL_CHECKED(go_on(options.cancel));
     Candidate& candidate = retrieval.candidates.emplace_back(
         Candidate{one.passage, one.score, one.word_score, one.cosine, one.word_rank, one.vector_rank, {}});
     if (retrieval.hits.size() == options.k) {

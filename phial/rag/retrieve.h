@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ struct SearchOptions {
   bool join_neighbours = true;
   bool drop_duplicates = true;
   SearchFilter filter;
+  std::stop_token cancel = {};
 };
 
 // A run of one or more neighbouring passages of one document.
@@ -77,6 +79,7 @@ class Retriever {
  public:
   Retriever(Store& store, Embedder& embedder) : store_(store), embedder_(embedder) {}
 
+  // kCancelled: at once where the library's vectors are read, otherwise before the next of a few short stages.
   Result<Retrieval> search(std::string_view question, const SearchOptions& options);
 
  private:

@@ -285,7 +285,7 @@ Result<int64_t> Store::data_version() {
   return (others << 32) + (row ? own.integer(0) : 0);
 }
 
-Status Store::visit_vectors(int64_t after, const std::function<void(const DocumentVectors&)>& visit) {
+Status Store::visit_vectors(int64_t after, const std::function<Status(const DocumentVectors&)>& visit) {
   PHIAL_TRY(Statement rows,
             database_->prepare("SELECT content_id, rows FROM vectors WHERE content_id > ?1 ORDER BY content_id"));
   PHIAL_TRY(Statement ids,
@@ -309,7 +309,7 @@ Status Store::visit_vectors(int64_t after, const std::function<void(const Docume
                        std::to_string(document.passages.size()) + " passages",
                    "remove the library and add the documents again"};
     }
-    visit(document);
+    PHIAL_CHECKED(visit(document));
   }
 }
 

@@ -126,7 +126,7 @@ class Store {
     std::vector<uint32_t> bytes;      // of each passage's text
     std::span<const std::byte> rows;  // float16 [passages.size(), dim], valid during the visit
   };
-  Status visit_vectors(int64_t after, const std::function<void(const DocumentVectors&)>& visit);
+  Status visit_vectors(int64_t after, const std::function<Status(const DocumentVectors&)>& visit);
   Result<std::vector<int64_t>> content_ids();
 
   Result<LibraryTotals> totals();

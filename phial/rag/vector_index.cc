@@ -7,20 +7,22 @@
 
 namespace phial::rag {
 
-Status VectorIndex::refresh(Store& store) {
+Status VectorIndex::refresh(Store& store, const std::stop_token& cancel) {
   PHIAL_TRY(const int64_t version, store.data_version());
   if (version == version_) return ok();
   dim_ = static_cast<size_t>(store.embedder().dim);
   PHIAL_TRY(const auto present, store.content_ids());
   drop_missing(present);
   const int64_t newest = contents_.empty() ? 0 : contents_.back();
-  PHIAL_CHECKED(store.visit_vectors(newest, [this](const Store::DocumentVectors& document) {
+  PHIAL_CHECKED(store.visit_vectors(newest, [&](const Store::DocumentVectors& document) -> Status {
+    if (cancel.stop_requested()) return Error{Code::kCancelled, "stopped", ""};
     const size_t old_size = rows_.size();
     rows_.resize(old_size + document.passages.size() * dim_);
     if (!document.rows.empty()) std::memcpy(rows_.data() + old_size, document.rows.data(), document.rows.size());
     passages_.insert(passages_.end(), document.passages.begin(), document.passages.end());
     bytes_.insert(bytes_.end(), document.bytes.begin(), document.bytes.end());
     contents_.insert(contents_.end(), document.passages.size(), document.content_id);
+    return ok();
   }));
   version_ = version;
   return ok();

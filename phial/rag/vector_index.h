@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "phial/base/result.h"
@@ -17,7 +18,8 @@ namespace phial::rag {
 
 class VectorIndex {
  public:
-  Status refresh(Store& store);
+  // kCancelled between documents; what was read stays, and the next call goes on behind it.
+  Status refresh(Store& store, const std::stop_token& cancel = {});
 
   size_t size() const { return passages_.size(); }
   int64_t passage(size_t row) const { return passages_[row]; }

@@ -112,6 +112,10 @@ Result<DecoderSpec> decoder_from_gguf(const Json& metadata) {
     return Error{Code::kCorrupt, std::string(kGgufWhere) + ": 'general.architecture' is missing",
                  "download the file again"};
   }
+  if (*architecture == "clip") {
+    return Error{Code::kUnsupported, "an image encoder alone, which is half a model",
+                 "name the model's own GGUF file, and this one with --projector"};
+  }
   if (*architecture != "phi3" && *architecture != "phi3small" && *architecture != "llama" && *architecture != "qwen2") {
     return unsupported_gguf("architecture '" + *architecture + "' is not one that Phial runs");
   }

@@ -54,6 +54,14 @@ Json config_with_vision(Json config, const VisionSpec& spec);
 // preprocessor_config.json.
 Json preprocessor_of(const VisionSpec& spec);
 
+// A GGUF file that holds an eye by itself, beside that of the decoder: llama.cpp's "mmproj" (docs/formats.md).
+bool is_projector(const Json& metadata);
+// `output_dim`: the decoder's width. kCorrupt, kUnsupported for other projectors than Phi-3-vision's, kInvalid for an
+// eye of a decoder of another width.
+Result<VisionSpec> vision_from_gguf(const Json& metadata, int output_dim);
+// The entries of such a file, without those that every GGUF file has.
+Json gguf_of_vision(const VisionSpec& spec);
+
 Status validate(const VisionSpec& spec);
 
 }  // namespace phial::spec

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace phial::spec {
 namespace {
@@ -53,6 +54,34 @@ Status read_widths(const ShapeOf& shape_of, VisionSpec& spec) {
 }
 
 }  // namespace
+
+std::string gguf_vision_name(std::string_view name) {
+  // What is called otherwise, by its place in the folder's name; longer ones first where one begins another.
+  static const std::pair<std::string_view, std::string_view> kParts[] = {
+      {kClipPrefix, "v."},
+      {kVisionPrefix, "mm."},
+      {"mm.glb_GN", "v.view_seperator"},  // so it is spelled there
+      {"mm.sub_GN", "v.image_newline"},
+      {"mm.img_projection.", "mm."},
+      {"v.embeddings.class_embedding", "v.class_embd"},
+      {"v.embeddings.patch_embedding.", "v.patch_embd."},
+      {"v.embeddings.position_embedding.", "v.position_embd."},
+      {"v.pre_layrnorm.", "v.pre_ln."},
+      {"v.encoder.layers.", "v.blk."},
+      {".layer_norm1.", ".ln1."},
+      {".layer_norm2.", ".ln2."},
+      {".self_attn.q_proj.", ".attn_q."},
+      {".self_attn.k_proj.", ".attn_k."},
+      {".self_attn.v_proj.", ".attn_v."},
+      {".self_attn.out_proj.", ".attn_out."},
+      {".mlp.fc1.", ".ffn_up."},
+      {".mlp.fc2.", ".ffn_down."}};
+  std::string out(name);
+  for (const auto& [part, other] : kParts) {
+    if (const size_t at = out.find(part); at != out.npos) out.replace(at, part.size(), other);
+  }
+  return out;
+}
 
 std::string clip_layer_prefix(int layer) { return kClip + "encoder.layers." + std::to_string(layer) + "."; }
 

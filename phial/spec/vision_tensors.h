@@ -1,13 +1,15 @@
 // Every tensor of Phi-3-vision's eye: what a Hugging Face folder calls it, its shape, and how it begins in a new model.
 //
-// Source of the names: the published checkpoint ("pre_layrnorm" is spelled so there). New weights are those of CLIP's
-// own initialisation (arXiv 2103.00020, its published code); the projector's begin like a decoder's embedding, whose
-// place its rows take.
+// Source of the names: the published checkpoint ("pre_layrnorm" is spelled so there); in GGUF llama.cpp's for CLIP and
+// LLaVA's projector, and for the separators those it has for the same parts of other models. New weights are those of
+// CLIP's own initialisation (arXiv 2103.00020, its published code); the projector's begin like a decoder's embedding,
+// whose place its rows take.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "phial/spec/tensors.h"
@@ -34,6 +36,10 @@ struct VisionTensor {
 
 // Of the layers that are run.
 std::vector<VisionTensor> vision_tensors(const VisionSpec& spec);
+
+// What a GGUF file with an eye calls the tensor that a Hugging Face folder calls `name`, one of vision_tensors().
+// There shapes have no leading ones.
+std::string gguf_vision_name(std::string_view name);
 
 // Null: there is no tensor of this name.
 using ShapeOf = std::function<const std::vector<uint64_t>*(const std::string& name)>;

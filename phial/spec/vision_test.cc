@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 #include "phial/spec/spec.h"
+#include "phial/spec/vision_tensors.h"
 
 namespace phial::spec {
 namespace {
@@ -114,6 +118,73 @@ TEST(Vision, AConfigurationThatIsWrittenReadsBackAsTheSame) {
   EXPECT_EQ(read->mean, spec.mean);
   EXPECT_EQ(read->deviation, spec.deviation);
   EXPECT_FALSE(vision_of_config(published(), nullptr, 48));  // CLIP's sizes are not in it
+}
+
+// As Phial writes it.
+VisionSpec some_eye() {
+  VisionSpec spec;
+  spec.image_side = 336;
+  spec.patch_side = 14;
+  spec.n_layers = 23;
+  spec.hidden_dim = 1024;
+  spec.ffn_dim = 4096;
+  spec.n_heads = 16;
+  spec.output_dim = 3072;
+  spec.norm_eps = 1e-4F;
+  spec.max_tiles = 12;
+  spec.mean = {0.5F, 0.25F, 0.125F};
+  spec.deviation = {1, 2, 4};
+  return spec;
+}
+
+TEST(Vision, AProjectorFileSaysAllOfTheEye) {
+  const VisionSpec wanted = some_eye();
+  Json metadata = gguf_of_vision(wanted);
+  metadata["general.architecture"] = "clip";
+  EXPECT_TRUE(is_projector(metadata));
+  EXPECT_FALSE(is_projector({{"general.architecture", "phi3"}}));
+  const auto read = vision_from_gguf(metadata, 3072);
+  ASSERT_TRUE(read) << read.error().text();
+  EXPECT_EQ(gguf_of_vision(*read), gguf_of_vision(wanted));
+}
+
+TEST(Vision, OtherProjectorsAreRefusedByWhatTheyLack) {
+  const auto reason = [](const char* key, const Json& value, int width = 3072) {
+    Json metadata = gguf_of_vision(some_eye());
+    if (value.is_null()) {
+      metadata.erase(key);
+    } else {
+      metadata[key] = value;
+    }
+    const auto read = vision_from_gguf(metadata, width);
+    return read ? "it is read" : read.error().text();
+  };
+  EXPECT_THAT(reason("clip.projector_type", "mlp"), HasSubstr("'clip.projector_type' is 'mlp'"));
+  EXPECT_THAT(reason("clip.projector_type", nullptr), HasSubstr("convert the Hugging Face folder"));
+  EXPECT_THAT(reason("clip.use_gelu", true), HasSubstr("activation"));
+  EXPECT_THAT(reason("clip.vision.preproc_max_tiles", nullptr), HasSubstr("clip.vision.preproc_max_tiles"));
+  EXPECT_THAT(reason("clip.vision.preproc_max_tiles", 1000000), HasSubstr("1000000"));
+  EXPECT_THAT(reason("clip.vision.block_count", -1), HasSubstr("clip.vision.block_count"));
+  EXPECT_THAT(reason("clip.vision.image_size", 350), HasSubstr("cannot be cut"));
+  EXPECT_THAT(reason("clip.vision.attention.head_count", 7), HasSubstr("7 heads"));
+  EXPECT_THAT(reason("clip.vision.image_std", {1, 0, 1}), HasSubstr("clip.vision.image_std"));
+  EXPECT_THAT(reason("clip.vision.image_mean", {0.5, 0.5}), HasSubstr("three numbers"));
+  EXPECT_THAT(reason("clip.use_gelu", false, 64), HasSubstr("for models of width 3072, this one's is 64"));
+}
+
+TEST(Vision, EveryTensorHasANameOfItsOwnInGguf) {
+  std::set<std::string> names;
+  for (const VisionTensor& tensor : vision_tensors(some_eye())) {
+    const std::string name = gguf_vision_name(tensor.name);
+    EXPECT_TRUE(names.insert(name).second) << name;
+    EXPECT_TRUE(name.starts_with("v.") || name.starts_with("mm.")) << name;
+  }
+  for (const char* name : {"v.class_embd", "v.patch_embd.weight", "v.position_embd.weight", "v.pre_ln.weight",
+                           "v.pre_ln.bias", "v.blk.22.ln1.weight", "v.blk.22.attn_q.bias", "v.blk.0.attn_out.weight",
+                           "v.blk.0.ffn_up.weight", "v.blk.0.ffn_down.bias", "v.blk.0.ln2.bias", "mm.0.weight",
+                           "mm.2.bias", "v.image_newline", "v.view_seperator"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 """Small language models that run where people are: libphial from Python.
 
 The names are those of phial.h, whose comments say what each option means; docs/library.md has examples. Objects are
-closed by `with`, by close(), or when nobody has them any more. Every call that computes, but for a search, can be
-stopped by Ctrl-C and by a Cancel, and leaves its objects usable. An object serves one call at a time; a Model and an
-Embedder any number.
+closed by `with`, by close(), or when nobody has them any more. Every call that computes can be stopped by Ctrl-C
+and by a Cancel, and leaves its objects usable. An object serves one call at a time; a Model and an Embedder any number.
 """
 
 from __future__ import annotations
@@ -161,12 +160,13 @@ class Model(_Closing):
     def __init__(self, path: "str | os.PathLike", *, threads: int = 0, context_tokens: int = 0, sessions: int = 0,
                  kv: str = "f16", exact: bool = False, copy: bool = False, no_drafting: bool = False,
                  draft_model: "str | os.PathLike | None" = None, date: Optional[str] = None,
-                 prompt_cache: "str | os.PathLike | None" = None):
+                 prompt_cache: "str | os.PathLike | None" = None, projector: "str | os.PathLike | None" = None):
         if kv not in _KV:
             raise ValueError(f"kv is {kv!r}: give one of {', '.join(_KV)}")
         super().__init__(_phial.model_open(os.fspath(path), threads, context_tokens, sessions, _KV[kv], exact, copy,
                                            no_drafting, None if draft_model is None else os.fspath(draft_model), date,
-                                           None if prompt_cache is None else os.fspath(prompt_cache)))
+                                           None if prompt_cache is None else os.fspath(prompt_cache),
+                                           None if projector is None else os.fspath(projector)))
 
     def info(self) -> dict:
         return self._handle.info()
@@ -272,13 +272,15 @@ class Library(_Closing):
                                                        no_ocr, retry, ocr_languages, progress, stop._handle),
                       stop).result()
 
-    def search(self, question: str, *, passages: int = 0, paths: Sequence[str] = ()) -> list[dict]:
+    def search(self, question: str, *, passages: int = 0, paths: Sequence[str] = (),
+               cancel: Optional[Cancel] = None) -> list[dict]:
         """The passages that fit best, as citations."""
         options = _phial.AskOptions()
         options.passages = passages
         options.paths = list(paths)
-        with self._one_at_a_time:
-            return json.loads(self._handle.search(_text(question), options))
+        made, stop = _generate_options({"cancel": cancel})
+        given = _text(question)
+        return Stream(self, lambda _: json.loads(self._handle.search(given, options, made)), stop).result()
 
     def stream_ask(self, question: str, model: Optional[Model] = None, *, passages: int = 0, passage_tokens: int = 0,
                    explain: bool = False, paths: Sequence[str] = (), history: "Sequence[dict] | None" = None,

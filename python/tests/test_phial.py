@@ -129,6 +129,11 @@ class Documents(unittest.TestCase):
                 self.assertEqual(library.info()["documents"], 2)
                 hits = library.search("How do I create an AUTOINCREMENT field?", passages=3)
                 self.assertIn("sqlite-faq.md", hits[0]["path"])
+                cancel = phial.Cancel()
+                cancel.request()
+                with self.assertRaises(phial.Error) as raised:
+                    library.search("How do I create an AUTOINCREMENT field?", cancel=cancel)
+                self.assertEqual(raised.exception.code, "cancelled")
                 stream = library.stream_ask("How do I create an AUTOINCREMENT field?")
                 text = "".join(stream)
                 answer = stream.result()
