@@ -197,14 +197,14 @@ TEST_F(PicturesInDocuments, AreShownToAModelThatSees) {
   EXPECT_LE(few, other["tokens"]["prompt"].get<int>() - other["explain"]["figures"][0]["tokens"].get<int>());
 }
 
-TEST_F(PicturesInDocuments, AreTextToAModelThatDoesNotSee) {
-  const Json answer = ask(kModel, {"--passages", "2"});
-  EXPECT_FALSE(answer["explain"].contains("figures"));
-  EXPECT_LT(answer["tokens"]["prompt"].get<int>(), 2000);
-  const Finished found = home.run(
-      {"library", "search", "harbour chart", "--library", home.run({"library", "list", "--names"}).out.substr(0, 17)});
-  EXPECT_THAT(found.out, HasSubstr("harbour-chart.png, harbour chart"));
-  EXPECT_THAT(found.out, HasSubstr("with a figure"));
+TEST_F(PicturesInDocuments, AreNamedWhereNothingSees) {
+  const Json answer =
+      run({"ask", "--docs", folder, "--no-ocr", "--quote", "--json", "What does the harbour chart show?"});
+  EXPECT_EQ(answer["answer"], "harbour chart [1]");
+  EXPECT_EQ(answer["citations"][0]["figures"].size(), 1U);
+  ASSERT_EQ(home.run({"add", folder, "--no-ocr"}).status, 0);
+  const Finished found = home.run({"library", "search", "harbour chart"});
+  EXPECT_THAT(found.out, HasSubstr("harbour-chart.png, with a figure, harbour chart"));
 }
 
 TEST_F(PicturesInDocuments, AreDescribedOnce) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
@@ -44,9 +45,16 @@ struct Add : Command {
     rag::IngestOptions options = scan.options(console.stopped());
     PHIAL_TRY(const auto seeing, open_describer(pool, console));
     options.describer = seeing.get();
+    if (describer.model) options.describer_name = name_of_model(*describer.model);
     PHIAL_TRY(const auto report, ingest_with_progress(*store, *embedder, paths, options, console));
     tell(console, report);
     return keep_watching ? follow(console, *store, *embedder, options) : ok();
+  }
+
+  // Of a file or folder the last part of its path.
+  static std::string name_of_model(const std::string& given) {
+    const std::filesystem::path path = std::filesystem::path(given).lexically_normal();
+    return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
   }
 
   // Null: nothing is described.

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -80,11 +81,13 @@ formats::ExtractedDocument with_descriptions(const formats::ExtractedDocument& d
   formats::ExtractedDocument out = document;
   out.text.clear();
   out.blocks.clear();
-  std::vector<std::pair<uint64_t, uint64_t>> shifts;  // from a place of the old text on, bytes more in all
+  struct Shift {
+    uint64_t from = 0, bytes = 0;  // what stands behind a place of the old text, bytes more in all
+  };
+  std::vector<Shift> shifts;
   const auto shifted = [&](uint64_t at) {
-    uint64_t more = 0;
-    for (const auto& [from, bytes] : shifts) more = from < at ? bytes : more;
-    return at + more;
+    const auto behind = std::ranges::lower_bound(shifts, at, {}, &Shift::from);
+    return behind == shifts.begin() ? at : at + std::prev(behind)->bytes;
   };
   uint64_t done = 0;
   auto block = document.blocks.begin();
@@ -107,8 +110,8 @@ formats::ExtractedDocument with_descriptions(const formats::ExtractedDocument& d
     out.blocks.push_back(
         {.kind = formats::BlockKind::kParagraph, .page = figure.page, .start = start, .end = out.text.size()});
     figure_ends[insertion.figure] = out.text.size();
-    const uint64_t before = shifts.empty() ? 0 : shifts.back().second;
-    shifts.emplace_back(insertion.at, before + 2 + texts[insertion.figure].size());
+    const uint64_t before = shifts.empty() ? 0 : shifts.back().bytes;
+    shifts.push_back({insertion.at, before + 2 + texts[insertion.figure].size()});
   }
   out.text.append(document.text, done);
   copy_blocks_to(document.text.size());
@@ -135,13 +138,13 @@ Status describe_figures(Store& store, generate::LanguageModel& model, const std:
       continue;
     }
     const ContentHash hash = hash_of(*image);
-    PHIAL_TRY(auto text, store.description(hash, model.name()));
+    PHIAL_TRY(auto text, store.description(hash, options.model_name));
     if (!text) {
       PHIAL_TRY(text, write_description(model, *std::move(image), options.cancel));
-      PHIAL_CHECKED(store.put_description(hash, model.name(), *text));
+      PHIAL_CHECKED(store.put_description(hash, options.model_name, *text));
       if (options.on_written) options.on_written();
     }
-    if (!text->empty()) texts[i] = one_line("Picture, as " + std::string(model.name()) + " describes it: " + *text);
+    if (!text->empty()) texts[i] = one_line("Picture, as " + options.model_name + " describes it: " + *text);
   }
   document = with_descriptions(document, texts);
   return ok();

@@ -23,7 +23,8 @@ formats::ExtractedDocument with_descriptions(const formats::ExtractedDocument& d
                                              std::span<const std::string> texts);
 
 struct DescribeOptions {
-  ReaderOptions reader = {};  // who draws them
+  std::string model_name = {};  // as the text names it
+  ReaderOptions reader = {};    // who draws them
   std::stop_token cancel = {};
   std::function<void()> on_written = {};  // after each description that was not known
 };

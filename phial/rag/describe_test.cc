@@ -66,6 +66,7 @@ class Describing : public LibraryTest {
   IngestReport describe(FakeModel& model, const std::stop_token& cancel = {}) {
     IngestOptions options = test_options();
     options.describer = &model;
+    options.describer_name = "fake";
     options.cancel = cancel;
     return add(options);
   }
@@ -131,6 +132,7 @@ TEST_F(Describing, AStopLosesNoDescription) {
   IngestOptions options = test_options();
   options.readers = 1;
   options.describer = &model;
+  options.describer_name = "fake";
   options.cancel = stop.get_token();
   const std::filesystem::path path = docs();
   const auto stopped = ingest(*store, embedder, std::span(&path, 1), options, nullptr);

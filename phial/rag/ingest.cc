@@ -211,7 +211,7 @@ class Ingest {
 
   Result<IngestReport> run(std::span<const std::filesystem::path> paths) {
     if (options_.describer != nullptr) {
-      PHIAL_TRY(const auto old, store_.not_described_by(options_.describer->name()));
+      PHIAL_TRY(const auto old, store_.not_described_by(options_.describer_name));
       old_.insert(old.begin(), old.end());
     }
     std::vector<Job> jobs;
@@ -370,11 +370,12 @@ class Ingest {
 
   Status describe(Outcome& outcome) {
     if (options_.describer == nullptr || outcome.document.figures.empty()) return ok();
-    const DescribeOptions options{.reader = options_.reader, .cancel = options_.cancel, .on_written = [&] {
-                                    ++report_.described;
-                                    ++progress_.described;
-                                    tell_progress(outcome.record.path);
-                                  }};
+    const DescribeOptions options{
+        .model_name = options_.describer_name, .reader = options_.reader, .cancel = options_.cancel, .on_written = [&] {
+          ++report_.described;
+          ++progress_.described;
+          tell_progress(outcome.record.path);
+        }};
     PHIAL_CHECKED(describe_figures(store_, *options_.describer, outcome.record.path, options, outcome.document));
     outcome.passages = chunk_document(outcome.document, embedder_);
     return ok();
@@ -399,7 +400,7 @@ class Ingest {
     const auto dim = static_cast<size_t>(embedder_.identity().dim);
     for (const auto& outcome : batch) {
       const size_t floats = outcome->passages.size() * dim;
-      const std::string_view described_by = options_.describer != nullptr ? options_.describer->name() : "";
+      const std::string_view described_by = options_.describer != nullptr ? options_.describer_name : "";
       PHIAL_CHECKED(store_.put_document(outcome->record, outcome->document, outcome->passages, left.subspan(0, floats),
                                         described_by));
       left = left.subspan(floats);
