@@ -389,6 +389,7 @@ std::vector<PageFigure> find_figures(const Pixels& pixels, float pixels_per_poin
   if (areas.size() > kMostFigures) areas.resize(kMostFigures);
   std::ranges::stable_sort(areas, {}, &Area::top);
   std::vector<PageFigure> figures;
+  figures.reserve(areas.size());
   for (const Area& area : areas) figures.push_back({page.number, finder.box_of(area), finder.look_of(area)});
   return figures;
 }
