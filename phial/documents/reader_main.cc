@@ -91,7 +91,10 @@ Result<phial::formats::Figure> figure_of(std::string_view text) {
   const char* at = text.data();
   const char* const end = at + text.size();
   for (size_t i = 0; i < numbers.size(); ++i) {
-    if (i > 0 && (at == end || *at++ != ',')) return bad("--figure", text);
+    if (i > 0) {
+      if (at == end || *at != ',') return bad("--figure", text);
+      ++at;
+    }
     const auto parsed = std::from_chars(at, end, numbers[i]);
     constexpr float kMost = 1e6F;
     if (parsed.ec != std::errc() || !(numbers[i] >= 0 && numbers[i] <= kMost)) return bad("--figure", text);

@@ -400,9 +400,8 @@ class Ingest {
     const auto dim = static_cast<size_t>(embedder_.identity().dim);
     for (const auto& outcome : batch) {
       const size_t floats = outcome->passages.size() * dim;
-      const std::string_view described_by = options_.describer != nullptr ? options_.describer_name : "";
       PHIAL_CHECKED(store_.put_document(outcome->record, outcome->document, outcome->passages, left.subspan(0, floats),
-                                        described_by));
+                                        options_.describer_name));
       left = left.subspan(floats);
       ++(outcome->was_known ? report_.changed : report_.added);
       report_.passages += static_cast<int64_t>(outcome->passages.size());

@@ -31,7 +31,7 @@ struct IngestOptions {
   // Sees, and writes what figures show into the text of documents that have some; those that are in the library without
   // its words are read again. Null: nobody does.
   generate::LanguageModel* describer = nullptr;
-  std::string describer_name = {};  // what tells it from other models, for people too; with a describer
+  std::string describer_name = {};  // what tells it from other models, for people too; empty without one
   int64_t max_file_bytes = int64_t{512} << 20;
   std::stop_token cancel;
 };

@@ -42,8 +42,8 @@ Result<std::vector<ShownFigure>> show_figures(GroundedPrompt& prompt, std::span<
   int shown = 0;
   for (size_t hit = 0; hit < prompt.hits_used; ++hit) {
     for (const formats::Figure& figure : hits[hit].figures) {
-      const bool enough = shown == options.most || looked_at.size() >= static_cast<size_t>(options.most + kMoreTried);
-      if (enough) return looked_at;
+      const auto tried = static_cast<int>(looked_at.size());
+      if (shown == options.most || tried >= options.most + kMoreTried) return looked_at;
       if (is_among(looked_at, hits, hit, figure)) continue;
       ShownFigure& one = looked_at.emplace_back(ShownFigure{.hit = hit, .figure = figure});
       auto picture = picture_of(hits[hit], figure, options);
