@@ -454,6 +454,7 @@ NB_MODULE(_phial, module) {
       .PHIAL_FIELD(AskOptions, passages)
       .PHIAL_FIELD(AskOptions, passage_tokens)
       .PHIAL_FIELD(AskOptions, explain)
+      .PHIAL_FIELD(AskOptions, figures)
       .def_rw("paths", &AskOptions::paths)
       .def_rw("history_json", &AskOptions::history_json, nb::arg().none());
 

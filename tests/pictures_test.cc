@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
 #include "phial/formats/checkpoint.h"
@@ -134,6 +135,98 @@ TEST(Chat, PicturesAndDocumentsExcludeEachOther) {
   const Home home;
   const Finished finished = home.run({"chat", "--image", kImage0, "--docs", testdata("docs")});
   EXPECT_EQ(finished.status, 2);
+}
+
+// Documents need a model to search them with.
+class PicturesInDocuments : public DefaultModels {
+ protected:
+  void SetUp() override {
+    DefaultModels::SetUp();
+    home.write("docs/harbour-chart.png", *read_text_file(kImage0));
+    home.write("docs/lease.md", "# Lease\n\nThe lease of the workshop ends on 31 March 2031.\n");
+    model = model_with_tokenizer(home);
+    folder = (home.path() / "files/docs").string();
+  }
+  Json run(std::vector<std::string> words) {
+    const Finished finished = home.run(words);
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    auto json = parse_json(finished.out.substr(0, finished.out.find('\n')));
+    EXPECT_TRUE(json) << finished.out;
+    return json ? *std::move(json) : Json();
+  }
+  Json ask(const std::string& with, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"ask",
+                                      "--docs",
+                                      folder,
+                                      "--no-ocr",
+                                      "--model",
+                                      with,
+                                      "--json",
+                                      "--explain",
+                                      "-n",
+                                      "12",
+                                      "What does the harbour chart show?"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  }
+
+  Home home;
+  std::string model, folder;
+};
+
+TEST_F(PicturesInDocuments, AreShownToAModelThatSees) {
+  const Json answer = ask(model);
+  const Json& figures = answer["explain"]["figures"];
+  ASSERT_EQ(figures.size(), 1U) << dump_json(answer);
+  EXPECT_EQ(figures[0]["why_not"], "");
+  EXPECT_GE(figures[0]["tokens"].get<int>(), 757);
+  EXPECT_THAT(figures[0]["path"].get<std::string>(), HasSubstr("harbour-chart.png"));
+  EXPECT_GT(answer["tokens"]["prompt"].get<int>(), 757);
+  ASSERT_FALSE(answer["citations"].empty());
+  const auto cited = std::ranges::find_if(answer["citations"], [](const Json& one) { return !one["figures"].empty(); });
+  ASSERT_NE(cited, answer["citations"].end());
+  EXPECT_TRUE((*cited)["page"].is_null());
+  EXPECT_GT((*cited)["figures"][0]["width"].get<double>(), 0);
+  // What is written depends on the picture, and on nothing else.
+  const std::string draft = answer["explain"]["draft"];
+  EXPECT_EQ(ask(model)["explain"]["draft"], draft);
+  home.write("docs/harbour-chart.png", *read_text_file(kImage1));
+  const Json other = ask(model);
+  EXPECT_NE(other["explain"]["draft"], draft);
+  const int few = ask(model, {"--figures", "0"})["tokens"]["prompt"].get<int>();
+  EXPECT_LE(few, other["tokens"]["prompt"].get<int>() - other["explain"]["figures"][0]["tokens"].get<int>());
+}
+
+TEST_F(PicturesInDocuments, AreNamedWhereNothingSees) {
+  const Json answer =
+      run({"ask", "--docs", folder, "--no-ocr", "--quote", "--json", "What does the harbour chart show?"});
+  EXPECT_EQ(answer["answer"], "harbour chart [1]");
+  EXPECT_EQ(answer["citations"][0]["figures"].size(), 1U);
+  ASSERT_EQ(home.run({"add", folder, "--no-ocr"}).status, 0);
+  const Finished found = home.run({"library", "search", "harbour chart"});
+  EXPECT_THAT(found.out, HasSubstr("harbour-chart.png, with a figure, harbour chart"));
+}
+
+TEST_F(PicturesInDocuments, AreDescribedOnce) {
+  const std::vector<std::string> add = {"add", folder, "--no-ocr", "--describe-with", model, "--json"};
+  EXPECT_EQ(run(add)["described"], 1);
+  const Json again = run(add);
+  EXPECT_EQ(again["described"], 0);
+  EXPECT_EQ(again["unchanged"], 2);
+  const Json found = run({"library", "search", "--json", "-k", "1", "picture described by seeing"});
+  EXPECT_THAT(found["text"].get<std::string>(), HasSubstr("Picture, as seeing describes it: "));
+  EXPECT_EQ(found["figures"].size(), 1U);
+  const Finished blind = home.run({"add", folder, "--describe-with", kModel});
+  EXPECT_EQ(blind.status, 1);
+  EXPECT_THAT(blind.err, HasSubstr("does not see pictures"));
+}
+
+TEST_F(PicturesInDocuments, ThatAreDamagedAreOneWarning) {
+  home.write("docs/half.png", read_text_file(kImage0)->substr(0, 900));
+  const Finished finished = home.run({"add", folder, "--no-ocr"});
+  EXPECT_EQ(finished.status, 0);
+  EXPECT_THAT(finished.err, HasSubstr("half.png"));
+  EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 1) << finished.err;
 }
 
 TEST(Convert, AModelThatSeesSeesTheSameFromGguf) {

@@ -45,8 +45,8 @@ ONLY_THESE_HEADERS = [
     ("kernels", "tensor", {"phial/tensor/blocks.h", "phial/tensor/codebooks.h", "phial/tensor/half.h"}),
     # The blueprint is needed where there is no engine.
     ("spec", "tensor", {"phial/tensor/dtype.h"}),
-    # phial-reader writes the record that rag reads; it must not parse model files.
-    ("documents", "formats", {"phial/formats/extracted_document.h"}),
+    # phial-reader writes the records and pixels that rag reads; it must not parse model files.
+    ("documents", "formats", {"phial/formats/extracted_document.h", "phial/formats/image.h", "phial/formats/ppm.h"}),
     # What the program phial-train runs; the headers beside them bring libtorch, which takes half a minute a source.
     ("cli", "train", {"phial/train/config.h", "phial/train/coordinate_check.h", "phial/train/dpo.h", "phial/train/extend.h",
                       "phial/train/pretrain.h", "phial/train/run_config.h", "phial/train/sft.h", "phial/train/sweep.h", "phial/train/sweep_report.h", "phial/train/vision.h",

@@ -127,7 +127,7 @@ Status search(phial_library& library, const Question& question, phial_answer** a
   return ok();
 }
 
-Result<rag::AnswerOptions> answer_options(const Question& question) {
+Result<rag::AnswerOptions> answer_options(const Question& question, const phial_library& library) {
   PHIAL_TRY(GenerateOptions generate, read_generate_options(question.given.generate));
   if (!generate.pictures.empty()) {
     return Error{Code::kInvalid, "a question to documents with images", "images go with phial_session_chat"};
@@ -139,13 +139,16 @@ Result<rag::AnswerOptions> answer_options(const Question& question) {
   options.sampling = generate.sampling;
   options.stop = std::move(generate.stop);
   options.explain = question.given.explain != 0;
+  options.reader.program = library.reader;
+  if (question.given.figures != 0) options.figures = std::max(question.given.figures, 0);
+  if (library.reader.empty()) options.figures = 0;  // nobody draws them
   options.cancel = std::move(generate.cancel);
   return options;
 }
 
 Status ask(phial_library& library, const phial_model* model, const Question& question, phial_on_text on_text,
            void* user_data, phial_answer** answer) {
-  PHIAL_TRY(rag::AnswerOptions options, answer_options(question));
+  PHIAL_TRY(rag::AnswerOptions options, answer_options(question, library));
   std::vector<generate::Message> history;
   if (question.given.history_json != nullptr) {
     PHIAL_TRY(const std::string json, read_text(question.given.history_json, "history_json"));

@@ -1,8 +1,9 @@
 #include <algorithm>
+#include <filesystem>
 
-#include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
+#include "phial/cli/model_flags.h"
 #include "phial/cli/verbs.h"
 #include "phial/rag/open_embedder.h"
 #include "phial/rag/watch.h"
@@ -16,16 +17,18 @@ struct Add : Command {
   std::optional<std::string> embedder_name;
   bool keep_watching = false, json = false;
   ScanFlags scan;
-  ComputeFlags compute;
+  ModelFlags describer;  // its `model` is --describe-with
 
   void describe(Flags& flags) override {
     flags.argument("PATH", &paths, "files and folders").offers(Completes::kPath).must();
     flags.add("-l,--library", &library, "NAME", "the library they go into").offers(Completes::kLibrary);
+    flags.add("--describe-with", &describer.model, "M", "a model that sees writes what pictures show; each once")
+        .offers(Completes::kModel);
     flags.add("--watch", keep_watching, "stay, and follow changes until Ctrl-C");
     flags.add("--embedder", &embedder_name, "M", "the model that passages are searched with").offers(Completes::kModel);
     flags.add("--json", json, "one JSON object: what was done");
     scan.describe(flags);
-    compute.describe(flags);
+    describer.compute.describe(flags);
   }
 
   Status check() override {
@@ -35,13 +38,35 @@ struct Add : Command {
 
   Status run(Console& console) override {
     PHIAL_TRY(const auto model, find_model(embedder_name, ModelUse::kSearch));
+    const ComputeFlags& compute = describer.compute;
     ThreadPool pool(compute.threads);
     PHIAL_TRY(const auto embedder, rag::open_embedder(model, compute.chosen_precision(), compute.load_mode(), pool));
     PHIAL_TRY(const auto store, make_library(library, *embedder));
-    const rag::IngestOptions options = scan.options(console.stopped());
+    rag::IngestOptions options = scan.options(console.stopped());
+    PHIAL_TRY(const auto seeing, open_describer(pool, console));
+    options.describer = seeing.get();
+    if (describer.model) options.describer_name = name_of_model(*describer.model);
     PHIAL_TRY(const auto report, ingest_with_progress(*store, *embedder, paths, options, console));
     tell(console, report);
     return keep_watching ? follow(console, *store, *embedder, options) : ok();
+  }
+
+  // Of a file or folder the last part of its path.
+  static std::string name_of_model(const std::string& given) {
+    const std::filesystem::path path = std::filesystem::path(given).lexically_normal();
+    return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+  }
+
+  // Null: nothing is described.
+  Result<std::unique_ptr<generate::Engine>> open_describer(ThreadPool& pool, Console& console) const {
+    if (!describer.model) return std::unique_ptr<generate::Engine>();
+    PHIAL_TRY(auto engine, describer.open(pool, console));
+    PHIAL_CHECKED(engine->tokenizer());
+    if (!engine->sees()) {
+      return Error{Code::kInvalid, "the model '" + std::string(engine->name()) + "' does not see pictures",
+                   "take one that does: Phi-3-vision"};
+    }
+    return engine;
   }
 
   void tell(Console& console, const rag::IngestReport& report) const {

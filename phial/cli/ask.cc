@@ -64,6 +64,7 @@ struct Ask : Command {
     });
     console.write(wrap.finish());
     PHIAL_TRY(const rag::Answer answer, std::move(answered));
+    for (const std::string& warning : answer.warnings) console.log()(Severity::kWarning, warning);
     if (json) {
       console.write(dump_json(rag::to_json(answer)) + "\n");
       return write_prompt_cache(engine.get());

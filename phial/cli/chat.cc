@@ -253,6 +253,7 @@ struct Chat : Command {
     });
     console.write(wrap.finish());
     PHIAL_TRY(const rag::Answer answer, std::move(answered));
+    for (const std::string& warning : answer.warnings) console.log()(Severity::kWarning, warning);
     messages.push_back({"user", question});
     messages.push_back({"assistant", answer.text});
     if (json) {

@@ -17,6 +17,8 @@ void GroundingFlags::describe_details(Flags& flags) {
   flags.add("-k,--passages", &passages, "N", "at most N passages are considered").between(1, 100);
   flags.add("--passage-tokens", &passage_tokens, "N", "at most N tokens of passages go into the prompt")
       .between(64, 1 << 20);
+  flags.add("--figures", &figures, "N", "a model that sees is shown at most N pictures of the passages; 0: none")
+      .between(0, 16);
   filter.describe(flags);
   scan.describe(flags);
 }
@@ -36,6 +38,7 @@ Result<rag::AnswerOptions> GroundingFlags::answer_options(const SamplingFlags& s
   options.search.k = static_cast<size_t>(passages);
   PHIAL_TRY(options.search.filter, filter.filter());
   options.passage_tokens = passage_tokens;
+  options.figures = figures;
   options.max_tokens = sampling.chosen_max_tokens();
   options.sampling = sampling.chosen();
   options.stop = sampling.stop;
@@ -73,6 +76,7 @@ std::string citations_text(const rag::Answer& answer) {
   for (const rag::Citation& citation : answer.citations) {
     text += "[" + std::to_string(citation.n) + "] " + shown_path(citation.path);
     if (citation.page > 0) text += ", page " + std::to_string(citation.page);
+    text += figures_text(citation.figures);
     if (!citation.heading.empty()) text += ", " + one_line(citation.heading);
     // The sentence that carries the answer, where the check named one; else the passage's beginning.
     const bool has_evidence = citation.evidence_end > citation.evidence_start &&

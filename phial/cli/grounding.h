@@ -17,6 +17,7 @@ struct GroundingFlags {
   std::vector<std::string> docs;
   std::optional<std::string> library, embedder;
   int passage_tokens = rag::AnswerOptions{}.passage_tokens;
+  int figures = rag::AnswerOptions{}.figures;
   int passages = static_cast<int>(rag::SearchOptions{}.k);
   FilterFlags filter;
   ScanFlags scan;

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "phial/cli/home.h"
+#include "phial/rag/shown_figures.h"
 
 namespace phial::cli {
 namespace fs = std::filesystem;
@@ -57,6 +58,7 @@ std::string progress_text(const rag::IngestProgress& progress) {
   std::string text = "[" + std::string(full, '=') + std::string(kCells - full, ' ') + "] ";
   text += std::to_string(progress.files_done) + "/" + std::to_string(progress.files_total) + " files, " +
           std::to_string(static_cast<int64_t>(progress.passages_per_second)) + " passages/s";
+  if (progress.described > 0) text += ", " + std::to_string(progress.described) + " pictures described";
   if (progress.seconds_left > 0) text += ", " + seconds_text(progress.seconds_left) + " left";
   return text + "  " + fs::path(progress.path).filename().string();
 }
@@ -184,6 +186,7 @@ std::string report_text(const rag::IngestReport& report) {
   add(report.removed, "removed");
   add(report.unchanged, "unchanged");
   add(static_cast<int64_t>(report.problems.size()), "skipped");
+  add(report.described, "pictures described");
   add(report.failed_before, "unreadable as before");
   return text.empty() ? "no files" : text;
 }
@@ -196,10 +199,18 @@ Json report_json(const rag::IngestReport& report) {
   return {{"added", report.added},           {"changed", report.changed},
           {"unchanged", report.unchanged},   {"linked", report.linked},
           {"removed", report.removed},       {"passages", report.passages},
-          {"problems", std::move(problems)}, {"failed_before", report.failed_before}};
+          {"problems", std::move(problems)}, {"failed_before", report.failed_before},
+          {"described", report.described}};
+}
+
+std::string figures_text(std::span<const formats::Figure> figures) {
+  if (figures.empty()) return "";
+  return figures.size() == 1 ? ", with a figure" : ", with " + std::to_string(figures.size()) + " figures";
 }
 
 Json citation_json(const rag::Hit& hit, size_t n) {
+  Json figures = Json::array();
+  for (const formats::Figure& figure : hit.figures) figures.push_back(rag::to_json(figure));
   return {{"n", n},
           {"path", hit.path},
           {"title", hit.passage.title},
@@ -208,7 +219,8 @@ Json citation_json(const rag::Hit& hit, size_t n) {
           {"start", hit.passage.start},
           {"end", hit.passage.end},
           {"text", hit.passage.text},
-          {"score", hit.score}};
+          {"score", hit.score},
+          {"figures", std::move(figures)}};
 }
 
 }  // namespace phial::cli

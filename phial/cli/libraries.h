@@ -54,6 +54,9 @@ std::string problem_text(const rag::IngestProblem& problem);
 std::string report_text(const rag::IngestReport& report);
 Json report_json(const rag::IngestReport& report);
 
+// ", with a figure", ", with 2 figures", or nothing.
+std::string figures_text(std::span<const formats::Figure> figures);
+
 // A hit as the contract's citation. `n` counts from 1.
 Json citation_json(const rag::Hit& hit, size_t n);
 

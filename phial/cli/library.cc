@@ -205,6 +205,7 @@ struct LibrarySearch : Command {
   static std::string hit_text(const rag::Hit& hit, size_t n) {
     std::string text = "[" + std::to_string(n) + "] " + shown_path(hit.path);
     if (hit.passage.page > 0) text += ", page " + std::to_string(hit.passage.page);
+    text += figures_text(hit.figures);
     if (!hit.passage.heading.empty()) text += ", " + one_line(hit.passage.heading);
     return text + "  (" + decimal("%.2f", hit.score) + ")\n    " + one_line(hit.passage.text) + "\n";
   }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMaxWords = 500'000;  // some two thousand dense pages; a box costs far more on the pipe than its word
 constexpr size_t kMaxWarnings = 50;
+constexpr size_t kMaxFigures = 2000;
 
 enum class Class { kText, kSpace, kBreak, kNothing };
 
@@ -168,6 +169,17 @@ void DocumentBuilder::end() {
   }
   document_.text.resize(block_.start == 0 ? 0 : block_.start - 2);
   document_.words.resize(words_before_);
+}
+
+void DocumentBuilder::add_figure(const formats::Figure& figure) {
+  auto& all = document_.figures;
+  if (figure.start >= figure.end || figure.end > document_.text.size()) return;  // its text was cut off
+  if (all.size() >= kMaxFigures) {
+    warn("figures from page " + std::to_string(figure.page) + " on were left out");
+    return;
+  }
+  const auto after = std::ranges::upper_bound(all, figure.start, {}, &formats::Figure::start);
+  all.insert(after, figure);
 }
 
 void DocumentBuilder::warn(std::string_view warning) {

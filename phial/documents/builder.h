@@ -47,6 +47,9 @@ class DocumentBuilder {
   void word(std::string_view clean, const WordBox& box);  // start and end of `box` are filled in here
   void end();
 
+  // Of text that was added, between blocks. Only so many are kept.
+  void add_figure(const formats::Figure& figure);
+
   // One line a warning; the same one is kept once.
   void warn(std::string_view warning);
   // The first title given counts.
@@ -57,6 +60,7 @@ class DocumentBuilder {
   bool full() const { return full_; }
   bool empty() const { return document_.blocks.empty(); }
   uint64_t text_bytes() const { return document_.text.size(); }
+  const ExtractedDocument& so_far() const { return document_; }
 
   // kUnsupported if no text was found.
   Result<ExtractedDocument> finish() &&;

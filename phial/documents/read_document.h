@@ -1,4 +1,5 @@
-// The room's front door: the bytes of one foreign document -> its text with headings, pages and boxes.
+// The room's front door: the bytes of one foreign document -> its text with headings, pages and boxes, or the pixels of
+// one of its figures.
 //
 // The bytes are hostile until proven otherwise and so is every library behind this door: call it inside
 // sandbox::enter_cage(). It opens no document itself; libraries may look for fonts and character maps.
@@ -13,6 +14,7 @@
 #include "phial/base/result.h"
 #include "phial/documents/ocr.h"
 #include "phial/formats/extracted_document.h"
+#include "phial/formats/image.h"
 
 namespace phial::documents {
 
@@ -35,6 +37,9 @@ struct Reading {
 };
 
 Reading read_document(const Source& source, const ReadOptions& options);
+
+// What is seen at the figure's place. kInvalid for a place that the document does not have.
+Result<formats::Image> draw_figure(const Source& source, const ReadOptions& options, const formats::Figure& figure);
 
 // "csv, code, docx, ...": what ReadOptions::format may be.
 std::string format_names();

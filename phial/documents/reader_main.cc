@@ -1,5 +1,8 @@
-// phial-reader PATH: one foreign document in, one JSON object out. docs/formats.md, "phial-reader", is its protocol.
+// phial-reader PATH: one foreign document in, one JSON object (or a figure's pixels) out. docs/formats.md,
+// "phial-reader", is its protocol.
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -32,6 +35,7 @@ The file is parsed by a child process without network, files or programs, under 
   --max-text-mb M  stop after that much text (64)
   --ocr auto|off   recognise text in pages and pictures that have none, where Tesseract is installed (auto)
   --languages L    Tesseract's names of languages, joined by '+' (eng)
+  --figure F       print one figure's pixels instead, as a PPM file: F is page,left,top,right,bottom
 
 example: phial-reader --seconds 20 -- notes.pdf
 )";
@@ -39,6 +43,7 @@ example: phial-reader --seconds 20 -- notes.pdf
 struct Arguments {
   std::string path;
   phial::documents::SuperviseOptions options;
+  std::optional<phial::formats::Figure> figure;
   bool help = false;
 };
 
@@ -80,6 +85,27 @@ phial::Status take(std::string_view flag, std::string_view value, phial::documen
   return phial::ok();
 }
 
+// page,left,top,right,bottom
+Result<phial::formats::Figure> figure_of(std::string_view text) {
+  std::array<float, 5> numbers{};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0) {
+      if (at == end || *at != ',') return bad("--figure", text);
+      ++at;
+    }
+    const auto parsed = std::from_chars(at, end, numbers[i]);
+    constexpr float kMost = 1e6F;
+    if (parsed.ec != std::errc() || !(numbers[i] >= 0 && numbers[i] <= kMost)) return bad("--figure", text);
+    at = parsed.ptr;
+  }
+  const auto [page, left, top, right, bottom] = numbers;
+  if (at != end || page != std::floor(page) || left >= right || top >= bottom) return bad("--figure", text);
+  return phial::formats::Figure{
+      .page = static_cast<int>(page), .left = left, .top = top, .right = right, .bottom = bottom};
+}
+
 Result<Arguments> parse(const std::vector<std::string_view>& words) {
   Arguments arguments;
   bool only_paths = false;
@@ -91,7 +117,11 @@ Result<Arguments> parse(const std::vector<std::string_view>& words) {
       return arguments;
     } else if (!only_paths && words[i].starts_with("-")) {
       if (i + 1 == words.size()) return bad(words[i], "");
-      PHIAL_CHECKED(take(words[i], words[i + 1], arguments.options));
+      if (words[i] == "--figure") {
+        PHIAL_TRY(arguments.figure, figure_of(words[i + 1]));
+      } else {
+        PHIAL_CHECKED(take(words[i], words[i + 1], arguments.options));
+      }
       ++i;
     } else if (arguments.path.empty()) {
       arguments.path = words[i];
@@ -117,9 +147,11 @@ int main(int argc, char** argv) {
     std::printf(kHelp, phial::documents::format_names().c_str());
     return 0;
   }
-  const auto json = phial::documents::read_in_cage(arguments->path, arguments->options);
-  if (!json) return fail(json.error(), 1);
-  std::fwrite(json->data(), 1, json->size(), stdout);
-  std::fputc('\n', stdout);
+  const auto written = arguments->figure
+                           ? phial::documents::draw_in_cage(arguments->path, *arguments->figure, arguments->options)
+                           : phial::documents::read_in_cage(arguments->path, arguments->options);
+  if (!written) return fail(written.error(), 1);
+  std::fwrite(written->data(), 1, written->size(), stdout);
+  if (!arguments->figure) std::fputc('\n', stdout);
   return std::fflush(stdout) == 0 ? 0 : 1;
 }

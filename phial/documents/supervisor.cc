@@ -22,6 +22,7 @@
 #include "phial/documents/read_document.h"
 #include "phial/documents/wire.h"
 #include "phial/formats/extracted_document.h"
+#include "phial/formats/ppm.h"
 #include "phial/sandbox/cage.h"
 
 namespace phial::documents {
@@ -31,11 +32,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMaxAnswerBytes = size_t{1} << 30;
 
-// The child's answer: one of these letters, then a line of JSON. A child that dies leaves less.
+// The child's answer: one of these letters, then a line of JSON, or a picture. A child that dies leaves less.
 constexpr char kDocument = 'd';
 constexpr char kDocumentWantsOcr = 'D';
 constexpr char kError = 'e';
 constexpr char kErrorWantsOcr = 'E';
+constexpr char kPicture = 'p';
 
 // Where libraries look for what text and its recognition need; nothing of the person's own.
 const std::vector<std::string>& readable_folders() {
@@ -56,8 +58,17 @@ void write_all(int fd, std::string_view bytes) {
 struct Job {
   Source source;
   const SuperviseOptions& options;
+  const formats::Figure* figure = nullptr;  // only this one is drawn
   bool with_ocr = false;
 };
+
+Result<sandbox::CageReport> enter_cage_of(const Job& job) {
+  sandbox::CageLimits limits;
+  limits.memory_bytes = job.options.memory_mb << 20;
+  limits.cpu_seconds = job.options.seconds;
+  limits.readable = readable_folders();
+  return sandbox::enter_cage(limits);
+}
 
 Reading read_caged(const Job& job) {
   const LoadedCharsets charsets;
@@ -67,11 +78,7 @@ Reading read_caged(const Job& job) {
     if (!opened) return {std::move(opened).error()};
     ocr = opened->release();  // the process's until it ends: Tesseract takes long to tidy up
   }
-  sandbox::CageLimits limits;
-  limits.memory_bytes = job.options.memory_mb << 20;
-  limits.cpu_seconds = job.options.seconds;
-  limits.readable = readable_folders();
-  auto cage = sandbox::enter_cage(limits);
+  auto cage = enter_cage_of(job);
   if (!cage) return {std::move(cage).error()};
   ReadOptions options{.format = job.options.format, .max_pages = job.options.max_pages};
   options.max_text_bytes = job.options.max_text_mb << 20;
@@ -80,6 +87,17 @@ Reading read_caged(const Job& job) {
   Reading reading = read_document(job.source, options);
   if (reading.document && !cage->warning.empty()) reading.document->warnings.push_back(cage->warning);
   return reading;
+}
+
+Result<std::string> draw_caged(const Job& job) {
+  PHIAL_CHECKED(enter_cage_of(job));
+  PHIAL_TRY(const formats::Image image, draw_figure(job.source, {.format = job.options.format}, *job.figure));
+  return formats::ppm_of(image);
+}
+
+void write_answer(int to, char kind, std::string_view bytes) {
+  write_all(to, {&kind, 1});
+  write_all(to, bytes);
 }
 
 [[noreturn]] void run_child(const Job& job, int answer) {
@@ -93,22 +111,29 @@ Reading read_caged(const Job& job) {
   constexpr int kAnswer = 3;
   if (answer != kAnswer) dup2(answer, kAnswer);
   close_range(kAnswer + 1, ~0U, 0);
+  if (job.figure != nullptr) {
+    const auto picture = draw_caged(job);
+    if (picture) {
+      write_answer(kAnswer, kPicture, *picture);
+    } else {
+      write_answer(kAnswer, kError, dump_json(error_to_json(picture.error())));
+    }
+    _exit(0);
+  }
   const Reading reading = read_caged(job);
   if (reading.document) {
-    const char kind = reading.ocr_would_help ? kDocumentWantsOcr : kDocument;
-    write_all(kAnswer, {&kind, 1});
-    write_all(kAnswer, dump_json(formats::to_json(*reading.document)));
+    write_answer(kAnswer, reading.ocr_would_help ? kDocumentWantsOcr : kDocument,
+                 dump_json(formats::to_json(*reading.document)));
   } else {
-    const char kind = reading.ocr_would_help ? kErrorWantsOcr : kError;
-    write_all(kAnswer, {&kind, 1});
-    write_all(kAnswer, dump_json(error_to_json(reading.document.error())));
+    write_answer(kAnswer, reading.ocr_would_help ? kErrorWantsOcr : kError,
+                 dump_json(error_to_json(reading.document.error())));
   }
   _exit(0);
 }
 
 struct Answer {
   char kind = 0;
-  std::string json;
+  std::string text;   // behind the letter
   int status = 0;     // of waitpid()
   bool late = false;  // ended by the clock
   bool too_long = false;
@@ -140,8 +165,8 @@ Answer collect(pid_t child, int from, int seconds) {
   }
   if (!all.empty()) {
     answer.kind = all[0];
-    answer.json = std::move(all);
-    answer.json.erase(0, 1);
+    answer.text = std::move(all);
+    answer.text.erase(0, 1);
   }
   return answer;
 }
@@ -183,13 +208,13 @@ Result<Answer> run(const Job& job) {
   Answer answer = collect(child, ends[0], job.options.seconds);
   close(ends[0]);
   const bool whole = WIFEXITED(answer.status) && WEXITSTATUS(answer.status) == 0 && !answer.too_long && !answer.late;
-  if (!whole || answer.json.empty()) return what_killed(answer, job.options);
+  if (!whole || answer.text.empty()) return what_killed(answer, job.options);
   return answer;
 }
 
 Result<std::string> finish(const Answer& answer) {
-  if (answer.kind == kDocument || answer.kind == kDocumentWantsOcr) return answer.json;
-  PHIAL_TRY(const Json json, parse_json(answer.json));
+  if (answer.kind == kDocument || answer.kind == kDocumentWantsOcr || answer.kind == kPicture) return answer.text;
+  PHIAL_TRY(const Json json, parse_json(answer.text));
   return error_from_json(json);
 }
 
@@ -201,10 +226,8 @@ Result<std::string> better_of(const Answer& first, const Result<Answer>& second)
   return keeps_first ? std::move(without) : std::move(with);
 }
 
-}  // namespace
-
-Result<std::string> read_in_cage(const std::string& path, const SuperviseOptions& options) {
-  PHIAL_TRY(const MappedFile file, MappedFile::open(path));
+Result<MappedFile> open_bounded(const std::string& path, const SuperviseOptions& options) {
+  PHIAL_TRY(MappedFile file, MappedFile::open(path));
   const uint64_t limit = options.max_file_mb << 20;
   if (file.bytes().size() > limit) {
     return Error{Code::kOutOfRange,
@@ -212,8 +235,19 @@ Result<std::string> read_in_cage(const std::string& path, const SuperviseOptions
                      std::to_string(options.max_file_mb) + " are read",
                  "split it, or raise --max-file-mb"};
   }
+  return file;
+}
+
+Source source_of(const MappedFile& file, const std::string& name) {
+  return {{reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, name};
+}
+
+}  // namespace
+
+Result<std::string> read_in_cage(const std::string& path, const SuperviseOptions& options) {
+  PHIAL_TRY(const MappedFile file, open_bounded(path, options));
   const std::string name = std::filesystem::path(path).filename().string();
-  Job job{{{reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, name}, options};
+  Job job{source_of(file, name), options};
   PHIAL_TRY(const Answer answer, run(job));
   const bool wants_ocr = answer.kind == kDocumentWantsOcr || answer.kind == kErrorWantsOcr;
   if (wants_ocr && options.ocr) {
@@ -225,6 +259,14 @@ Result<std::string> read_in_cage(const std::string& path, const SuperviseOptions
   Error error = std::move(finished).error();
   error.remedy = "leave out --no-ocr (of phial-reader: --ocr off) to have it recognised";
   return error;
+}
+
+Result<std::string> draw_in_cage(const std::string& path, const formats::Figure& figure,
+                                 const SuperviseOptions& options) {
+  PHIAL_TRY(const MappedFile file, open_bounded(path, options));
+  const std::string name = std::filesystem::path(path).filename().string();
+  PHIAL_TRY(const Answer answer, run({.source = source_of(file, name), .options = options, .figure = &figure}));
+  return finish(answer);
 }
 
 }  // namespace phial::documents

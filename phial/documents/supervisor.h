@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "phial/base/result.h"
+#include "phial/formats/extracted_document.h"
 
 namespace phial::documents {
 
@@ -26,5 +27,9 @@ struct SuperviseOptions {
 // Errors: those of read_document(); kNotFound, kIo, kInvalid for the path; kOutOfRange for time, memory and size;
 // kCorrupt where the child died of the document.
 Result<std::string> read_in_cage(const std::string& path, const SuperviseOptions& options);
+
+// What is seen at a figure's place, as a PPM file (formats/ppm.h). Errors: also those of draw_figure().
+Result<std::string> draw_in_cage(const std::string& path, const formats::Figure& figure,
+                                 const SuperviseOptions& options);
 
 }  // namespace phial::documents

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -80,6 +81,25 @@ void expect_words(const ExtractedDocument& document, const std::string& name) {
   }
 }
 
+// "page: left top right bottom", each to within a few points: lines have a width.
+void expect_figures(const ExtractedDocument& document, const Json& expected, const std::string& name) {
+  constexpr float kNear = 8;
+  ASSERT_EQ(document.figures.size(), expected.size()) << name;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const formats::Figure& found = document.figures[i];
+    formats::Figure wanted;
+    const auto text = expected[i].get<std::string>();
+    ASSERT_EQ(std::sscanf(text.c_str(), "%d: %f %f %f %f", &wanted.page, &wanted.left, &wanted.top, &wanted.right,
+                          &wanted.bottom),
+              5);
+    EXPECT_EQ(found.page, wanted.page) << name;
+    EXPECT_NEAR(found.left, wanted.left, kNear) << name << " " << text;
+    EXPECT_NEAR(found.top, wanted.top, kNear) << name << " " << text;
+    EXPECT_NEAR(found.right, wanted.right, kNear) << name << " " << text;
+    EXPECT_NEAR(found.bottom, wanted.bottom, kNear) << name << " " << text;
+  }
+}
+
 void expect_document(const fs::path& path, const Json& expected, const std::string& name) {
   SuperviseOptions options;
   options.ocr = false;
@@ -104,6 +124,7 @@ void expect_document(const fs::path& path, const Json& expected, const std::stri
     EXPECT_EQ(last, *pages) << name;
   }
   if (find_member(expected, "words") != nullptr) expect_words(*document, name);
+  if (const Json* figures = find_member(expected, "figures")) expect_figures(*document, *figures, name);
 }
 
 TEST(Documents, EachSampleIsReadAsExpected) {
@@ -142,16 +163,63 @@ TEST(Documents, ScansAndPicturesAreRecognisedWhereTesseractIsInstalled) {
     ASSERT_TRUE(document) << name << ": " << document.error().text();
     for (const Json& text : *texts) EXPECT_THAT(document->text, HasSubstr(text.get<std::string>())) << name;
     expect_words(*document, name);
+    if (document->format == "image") {
+      ASSERT_EQ(document->figures.size(), 1U) << name;
+      EXPECT_EQ(document->figures[0].end, document->text.size()) << name;
+    }
     ++found;
   }
   EXPECT_GE(found, 2U);
 }
 
-TEST(Documents, APictureIsRefusedWithTheRemedyThatHelps) {
-  const auto off = read_file(kDocs / "made/scan-askew.png", {.ocr = false});
+// TIFF is a format of scans, which are read but not shown.
+TEST(Documents, APictureThatHasNothingButItsTextIsRefusedWithTheRemedyThatHelps) {
+  const std::string tiff("II*\0\x08\0\0\0\0\0\0\0\0\0", 14);
+  const fs::path path = write_temporary("scan.tiff", tiff);
+  const auto off = read_file(path, {.ocr = false});
+  fs::remove(path);
   ASSERT_FALSE(off);
   EXPECT_THAT(off.error().remedy, HasSubstr("--no-ocr"));
   EXPECT_THAT(off.error().remedy, Not(HasSubstr("install")));
+}
+
+// The oracle is Pillow, which wrote the files beside them.
+TEST(Documents, APictureFileIsAFigureAndIsDrawnAsItIs) {
+  size_t found = 0;
+  for (const auto& entry : fs::directory_iterator(fs::path(PHIAL_TESTDATA) / "images")) {
+    if (entry.path().extension() == ".ppm") continue;
+    const std::string pixels = *read_text_file(entry.path().string() + ".ppm");
+    const auto document = read_file(entry.path(), {.ocr = false});
+    ASSERT_TRUE(document) << entry.path() << document.error().text();
+    ASSERT_EQ(document->figures.size(), 1U);
+    const formats::Figure& figure = document->figures[0];
+    std::string name = entry.path().stem().string();
+    std::ranges::replace(name, '_', ' ');
+    EXPECT_EQ(document->text, name);
+    EXPECT_EQ(figure.start, 0U);
+    EXPECT_EQ(figure.end, document->text.size());
+    EXPECT_THAT(pixels, testing::StartsWith("P6\n" + std::to_string(static_cast<int>(figure.right)) + " " +
+                                            std::to_string(static_cast<int>(figure.bottom)) + "\n"));
+    const auto drawn = draw_in_cage(entry.path().string(), figure, {});
+    ASSERT_TRUE(drawn) << drawn.error().text();
+    EXPECT_EQ(*drawn, pixels) << entry.path();
+    ++found;
+  }
+  EXPECT_GE(found, 20U);
+}
+
+TEST(Documents, AFigureThatIsNotThereIsAnErrorOfOneLine) {
+  const auto why_not = [](const fs::path& path, const formats::Figure& figure) {
+    const auto drawn = draw_in_cage(path.string(), figure, {});
+    return drawn ? "it is drawn" : drawn.error().text();
+  };
+  const formats::Figure whole{.right = 10, .bottom = 10}, first_page{.page = 1, .right = 10, .bottom = 10};
+  EXPECT_THAT(why_not(kDocs / "md/sqlite-faq.md", whole), HasSubstr("a markdown file has no figures"));
+  EXPECT_THAT(why_not(kDocs / "made/scan-askew.png", first_page), HasSubstr("no pages"));
+  const fs::path broken = write_temporary("broken.png", read_text_file(kDocs / "made/scan-askew.png")->substr(0, 999));
+  EXPECT_THAT(why_not(broken, whole), HasSubstr("ends early"));
+  EXPECT_THAT(read_file(broken, {.ocr = false}).error().text(), HasSubstr("ends early"));
+  fs::remove(broken);
 }
 
 TEST(Documents, WordBoxesMarkTheirWords) {

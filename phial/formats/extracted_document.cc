@@ -119,25 +119,50 @@ Status read_blocks(const Json& json, ExtractedDocument& document) {
   return ok();
 }
 
-// A word is [start, end, page, left, top, right, bottom].
+// [start, end, page, left, top, right, bottom], the box right side out.
+Result<WordBox> read_place(const Json& item, const std::string& what) {
+  if (!item.is_array() || item.size() != 7) return bad_record(what + " is not seven numbers");
+  const auto start = as_offset(item[0]), end = as_offset(item[1]);
+  const auto page = as_small(item[2]);
+  const auto left = as_coordinate(item[3]), top = as_coordinate(item[4]);
+  const auto right = as_coordinate(item[5]), bottom = as_coordinate(item[6]);
+  if (!start || !end || !page || !left || !top || !right || !bottom) {
+    return bad_record(what + " has a field that is no proper number");
+  }
+  if (*left > *right || *top > *bottom) return bad_record(what + " has a box turned inside out");
+  return WordBox{*start, *end, *page, *left, *top, *right, *bottom};
+}
+
 Status read_words(const Json& json, ExtractedDocument& document) {
   uint64_t after = 0;
   for (const Json& item : json) {
     const std::string what = "word " + std::to_string(document.words.size());
-    if (!item.is_array() || item.size() != 7) return bad_record(what + " is not seven numbers");
-    const auto start = as_offset(item[0]), end = as_offset(item[1]);
-    const auto page = as_small(item[2]);
-    const auto left = as_coordinate(item[3]), top = as_coordinate(item[4]);
-    const auto right = as_coordinate(item[5]), bottom = as_coordinate(item[6]);
-    if (!start || !end || !page || *page < 1 || !left || !top || !right || !bottom) {
-      return bad_record(what + " has a field that is no proper number");
-    }
-    if (*left > *right || *top > *bottom) return bad_record(what + " has a box turned inside out");
-    PHIAL_CHECKED(check_span(document.text, *start, *end, after, what));
-    after = *end;
-    document.words.push_back({*start, *end, *page, *left, *top, *right, *bottom});
+    PHIAL_TRY(const WordBox word, read_place(item, what));
+    if (word.page < 1) return bad_record(what + " stands on no page");
+    PHIAL_CHECKED(check_span(document.text, word.start, word.end, after, what));
+    after = word.end;
+    document.words.push_back(word);
   }
   return ok();
+}
+
+Status read_figures(const Json& json, ExtractedDocument& document) {
+  uint64_t after = 0;
+  for (const Json& item : json) {
+    const std::string what = "figure " + std::to_string(document.figures.size());
+    PHIAL_TRY(const WordBox at, read_place(item, what));
+    if (at.left == at.right || at.top == at.bottom) return bad_record(what + " has no area");
+    if (at.left < 0 || at.top < 0) return bad_record(what + " begins outside its page");
+    PHIAL_CHECKED(check_span(document.text, at.start, at.end, after, what));
+    after = at.start;
+    document.figures.push_back({at.start, at.end, at.page, at.left, at.top, at.right, at.bottom});
+  }
+  return ok();
+}
+
+template <class Place>
+Json place_json(const Place& at) {
+  return Json::array({at.start, at.end, at.page, at.left, at.top, at.right, at.bottom});
 }
 
 }  // namespace
@@ -152,11 +177,12 @@ Json to_json(const ExtractedDocument& document) {
                       {"end", block.end}});
   }
   Json words = Json::array();
-  for (const WordBox& word : document.words) {
-    words.push_back(Json::array({word.start, word.end, word.page, word.left, word.top, word.right, word.bottom}));
-  }
-  return {{"title", document.title},     {"format", document.format}, {"text", document.text},
-          {"blocks", std::move(blocks)}, {"words", std::move(words)}, {"warnings", document.warnings}};
+  for (const WordBox& word : document.words) words.push_back(place_json(word));
+  Json figures = Json::array();
+  for (const Figure& figure : document.figures) figures.push_back(place_json(figure));
+  return {{"title", document.title},      {"format", document.format}, {"text", document.text},
+          {"blocks", std::move(blocks)},  {"words", std::move(words)}, {"figures", std::move(figures)},
+          {"warnings", document.warnings}};
 }
 
 Result<ExtractedDocument> document_from_json(const Json& json) {
@@ -170,12 +196,15 @@ Result<ExtractedDocument> document_from_json(const Json& json) {
 
   const Json* blocks = find_member(json, "blocks");
   const Json* words = find_member(json, "words");
+  const Json* figures = find_member(json, "figures");
   const Json* warnings = find_member(json, "warnings");
   if (blocks == nullptr || !blocks->is_array()) return bad_record("blocks is not an array");
   if (words == nullptr || !words->is_array()) return bad_record("words is not an array");
+  if (figures == nullptr || !figures->is_array()) return bad_record("figures is not an array");
   if (warnings == nullptr || !warnings->is_array()) return bad_record("warnings is not an array");
   PHIAL_CHECKED(read_blocks(*blocks, document));
   PHIAL_CHECKED(read_words(*words, document));
+  PHIAL_CHECKED(read_figures(*figures, document));
   for (const Json& warning : *warnings) {
     const auto* line = warning.get_ptr<const std::string*>();
     if (line == nullptr || !is_clean(*line, "")) return bad_record("a warning is not one line of text");

@@ -33,12 +33,22 @@ struct WordBox {
   float left = 0, top = 0, right = 0, bottom = 0;
 };
 
+// A picture in a document. A file that is a picture is one figure of page 0, whose place is all of its pixels.
+struct Figure {
+  uint64_t start = 0, end = 0;  // the text that tells of it: a caption, else what stands nearest
+  int page = 0;
+  float left = 0, top = 0, right = 0, bottom = 0;  // as of a WordBox; of page 0 in pixels
+
+  bool operator==(const Figure&) const = default;
+};
+
 struct ExtractedDocument {
   std::string title;   // empty: the file's name serves
   std::string format;  // "pdf", "markdown", ...
   std::string text;
   std::vector<DocumentBlock> blocks;
   std::vector<WordBox> words;         // PDF and OCR only
+  std::vector<Figure> figures;        // by `start`; they may have text in common
   std::vector<std::string> warnings;  // one line each: "page 3 has no text", "comments were left out"
 };
 

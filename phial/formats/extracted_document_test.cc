@@ -14,6 +14,7 @@ ExtractedDocument sample() {
   document.text = "Caf\xC3\xA9\n\nTwo words.\n";
   document.blocks = {{BlockKind::kHeading, 1, 1, 0, 5}, {BlockKind::kParagraph, 0, 1, 7, 17}};
   document.words = {{0, 5, 1, 10, 20, 42.5F, 30}, {7, 10, 1, 10, 40, 30, 50}};
+  document.figures = {{0, 17, 0, 0, 0, 800, 600}, {7, 17, 1, 10, 60, 200, 120.5F}, {7, 10, 2, 1, 1, 2, 2}};
   document.warnings = {"page 2 has no text"};
   return document;
 }
@@ -25,6 +26,7 @@ TEST(ExtractedDocument, ComesBackFromItsRecordUnchanged) {
   ASSERT_TRUE(back) << back.error().text();
   EXPECT_EQ(dump_json(to_json(*back)), text);
   EXPECT_EQ(back->words[0].right, 42.5F);
+  EXPECT_EQ(back->figures, document.figures);
   EXPECT_EQ(back->blocks[0].kind, BlockKind::kHeading);
 }
 
@@ -71,6 +73,14 @@ TEST(ExtractedDocument, EveryBrokenPromiseIsFound) {
       {"box turned inside out", "/words/0/3", 50},
       {"box beyond any page", "/words/0/5", 1e30},
       {"box of no number", "/words/0/5", nullptr},
+      {"figures missing", "/figures", nullptr},
+      {"figure of six numbers", "/figures/0", Json::array({0, 5, 1, 1, 1, 1})},
+      {"figure without text", "/figures/0/1", 0},
+      {"figure past the end", "/figures/0/1", 1000},
+      {"figure of a negative page", "/figures/0/2", -1},
+      {"figures out of order", "/figures/2/0", 0},
+      {"figure without area", "/figures/1/5", 10},
+      {"figure outside its page", "/figures/1/3", -1},
       {"warning of two lines", "/warnings/0", "a\nb"},
       {"warning that is no text", "/warnings/0", 1},
       {"warnings missing", "/warnings", nullptr},

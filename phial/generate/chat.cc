@@ -87,13 +87,21 @@ std::vector<Message> join_system(std::span<const Message> messages) {
 // Where pictures stand in messages, as text that a template carries along and no message holds.
 class PictureMarks {
  public:
-  // Each message's pictures stand before its content.
+  // Each message's pictures stand before its content, or at its picture_at.
   explicit PictureMarks(std::span<const Message> messages) : PictureMarks(messages, 0) {
     size_t k = 0;
     for (Message& message : messages_) {
-      std::string before;
-      for (size_t i = 0; i < message.pictures.size(); ++i) before += mark(k++) + "\n";
-      message.content.insert(0, before);
+      const bool leads = message.picture_at.empty();
+      PHIAL_CHECK(leads || message.picture_at.size() == message.pictures.size());
+      std::string marked;
+      size_t done = 0;
+      for (size_t i = 0; i < message.pictures.size(); ++i) {
+        const size_t at = leads ? 0 : message.picture_at[i];
+        PHIAL_CHECK(done <= at && at <= message.content.size());
+        marked.append(message.content, done, at - done).append(mark(k++)).append(leads ? "\n" : "");
+        done = at;
+      }
+      message.content = marked.append(message.content, done);
     }
   }
   // The tags of so many pictures stand in contents.

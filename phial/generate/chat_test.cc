@@ -143,6 +143,33 @@ TEST(Chat, PicturesStandBeforeTheirMessageAndCutThePrompt) {
   }
 }
 
+TEST(Chat, PicturesStandWhereTheirMessageSaysAndTagsInItsTextAreText) {
+  const auto vocabulary = phi3();
+  ASSERT_NE(vocabulary, nullptr);
+  const auto picture = std::make_shared<const formats::Image>();
+  const std::string text = "One \x01<|image_1|>\nTwo";
+  const std::vector<Message> messages = {{"user", text, {picture, picture, picture}, {4, 5, text.size()}}};
+  std::vector<int32_t> wanted;
+  const auto piece = [&](std::string_view before, std::string_view said, std::string_view after) {
+    const std::string all = std::string(before) + std::string(said) + std::string(after);
+    const std::vector<tokenizer::TextRange> plain = {{before.size(), before.size() + said.size()}};
+    const auto ids = vocabulary->encode(all, {.parse_special = true, .add_bos = true, .plain_ranges = plain});
+    wanted.insert(wanted.end(), ids.begin(), ids.end());
+  };
+  piece("<|user|>\n", "One ", "");
+  wanted.insert(wanted.end(), 3, -1);
+  piece("", "\x01", "");
+  wanted.insert(wanted.end(), 2, -2);
+  piece("", "<|image_1|>\nTwo", "");
+  wanted.insert(wanted.end(), 1, -3);
+  piece("", "", "<|end|>\n<|assistant|>\n");
+  for (const std::string& own : {template_text("phi-3.5-mini"), std::string()}) {
+    const auto ids = chat_of(*vocabulary, own).encode(messages, std::vector<int>{3, 2, 1});
+    ASSERT_TRUE(ids) << ids.error().text();
+    EXPECT_EQ(*ids, wanted) << own;
+  }
+}
+
 // Tags may stand anywhere in what training takes; where they stand before the text, it learns what a prompt asks with.
 TEST(Chat, PicturesOfConversationsStandWhereTheirTagsAre) {
   const auto vocabulary = phi3();

@@ -85,6 +85,7 @@ class Engine final : public LanguageModel {
   Result<ContinuationScore> score(std::string_view prompt, std::string_view continuation) override;
   std::string_view name() const override { return name_; }
   int context_tokens() const override { return context_tokens_; }
+  bool sees() const override { return pictures_ != nullptr; }
   uint64_t parameters() const override;
   int count_tokens(std::string_view text) const override;
   Result<int> count_prompt_tokens(std::span<const Message> messages) const override;
@@ -100,7 +101,6 @@ class Engine final : public LanguageModel {
 
   const spec::DecoderSpec& spec() const { return decoder_->spec(); }
   const model::MemoryPlan& plan() const { return plan_; }
-  bool sees() const { return pictures_ != nullptr; }
   // kInvalid if the model has none: only ids work then.
   Result<const tokenizer::Tokenizer*> tokenizer() const;
 

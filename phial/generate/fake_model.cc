@@ -81,7 +81,10 @@ int FakeModel::count_tokens(std::string_view text) const { return static_cast<in
 
 Result<int> FakeModel::count_prompt_tokens(std::span<const Message> messages) const {
   int tokens = 0;
-  for (const Message& message : messages) tokens += count_tokens(message.content) + 2;  // role and end markers
+  for (const Message& message : messages) {
+    tokens += count_tokens(message.content) + 2;  // role and end markers
+    tokens += static_cast<int>(message.pictures.size()) * picture_tokens;
+  }
   return tokens;
 }
 

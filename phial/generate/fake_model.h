@@ -26,12 +26,14 @@ class FakeModel final : public LanguageModel {
   Result<ContinuationScore> score(std::string_view prompt, std::string_view continuation) override;
   std::string_view name() const override { return "fake"; }
   int context_tokens() const override { return context_tokens_; }
+  bool sees() const override { return picture_tokens > 0; }
   uint64_t parameters() const override { return n_parameters; }
   int count_tokens(std::string_view text) const override;
   Result<int> count_prompt_tokens(std::span<const Message> messages) const override;
 
   std::function<double(std::string_view prompt, std::string_view continuation)> scorer;
   uint64_t n_parameters = 0;
+  int picture_tokens = 0;  // of each picture; 0: it does not see
 
   const std::vector<GenerateRequest>& requests() const { return requests_; }
 

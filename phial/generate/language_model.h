@@ -22,12 +22,14 @@ namespace phial::generate {
 // Shared, since a conversation is given anew with every request.
 using Picture = std::shared_ptr<const formats::Image>;
 
-// role: "system", "user" or "assistant". The content is data: text of special tokens in it stays ordinary text. The
-// pictures stand before it.
+// role: "system", "user" or "assistant". The content is data: text of special tokens in it stays ordinary text, and no
+// text in it becomes a picture. The pictures stand before it, each on a line of its own, or where `picture_at` says.
 struct Message {
   std::string role;
   std::string content;
   std::vector<Picture> pictures = {};
+  std::vector<size_t> picture_at =
+      {};  // empty, or for each picture the byte of the content that it precedes, ascending
 };
 
 struct SamplingOptions {
@@ -104,11 +106,13 @@ class LanguageModel {
 
   virtual std::string_view name() const = 0;
   virtual int context_tokens() const = 0;
+  // Whether messages may have pictures.
+  virtual bool sees() const = 0;
   // How many weights it has; 0: not known.
   virtual uint64_t parameters() const = 0;
   // How many tokens `text` takes as part of a message.
   virtual int count_tokens(std::string_view text) const = 0;
-  // How many tokens the messages take, rendered with the model's template.
+  // How many tokens the messages take, rendered with the model's template, pictures included.
   virtual Result<int> count_prompt_tokens(std::span<const Message> messages) const = 0;
 };
 

@@ -10,6 +10,7 @@
 
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
+#include "phial/base/temp_folder_for_test.h"
 #include "phial/generate/golden_models_for_test.h"
 
 namespace phial::generate {
@@ -150,6 +151,34 @@ TEST_F(Seeing, IdsThatDoNotFitThePicturesAreRefusedWithTheNumbers) {
   EXPECT_THAT(why_not(*engine, {1, INT32_MIN}, both()), HasSubstr("picture 2147483648 of 2"));
   ids.push_back(-1);
   EXPECT_THAT(why_not(*engine, ids, both()), HasSubstr("picture 1 has 757 tokens, 758 ids stand for it"));
+}
+
+// The fixture has no tokenizer; the one of its size serves.
+TEST_F(Seeing, AMessageWithPicturesInItsTextIsThePromptThatItsPlacesSay) {
+  const TempFolder folder;
+  for (const char* name : {"config.json", "preprocessor_config.json", "model.safetensors"}) {
+    std::filesystem::copy(kFolder / name, folder / name);
+  }
+  for (const char* name : {"tokenizer.model", "tokenizer_config.json", "added_tokens.json"}) {
+    std::filesystem::copy(golden("phi3-mini-like") / name, folder / name);
+  }
+  const auto engine = open(folder.path(), pool, {});
+  const auto answer = [&](std::vector<Message> messages) {
+    GenerateRequest request;
+    request.messages = std::move(messages);
+    request.max_tokens = 8;
+    request.ignore_end = true;
+    const auto result = engine->generate(request, nullptr);
+    EXPECT_TRUE(result) << (result ? "" : result.error().text());
+    return result ? result->ids : std::vector<int32_t>();
+  };
+  const auto one = picture("image0.png"), two = picture("image1.png");
+  const auto before = answer({{"user", "What is it?", {one}}});
+  EXPECT_EQ(answer({{"user", "\nWhat is it?", {one}, {0}}}), before);
+  const auto within = answer({{"user", "What is it?", {one}, {5}}});
+  EXPECT_NE(within, before);
+  EXPECT_NE(answer({{"user", "What is it?", {two}, {5}}}), within);
+  EXPECT_EQ(answer({{"user", "What is it?", {one}, {5}}}), within);
 }
 
 TEST_F(Seeing, AModelThatDoesNotSeeRefusesPictures) {

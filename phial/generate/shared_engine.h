@@ -28,6 +28,7 @@ class SharedEngine final : public LanguageModel {
   Result<ContinuationScore> score(std::string_view prompt, std::string_view continuation) override;
   std::string_view name() const override { return engine_->name(); }
   int context_tokens() const override { return engine_->context_tokens(); }
+  bool sees() const override { return engine_->sees(); }
   uint64_t parameters() const override { return engine_->parameters(); }
   int count_tokens(std::string_view text) const override { return engine_->count_tokens(text); }
   Result<int> count_prompt_tokens(std::span<const Message> messages) const override {

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <optional>
-#include <unordered_set>
+#include <set>
+#include <utility>
 
-#include "phial/rag/lexical.h"
 #include "phial/rag/prompt.h"
 #include "phial/rag/quote.h"
 #include "phial/rag/rewrite.h"
+#include "phial/rag/sentence_gate.h"
+#include "phial/rag/shown_figures.h"
 
 namespace phial::rag {
 namespace {
@@ -18,9 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kEvidenceHits = 5;  // whose sentences are looked at one by one
 constexpr size_t kNearestShown = 3;  // when there is no answer
-constexpr std::string_view kUnsupportedMark = " (not supported by your documents)";
-// What our own prompt talks about: a model that speaks of its passages has said nothing of what stands in them.
-constexpr std::string_view kPromptWords = "passage document question answer number";
 constexpr std::string_view kNoAnswer = "This is not in your documents.";
 // From here on a model's "not in the documents" is not believed, and the best sentence is quoted.
 constexpr double kSurelyAnswerable = 0.9;
@@ -30,200 +28,6 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// A sentence as it may be shown: no mark that is not ours, and no Markdown that a page would turn into a link or a
-// picture from elsewhere.
-std::string harmless(std::string_view sentence) {
-  std::string text = defuse_marks(sentence);
-  for (size_t at = 0; (at = text.find("](", at)) != std::string::npos; ++at) text.insert(at + 1, " ");
-  for (size_t at = 0; (at = text.find("![", at)) != std::string::npos;) text.erase(at, 1);
-  return text;
-}
-
-// Writes the answer: sentences as they are settled, each mark numbered at its first use.
-class Writer {
- public:
-  Writer(Answer& answer, std::span<const Hit> hits, const Answerer::OnText& on_text)
-      : answer_(answer), hits_(hits), on_text_(on_text) {}
-
-  void write(const CheckedSentence& checked) {
-    AnswerSentence sentence{.text = harmless(checked.text),
-                            .citations = {},
-                            .supported = !checked.hits.empty(),
-                            .corrected = checked.corrected};
-    for (size_t i = 0; i < checked.hits.size(); ++i) {
-      sentence.citations.push_back(number_of(checked.hits[i], checked.evidence[i]));
-    }
-    std::string shown = answer_.text.empty() ? "" : " ";
-    shown += sentence.text;
-    if (!sentence.supported) shown += kUnsupportedMark;
-    for (const int n : sentence.citations) shown.append(" [").append(std::to_string(n)).append("]");
-    show(shown);
-    answer_.sentences.push_back(std::move(sentence));
-  }
-
-  void show(std::string_view text) {
-    answer_.text += text;
-    if (on_text_) on_text_(text);
-  }
-
-  int number_of(size_t hit, std::optional<Span> evidence) {
-    const auto known = numbers_.find(hit);
-    if (known != numbers_.end()) return known->second;
-    const int n = static_cast<int>(numbers_.size()) + 1;
-    numbers_.emplace(hit, n);
-    Citation citation = citation_of(hits_[hit], n);
-    if (evidence) {
-      citation.evidence_start = citation.start + evidence->start;
-      citation.evidence_end = citation.start + evidence->end;
-      const Hit::Part& part = hits_[hit].part_at(citation.evidence_start);
-      citation.heading = part.heading;
-      citation.page = part.page;
-    }
-    answer_.citations.push_back(std::move(citation));
-    return n;
-  }
-
- private:
-  Answer& answer_;
-  std::span<const Hit> hits_;
-  const Answerer::OnText& on_text_;
-  std::map<size_t, int> numbers_;
-};
-
-// Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits
-// until a supported sentence follows, so that an answer of which nothing holds is never shown. A sentence that has lost
-// a number is shown only if it is to the point. One that says nothing beyond the question and the headings, that
-// repeats the instructions, or that was said before, is left out.
-//
-// A small model likes to say what is true and was not asked: its answer begins with a sentence whose evidence is nearly
-// the most relevant that there is, what it copied on the way there is left out, and so is what has next to nothing to
-// do with the question. A larger one finds what words and vectors do not, and lists steps that do not repeat the
-// question.
-class SentenceGate {
- public:
-  SentenceGate(CitationCheck& check, Writer& writer, const Evidence& evidence, std::span<const Hit> hits, bool is_small)
-      : check_(check), writer_(writer), is_small_(is_small) {
-    for (const QuestionWord& word : evidence.question_words()) known_.insert(word.stem);
-    for (std::string& stem : content_words(kPromptWords)) known_.insert(std::move(stem));
-    for (std::string& stem : content_words(instructions())) instructed_.insert(std::move(stem));
-    for (const Hit& hit : hits) {
-      for (std::string& stem : content_words(hit.passage.title)) known_.insert(std::move(stem));
-      for (std::string& stem : content_words(hit.passage.heading)) known_.insert(std::move(stem));
-    }
-  }
-
-  void take(std::string_view text) {
-    pending_ += text;
-    // The last sentence may still grow, and a mark may follow it.
-    const auto sentences = split_sentences(pending_);
-    if (sentences.size() < 3) return;
-    settle(pending_.substr(sentences[0].start, sentences[1].start - sentences[0].start),
-           pending_.substr(sentences[1].start));
-  }
-
-  // `is_cut`: the text ends in the middle, because no more tokens were allowed; half a sentence is no answer.
-  void finish(bool is_cut) {
-    while (!pending_.empty() && !failure_) {
-      const auto sentences = split_sentences(pending_);
-      if (sentences.empty() || (is_cut && sentences.size() == 1)) break;
-      const size_t end = sentences.size() > 1 ? sentences[1].start : pending_.size();
-      settle(pending_.substr(0, end), pending_.substr(end));
-    }
-  }
-
-  bool any_supported() const { return any_supported_; }
-  // The model goes round in circles: there is nothing more to come.
-  bool is_repeating() const { return repeats_ >= kMaxRepeats; }
-  const std::optional<Error>& failure() const { return failure_; }
-
- private:
-  void settle(std::string sentence, std::string rest) {
-    // A mark that stands after the full stop belongs to the sentence before it.
-    const size_t marks = leading_marks(rest);
-    sentence += rest.substr(0, marks);
-    rest.erase(0, marks);
-    pending_ = std::move(rest);
-    const Span whole = trim(sentence, {0, sentence.size()});
-    if (whole.size() == 0 || failure_ || !says_something_new(take_marks(sentence).text)) return;
-    auto checked = check_unnumbered(std::string_view(sentence).substr(whole.start, whole.size()));
-    if (!checked) {
-      failure_ = checked.error();
-      return;
-    }
-    if (is_beside_the_point(*checked)) return;
-    if (checked->hits.empty() || (!any_supported_ && !is_to_the_point(*checked))) {
-      waiting_.push_back(*std::move(checked));
-      return;
-    }
-    any_supported_ = true;
-    for (const CheckedSentence& earlier : waiting_) {
-      if (!earlier.is_copied) writer_.write(earlier);
-    }
-    waiting_.clear();
-    writer_.write(*checked);
-  }
-
-  // The number of an item in the model's own list is no claim; one that is copied from a passage stays.
-  Result<CheckedSentence> check_unnumbered(std::string_view sentence) {
-    PHIAL_TRY(CheckedSentence checked, check_.check(sentence));
-    const size_t marker = numbering(sentence);
-    if (marker == 0 || (!checked.hits.empty() && !checked.corrected)) return checked;
-    return check_.check(sentence.substr(marker));
-  }
-
-  bool is_to_the_point(const CheckedSentence& checked) const {
-    return checked.relevance >= (is_small_ ? kSmallToThePoint : checked.has_gap ? kToThePoint : 0);
-  }
-
-  // What is not shown at all, even beside an answer.
-  bool is_beside_the_point(const CheckedSentence& checked) const {
-    if (checked.has_gap || (is_small_ && speaks_of_passages(checked.text))) return !is_to_the_point(checked);
-    return is_small_ && !checked.hits.empty() && checked.relevance < kAside;
-  }
-
-  // "Passage 2 is about the lease": seldom an answer, unless what it says there is.
-  bool speaks_of_passages(std::string_view sentence) const {
-    const auto words = content_words(sentence);
-    return std::ranges::find(words, passage_) != words.end();
-  }
-
-  bool says_something_new(std::string_view sentence) {
-    std::string said;
-    bool is_new = false;
-    bool is_instructed = true;
-    const std::vector<std::string> words = content_words(sentence.substr(numbering(sentence)));
-    for (const std::string& stem : words) {
-      said.append(stem).append(" ");
-      is_new = is_new || !known_.contains(stem);
-      is_instructed = is_instructed && instructed_.contains(stem);
-    }
-    if (!is_new || (is_instructed && words.size() >= kFewestEchoedWords)) return false;
-    if (said_.insert(std::move(said)).second) return true;
-    ++repeats_;
-    return false;
-  }
-
-  static constexpr int kMaxRepeats = 2;
-  // Shares of the best relevance; set by hand.
-  static constexpr double kToThePoint = 0.6;
-  static constexpr double kSmallToThePoint = 0.85;
-  static constexpr double kAside = 0.3;
-  static constexpr size_t kFewestEchoedWords = 4;  // fewer may be an answer: "the user's documents"
-
-  CitationCheck& check_;
-  Writer& writer_;
-  bool is_small_;
-  const std::string passage_ = rough_stem("passage");
-  std::string pending_;
-  std::unordered_set<std::string> known_;       // content words of the question and the headings
-  std::unordered_set<std::string> instructed_;  // content words of the instructions
-  std::unordered_set<std::string> said_;        // sentences so far, as their content words
-  int repeats_ = 0;
-  std::vector<CheckedSentence> waiting_;
-  bool any_supported_ = false;
-  std::optional<Error> failure_;
-};
-
 bool says_no_answer(std::string_view draft) {
   std::string upper(draft.substr(0, 200));
   std::transform(upper.begin(), upper.end(), upper.begin(),
@@ -232,7 +36,93 @@ bool says_no_answer(std::string_view draft) {
          upper.find("PASSAGES DO NOT") != std::string::npos;
 }
 
+// Whether the model may find in a picture what no text says.
+bool has_figure_near(std::span<const Hit> hits) {
+  const auto nearest = hits.first(std::min(kNearestShown, hits.size()));
+  return std::ranges::any_of(nearest, [](const Hit& hit) { return !hit.figures.empty(); });
+}
+
+// Tells of the figures in the answer; gives the hits whose pictures are shown.
+std::set<size_t> tell_figures(std::span<const ShownFigure> figures, std::span<const Hit> hits, bool explains,
+                              Answer& answer) {
+  std::set<size_t> seen;
+  Json told = Json::array();
+  for (const ShownFigure& one : figures) {
+    if (one.why_not.empty()) seen.insert(one.hit);
+    const std::string page = one.figure.page > 0 ? " on page " + std::to_string(one.figure.page) : "";
+    if (!one.why_not.empty()) {
+      answer.warnings.push_back("a figure" + page + " is not shown to the model: " + one.why_not);
+    }
+    Json json = to_json(one.figure);
+    json["passage"] = one.hit + 1;
+    json["path"] = hits[one.hit].path;
+    json["tokens"] = one.tokens;
+    json["why_not"] = one.why_not;
+    told.push_back(std::move(json));
+  }
+  if (explains) answer.explanation["figures"] = std::move(told);
+  return seen;
+}
+
 }  // namespace
+
+// Has the model write, if there is one and something to write from. True: something of it was shown.
+Result<bool> Answerer::let_write(const Evidence& evidence, std::span<const Hit> hits, const AnswerOptions& options,
+                                 AnswerWriter& writer, Answer& answer) {
+  if (model_ == nullptr || options.only_quote) return false;
+  const bool sees = model_->sees() && options.figures > 0;
+  const bool only_seen = !answer.answerable && sees && has_figure_near(hits);
+  if (!answer.answerable && !only_seen) return false;
+
+  const std::span<const Hit> offered = hits.first(evidence.hits());
+  PHIAL_TRY(GroundedPrompt prompt,
+            make_prompt(answer.searched, offered, options.passage_tokens, options.max_tokens, *model_));
+  answer.hits_dropped = hits.size() - prompt.hits_used;
+  std::set<size_t> seen;
+  if (sees) {
+    const FigureOptions showing{.most = options.figures,
+                                .answer_tokens = options.max_tokens,
+                                .reader = options.reader,
+                                .cancel = options.cancel};
+    PHIAL_TRY(const auto figures, show_figures(prompt, offered, showing, *model_));
+    seen = tell_figures(figures, offered, options.explain, answer);
+  }
+  if (only_seen && seen.empty()) return false;
+  generate::GenerateRequest request;
+  request.messages = std::move(prompt.messages);
+  request.max_tokens = options.max_tokens;
+  request.sampling = options.sampling;
+  request.stop = options.stop;
+  std::stop_source enough;
+  const std::stop_callback stops_too(options.cancel, [&enough] { enough.request_stop(); });
+  request.cancel = enough.get_token();
+  CitationCheck check(evidence, embedder_);
+  const uint64_t parameters = model_->parameters();
+  const bool is_small = parameters > 0 && parameters < kSmallModel;
+  SentenceGate gate(check, writer, evidence, offered, is_small, std::move(seen), only_seen);
+  PHIAL_TRY(const auto generation, model_->generate(request, [&](std::string_view text) {
+    gate.take(text);
+    if (gate.is_repeating()) enough.request_stop();
+  }));
+  answer.prompt_tokens = generation.prompt_tokens;
+  answer.generated_tokens = static_cast<int>(generation.ids.size());
+  answer.first_token_ms = answer.retrieve_ms + generation.first_token_ms;
+  answer.decode_ms = generation.decode_ms;
+  answer.drafted_tokens = generation.drafted_tokens;
+  answer.accepted_tokens = generation.accepted_tokens;
+  if (options.explain) answer.draft = generation.text;
+  if (options.cancel.stop_requested()) return Error{Code::kCancelled, "the answer was stopped", ""};
+  gate.finish(generation.stop == generate::StopReason::kMaxTokens || gate.is_repeating());
+  if (gate.failure()) return *gate.failure();
+  if (gate.any_supported()) {
+    answer.mode = AnswerMode::kGenerated;
+    answer.answerable = true;
+    return true;
+  }
+  // A model that finds nothing is believed unless the passages speak plainly.
+  if (says_no_answer(generation.text) && answer.confidence < kSurelyAnswerable) answer.answerable = false;
+  return false;
+}
 
 Result<Answer> Answerer::answer(std::string_view question, std::span<const generate::Message> history,
                                 const AnswerOptions& options, const OnText& on_text) {
@@ -255,44 +145,8 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
     answer.explanation["signs"] = to_json(signs);
   }
 
-  Writer writer(answer, retrieval.hits, on_text);
-  bool is_written = false;
-  if (answer.answerable && writer_model != nullptr) {
-    const std::span<const Hit> offered(retrieval.hits.data(), evidence.hits());
-    PHIAL_TRY(const GroundedPrompt prompt,
-              make_prompt(answer.searched, offered, options.passage_tokens, options.max_tokens, *writer_model));
-    answer.hits_dropped = retrieval.hits.size() - prompt.hits_used;
-    generate::GenerateRequest request;
-    request.messages = prompt.messages;
-    request.max_tokens = options.max_tokens;
-    request.sampling = options.sampling;
-    request.stop = options.stop;
-    std::stop_source enough;
-    const std::stop_callback stops_too(options.cancel, [&enough] { enough.request_stop(); });
-    request.cancel = enough.get_token();
-    CitationCheck check(evidence, embedder_);
-    const uint64_t parameters = writer_model->parameters();
-    SentenceGate gate(check, writer, evidence, offered, parameters > 0 && parameters < kSmallModel);
-    PHIAL_TRY(const auto generation, writer_model->generate(request, [&](std::string_view text) {
-      gate.take(text);
-      if (gate.is_repeating()) enough.request_stop();
-    }));
-    answer.prompt_tokens = generation.prompt_tokens;
-    answer.generated_tokens = static_cast<int>(generation.ids.size());
-    answer.first_token_ms = answer.retrieve_ms + generation.first_token_ms;
-    answer.decode_ms = generation.decode_ms;
-    answer.drafted_tokens = generation.drafted_tokens;
-    answer.accepted_tokens = generation.accepted_tokens;
-    if (options.explain) answer.draft = generation.text;
-    if (options.cancel.stop_requested()) return Error{Code::kCancelled, "the answer was stopped", ""};
-    gate.finish(generation.stop == generate::StopReason::kMaxTokens || gate.is_repeating());
-    if (gate.failure()) return *gate.failure();
-    is_written = gate.any_supported();
-    if (is_written) answer.mode = AnswerMode::kGenerated;
-    // A model that finds nothing is believed unless the passages speak plainly.
-    if (!is_written && says_no_answer(generation.text) && answer.confidence < kSurelyAnswerable)
-      answer.answerable = false;
-  }
+  AnswerWriter writer(answer, retrieval.hits, on_text);
+  PHIAL_TRY(const bool is_written, let_write(evidence, retrieval.hits, options, writer, answer));
   if (!answer.answerable) {
     std::string text(kNoAnswer);
     const size_t shown = std::min(kNearestShown, retrieval.hits.size());
@@ -321,10 +175,13 @@ Citation citation_of(const Hit& hit, int n) {
           .text = passage.text,
           .score = hit.score,
           .evidence_start = passage.start,
-          .evidence_end = passage.end};
+          .evidence_end = passage.end,
+          .figures = hit.figures};
 }
 
 Json to_json(const Citation& citation) {
+  Json figures = Json::array();
+  for (const formats::Figure& figure : citation.figures) figures.push_back(to_json(figure));
   return {{"n", citation.n},
           {"path", citation.path},
           {"title", citation.title},
@@ -334,6 +191,7 @@ Json to_json(const Citation& citation) {
           {"end", citation.end},
           {"text", citation.text},
           {"score", citation.score},
+          {"figures", std::move(figures)},
           {"evidence", {{"start", citation.evidence_start}, {"end", citation.evidence_end}}}};
 }
 
@@ -345,6 +203,7 @@ Json to_json(const Answer& answer) {
     sentences.push_back({{"text", sentence.text},
                          {"citations", sentence.citations},
                          {"supported", sentence.supported},
+                         {"seen", sentence.seen},
                          {"corrected", sentence.corrected}});
   }
   Json json = {{"question", answer.question},

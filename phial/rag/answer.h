@@ -5,7 +5,12 @@
 // An answer is `generated` as long as its passages support what the model writes; where they support none of it, or
 // there is no model, it is `quoted`: the sentences of the passages that answer the question best. Where the passages do
 // not answer it, it says so and names the nearest ones. The text is handed on sentence by sentence as it passes the
-// check, so that what was shown is what was checked. Threads: one at a time an Answerer.
+// check, so that what was shown is what was checked.
+//
+// A model that sees is shown figures of the passages. What it reads there no text can support: a sentence that it marks
+// with the number of a passage whose picture stands in the prompt is taken, and called seen. Where the text alone
+// would hold no answer but a figure is among the nearest passages, such a model is asked all the same, and only what
+// it has seen is an answer. Threads: one at a time an Answerer.
 #pragma once
 
 #include <functional>
@@ -20,6 +25,7 @@
 #include "phial/generate/language_model.h"
 #include "phial/rag/answerable.h"
 #include "phial/rag/citations.h"
+#include "phial/rag/reader_client.h"
 #include "phial/rag/retrieve.h"
 
 namespace phial::rag {
@@ -27,7 +33,9 @@ namespace phial::rag {
 struct AnswerOptions {
   SearchOptions search;
   int max_tokens = 160;
-  int passage_tokens = 1200;  // of the prompt; reading it costs the time to the first word
+  int passage_tokens = 1200;  // of the prompt, pictures apart; reading it costs the time to the first word
+  int figures = 1;            // shown at most to a model that sees, each as long as the context has room; 0: none
+  ReaderOptions reader;       // who draws them
   generate::SamplingOptions sampling;
   std::vector<std::string> stop;
   bool only_quote = false;
@@ -44,6 +52,7 @@ struct Citation {
   std::string text;
   double score = 0;
   uint64_t evidence_start = 0, evidence_end = 0;  // the sentence that carries the answer, inside start..end
+  std::vector<formats::Figure> figures;           // that the passage tells of
 };
 
 // One sentence of the answer and what it rests on.
@@ -51,6 +60,7 @@ struct AnswerSentence {
   std::string text;            // as shown, without marks
   std::vector<int> citations;  // n
   bool supported = false;
+  bool seen = false;       // read from the picture of the passage it names, which nothing checks; not supported
   bool corrected = false;  // a number was put right or taken out
 };
 
@@ -70,10 +80,13 @@ struct Answer {
   double decode_ms = 0;  // of all tokens after the first, their check included
   int prompt_tokens = 0, generated_tokens = 0;
   int drafted_tokens = 0, accepted_tokens = 0;
-  size_t hits_dropped = 0;  // found, but without room in the prompt
-  std::string draft;        // what the model wrote, before the check; with `explain`
-  Json explanation;         // with `explain`
+  std::vector<std::string> warnings;  // one line each: figures that could not be shown
+  size_t hits_dropped = 0;            // found, but without room in the prompt
+  std::string draft;                  // what the model wrote, before the check; with `explain`
+  Json explanation;                   // with `explain`
 };
+
+class AnswerWriter;
 
 class Answerer {
  public:
@@ -88,6 +101,9 @@ class Answerer {
                         const AnswerOptions& options, const OnText& on_text);
 
  private:
+  Result<bool> let_write(const Evidence& evidence, std::span<const Hit> hits, const AnswerOptions& options,
+                         AnswerWriter& writer, Answer& answer);
+
   Store& store_;
   Embedder& embedder_;
   generate::LanguageModel* model_;

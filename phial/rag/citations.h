@@ -58,6 +58,7 @@ struct CheckedSentence {
   double support = 0;          // of the best hit
   bool has_gap = false;        // a number was taken out
   bool is_copied = false;      // what supports it has all its words
+  bool is_seen = false;        // it rests on the picture of its hit, which nothing checks
   double relevance = 0;        // of what supports it, as a share of the most relevant statement's
 };
 

@@ -1,5 +1,7 @@
 // Stands in for phial-reader in tests: plain text, a blank line between paragraphs, "# " before headings. The first
-// line of a file can ask for trouble.
+// line of a file can ask for trouble. "PICTURE abcdef" is a picture, of two pixels abc and def; "PICTURE none" one that
+// cannot be drawn.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -46,13 +48,18 @@ int main(int argc, char** argv) {
   const std::string path = argv[argc - 1];
   const auto text = phial::read_text_file(path);
   if (!text) return fail(text.error().message);
+  const bool draws =
+      std::any_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "--figure"; });
+  const std::string pixels = text->substr(0, 14).substr(std::min<size_t>(text->size(), 8));
+  if (draws && pixels.starts_with("none")) return fail("it cannot be drawn");
+  if (draws) return std::fputs(("P6\n2 1\n255\n" + pixels).c_str(), stdout) < 0;
   const auto asks = [&](std::string_view word) { return text->starts_with(word); };
   if (asks("CRASH")) std::raise(SIGSEGV);
   if (asks("HANG")) std::this_thread::sleep_for(std::chrono::seconds(600));
   if (asks("BABBLE")) return std::puts("{\"text\": ") < 0;
   if (asks("LIE"))
     return std::puts(
-               R"({"title":"","format":"x","text":"abc","blocks":[{"kind":"paragraph","level":0,"page":0,"start":0,"end":900}],"words":[],"warnings":[]})") <
+               R"({"title":"","format":"x","text":"abc","blocks":[{"kind":"paragraph","level":0,"page":0,"start":0,"end":900}],"words":[],"figures":[],"warnings":[]})") <
            0;
   if (asks("FLOOD")) {
     for (;;) {
@@ -64,6 +71,8 @@ int main(int argc, char** argv) {
     return fail(path + " cannot be opened");
   }
   if (asks("REFUSE")) return fail(path + " is of a kind that is not read");
-  std::puts(phial::dump_json(phial::formats::to_json(parse(*text))).c_str());
+  ExtractedDocument document = parse(*text);
+  if (asks("PICTURE")) document.figures = {{.end = text->size(), .right = 2, .bottom = 1}};
+  std::puts(phial::dump_json(phial::formats::to_json(document)).c_str());
   return 0;
 }

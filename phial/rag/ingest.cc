@@ -21,6 +21,7 @@
 
 #include "phial/base/json.h"
 #include "phial/rag/chunk.h"
+#include "phial/rag/describe.h"
 
 namespace phial::rag {
 namespace {
@@ -32,7 +33,8 @@ constexpr size_t kEmbedBatch = 64;
 
 struct Job {
   ScannedFile file;
-  FileRecord known;  // path is empty: not in the library yet
+  FileRecord known;     // path is empty: not in the library yet
+  bool is_old = false;  // its document is read again though its bytes are those that the library has
 };
 
 // What a reader hands over for one job.
@@ -62,13 +64,18 @@ Result<ContentHash> hash_file(const std::string& path) {
   return ContentHash(reinterpret_cast<const char*>(canonical.digest), sizeof canonical.digest);
 }
 
+std::vector<Passage> chunk_document(const formats::ExtractedDocument& document, const Embedder& embedder) {
+  ChunkOptions options;
+  options.max_tokens = embedder.max_tokens();
+  options.max_context_tokens = std::min(options.max_context_tokens, embedder.max_tokens() / 4);
+  return chunk(document, options, [&](std::string_view text) { return embedder.count_tokens(text); });
+}
+
 class Readers {
  public:
   Readers(std::vector<Job> jobs, std::unordered_set<ContentHash> known, const Embedder& embedder,
           const IngestOptions& options)
       : jobs_(std::move(jobs)), known_(std::move(known)), embedder_(embedder), options_(options) {
-    chunk_options_.max_tokens = embedder.max_tokens();
-    chunk_options_.max_context_tokens = std::min(chunk_options_.max_context_tokens, embedder.max_tokens() / 4);
     const auto threads =
         std::min(jobs_.size(), static_cast<size_t>(options.readers > 0 ? options.readers : usable_cores()));
     capacity_ = 2 * threads + 1;
@@ -148,7 +155,7 @@ class Readers {
       return outcome;
     }
     outcome.record.hash = *std::move(hash);
-    outcome.is_same = outcome.was_known && outcome.record.hash == job.known.hash &&
+    outcome.is_same = outcome.was_known && !job.is_old && outcome.record.hash == job.known.hash &&
                       (job.known.content_id != 0 || !options_.retry_failed);
     if (outcome.is_same) {
       outcome.record.content_id = job.known.content_id;
@@ -171,8 +178,7 @@ class Readers {
       return;
     }
     outcome.document = *std::move(document);
-    outcome.passages =
-        chunk(outcome.document, chunk_options_, [this](std::string_view text) { return embedder_.count_tokens(text); });
+    outcome.passages = chunk_document(outcome.document, embedder_);
     if (outcome.passages.empty()) {
       fail(outcome, {Code::kUnsupported, outcome.record.path + " holds no text", ""});
     }
@@ -187,7 +193,6 @@ class Readers {
   std::unordered_set<ContentHash> known_;
   const Embedder& embedder_;
   const IngestOptions& options_;
-  ChunkOptions chunk_options_;
 
   std::atomic<size_t> next_ = 0;
   std::mutex mutex_;
@@ -205,6 +210,10 @@ class Ingest {
       : store_(store), embedder_(embedder), options_(options), on_progress_(on_progress) {}
 
   Result<IngestReport> run(std::span<const std::filesystem::path> paths) {
+    if (options_.describer != nullptr) {
+      PHIAL_TRY(const auto old, store_.not_described_by(options_.describer_name));
+      old_.insert(old.begin(), old.end());
+    }
     std::vector<Job> jobs;
     PHIAL_CHECKED(compare(paths, jobs));
     PHIAL_CHECKED(bring_in(std::move(jobs)));
@@ -242,8 +251,9 @@ class Ingest {
         const auto it = known.find(file.path);
         const FileRecord* record = it == known.end() ? nullptr : it->second;
         if (!seen.insert(file.path).second) continue;
-        if (record == nullptr || needs_look(file, *record)) {
-          jobs.push_back({std::move(file), record == nullptr ? FileRecord{} : *record});
+        const bool is_old = record != nullptr && old_.contains(record->content_id);
+        if (record == nullptr || is_old || needs_look(file, *record)) {
+          jobs.push_back({std::move(file), record == nullptr ? FileRecord{} : *record, is_old});
         } else {
           ++(record->content_id != 0 ? report_.unchanged : report_.failed_before);
         }
@@ -269,8 +279,12 @@ class Ingest {
   Status bring_in(std::vector<Job> jobs) {
     progress_.files_total += jobs.size();
     for (const Job& job : jobs) progress_.bytes_total += job.file.size;
-    PHIAL_TRY(auto known, store_.content_hashes());
-    Readers readers(std::move(jobs), {known.begin(), known.end()}, embedder_, options_);
+    PHIAL_TRY(const auto hashes, store_.content_hashes());
+    std::unordered_set<ContentHash> known(hashes.begin(), hashes.end());
+    for (const Job& job : jobs) {
+      if (job.is_old) known.erase(job.known.hash);
+    }
+    Readers readers(std::move(jobs), std::move(known), embedder_, options_);
     std::vector<std::unique_ptr<Outcome>> batch;
     size_t batch_passages = 0;
     for (;;) {
@@ -354,7 +368,21 @@ class Ingest {
     return ok();
   }
 
+  Status describe(Outcome& outcome) {
+    if (options_.describer == nullptr || outcome.document.figures.empty()) return ok();
+    const DescribeOptions options{
+        .model_name = options_.describer_name, .reader = options_.reader, .cancel = options_.cancel, .on_written = [&] {
+          ++report_.described;
+          ++progress_.described;
+          tell_progress(outcome.record.path);
+        }};
+    PHIAL_CHECKED(describe_figures(store_, *options_.describer, outcome.record.path, options, outcome.document));
+    outcome.passages = chunk_document(outcome.document, embedder_);
+    return ok();
+  }
+
   Status embed_and_write(const std::vector<std::unique_ptr<Outcome>>& batch) {
+    for (const auto& outcome : batch) PHIAL_CHECKED(describe(*outcome));
     std::vector<std::string> texts;
     for (const auto& outcome : batch) {
       for (const Passage& passage : outcome->passages) texts.push_back(embedding_text(passage, outcome->document.text));
@@ -372,8 +400,8 @@ class Ingest {
     const auto dim = static_cast<size_t>(embedder_.identity().dim);
     for (const auto& outcome : batch) {
       const size_t floats = outcome->passages.size() * dim;
-      PHIAL_CHECKED(
-          store_.put_document(outcome->record, outcome->document, outcome->passages, left.subspan(0, floats)));
+      PHIAL_CHECKED(store_.put_document(outcome->record, outcome->document, outcome->passages, left.subspan(0, floats),
+                                        options_.describer_name));
       left = left.subspan(floats);
       ++(outcome->was_known ? report_.changed : report_.added);
       report_.passages += static_cast<int64_t>(outcome->passages.size());
@@ -409,6 +437,7 @@ class Ingest {
   IngestReport report_;
   std::vector<std::unique_ptr<Outcome>> copies_;
   std::vector<Job> left_over_;
+  std::unordered_set<int64_t> old_;                      // documents whose figures the describer has not described
   std::vector<std::string> gone_;                        // known files that are no longer there, or no longer wanted
   std::unordered_map<ContentHash, ptrdiff_t> failures_;  // place in report_.problems
 };

@@ -2,7 +2,8 @@
 //
 // Incremental: size and time first, then a hash of the bytes. What was seen before, under whatever name, is neither
 // read nor embedded again. Files that cannot be read are remembered with the reason and not tried again until they
-// change. Each file is one transaction, so stopping at any point loses nothing that was done. Readers run in processes
+// change. Each file is one transaction, and so is each description of a figure, so stopping at any point loses nothing
+// that was done. Readers run in processes
 // of their own, as many as there are cores, while the embedder works. Threads: one call at a time a store.
 #pragma once
 
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "phial/base/result.h"
+#include "phial/generate/language_model.h"
 #include "phial/rag/embed.h"
 #include "phial/rag/reader_client.h"
 #include "phial/rag/scan.h"
@@ -26,6 +28,10 @@ struct IngestOptions {
   ReaderOptions reader;
   int readers = 0;  // at once; 0: as many as usable cores
   bool retry_failed = false;
+  // Sees, and writes what figures show into the text of documents that have some; those that are in the library without
+  // its words are read again. Null: nobody does.
+  generate::LanguageModel* describer = nullptr;
+  std::string describer_name = {};  // what tells it from other models, for people too; empty without one
   int64_t max_file_bytes = int64_t{512} << 20;
   std::stop_token cancel;
 };
@@ -33,7 +39,8 @@ struct IngestOptions {
 struct IngestProgress {
   size_t files_total = 0, files_done = 0;  // of those that are new or changed
   int64_t bytes_total = 0, bytes_done = 0;
-  int64_t passages = 0;  // embedded so far
+  int64_t passages = 0;   // embedded so far
+  int64_t described = 0;  // figures, so far
   double seconds = 0;
   double passages_per_second = 0;
   double seconds_left = 0;  // by bytes; 0 at the start
@@ -50,6 +57,7 @@ struct IngestReport {
   int64_t linked = 0;   // same bytes as a file that was there already: moved, renamed or copied
   int64_t removed = 0;  // gone from the disk, or no longer wanted
   int64_t passages = 0;
+  int64_t described = 0;                // figures, by options.describer and not known before
   int64_t failed_before = 0;            // known to be unreadable and not changed since
   std::vector<IngestProblem> problems;  // new ones, one a file
 };

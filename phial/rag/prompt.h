@@ -1,7 +1,8 @@
 // The prompt of a grounded answer.
 //
 // Document text cannot pass for structure: every line of it is indented, our own lines are not, and nothing in it reads
-// like a passage's number ("[3]" becomes "(3)"). Role markers are the LanguageModel's promise: content is data.
+// like a passage's number ("[3]" becomes "(3)"). Role markers and pictures are the LanguageModel's promise: content is
+// data.
 // Threads: any.
 #pragma once
 
@@ -20,6 +21,11 @@ struct GroundedPrompt {
   std::vector<generate::Message> messages;
   size_t hits_used = 0;  // the first ones; number n is hit n - 1
   int tokens = 0;
+  std::vector<size_t> text_at;  // for each hit used, the byte of the question's message at which its text begins
+
+  // Between the hit's number and its text, after its pictures so far; hits in ascending order. `tokens` is the
+  // caller's.
+  void add_picture(size_t hit, generate::Picture picture);
 };
 
 // What a model is asked to write when the passages hold no answer.

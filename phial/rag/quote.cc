@@ -24,9 +24,15 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
     size_t place = 0;
     double score = 0;
   };
+  // Of a figure that is only named, its name is all there is to say.
+  std::vector<bool> only_named(hits.size());
+  for (size_t i = 0; i < hits.size(); ++i) only_named[i] = !hits[i].figures.empty();
+  for (const EvidenceSentence& sentence : all) {
+    if (sentence.is_statement) only_named[sentence.hit] = false;
+  }
   std::vector<Ranked> ranked;
   for (size_t i = 0; i < all.size(); ++i) {
-    const bool states = all[i].is_statement && all[i].stems.size() >= kMinWords;
+    const bool states = only_named[all[i].hit] || (all[i].is_statement && all[i].stems.size() >= kMinWords);
     double score = quote_score(all[i], hits[all[i].hit]);
     // What stands under a heading or a question that is like the one asked answers it, whatever its own words.
     if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement) {

@@ -17,7 +17,9 @@
 #include <utility>
 #include <vector>
 
+#include "phial/base/decimal.h"
 #include "phial/base/json.h"
+#include "phial/formats/ppm.h"
 
 namespace phial::rag {
 namespace {
@@ -142,16 +144,19 @@ Result<std::string> collect(int output, const std::filesystem::path& path, const
   }
 }
 
-Result<formats::ExtractedDocument> parse(const std::string& text, int status, const std::filesystem::path& path) {
-  if (WIFSIGNALED(status)) {
-    const int signal = WTERMSIG(status);
-    const bool limited = signal == SIGXCPU || signal == SIGKILL;
-    return Error{
-        limited ? Code::kOutOfRange : Code::kCorrupt,
-        path.string() + ": the document reader " +
-            (limited ? "ran out of time or memory" : "ended with signal " + std::to_string(signal)),
-        limited ? "split the file or raise the reader's limits" : "the file may be damaged: open and save it again"};
-  }
+Status check_ended(int status, const std::filesystem::path& path) {
+  if (!WIFSIGNALED(status)) return ok();
+  const int signal = WTERMSIG(status);
+  const bool limited = signal == SIGXCPU || signal == SIGKILL;
+  return Error{
+      limited ? Code::kOutOfRange : Code::kCorrupt,
+      path.string() + ": the document reader " +
+          (limited ? "ran out of time or memory" : "ended with signal " + std::to_string(signal)),
+      limited ? "split the file or raise the reader's limits" : "the file may be damaged: open and save it again"};
+}
+
+// The program's JSON; the error if it is one.
+Result<Json> parse(const std::string& text, const std::filesystem::path& path) {
   auto json = parse_json(text);
   if (!json) {
     return Error{Code::kCorrupt, path.string() + ": the document reader gave no answer",
@@ -163,31 +168,56 @@ Result<formats::ExtractedDocument> parse(const std::string& text, int status, co
     return Error{Code::kUnsupported, message != nullptr ? *message : path.string() + ": could not be read",
                  remedy != nullptr ? *remedy : ""};
   }
-  auto document = formats::document_from_json(*json);
-  if (!document) return std::move(document).error().in(path.string());
-  return document;
+  return json;
+}
+
+// All that phial-reader writes about the file, with options of its own beside those of every run.
+Result<std::string> run_reader(const std::filesystem::path& path, const std::vector<std::string>& own,
+                               const ReaderOptions& options, const std::stop_token& cancel) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("pipe", errno);
+  Descriptor output(ends[0]);
+  Descriptor input(ends[1]);
+  const std::filesystem::path program = options.program.empty() ? beside_this_program() : options.program;
+  std::vector<std::string> arguments = {program.string(), "--memory-mb", std::to_string(options.memory_mb), "--seconds",
+                                        std::to_string(options.seconds)};
+  arguments.insert(arguments.end(), own.begin(), own.end());
+  arguments.insert(arguments.end(), {"--", path.string()});
+  PHIAL_TRY(const auto child, Child::start(arguments, input.get()));
+  input.close();
+  PHIAL_TRY(std::string text, collect(output.get(), path, options, cancel));
+  // It has closed its output, but may go on all the same.
+  constexpr auto kGrace = std::chrono::seconds(5);
+  for (const auto until = Clock::now() + kGrace; !child->ended() && Clock::now() < until;) usleep(1000);
+  PHIAL_CHECKED(check_ended(child->end(), path));
+  return text;
 }
 
 }  // namespace
 
 Result<formats::ExtractedDocument> read_document(const std::filesystem::path& path, const ReaderOptions& options,
                                                  const std::stop_token& cancel) {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("pipe", errno);
-  Descriptor output(ends[0]);
-  Descriptor input(ends[1]);
-  const std::filesystem::path program = options.program.empty() ? beside_this_program() : options.program;
-  PHIAL_TRY(const auto child,
-            Child::start({program.string(), "--memory-mb", std::to_string(options.memory_mb), "--seconds",
-                          std::to_string(options.seconds), "--ocr", options.ocr ? "auto" : "off", "--languages",
-                          options.languages, "--", path.string()},
-                         input.get()));
-  input.close();
-  PHIAL_TRY(const std::string text, collect(output.get(), path, options, cancel));
-  // It has closed its output, but may go on all the same.
-  constexpr auto kGrace = std::chrono::seconds(5);
-  for (const auto until = Clock::now() + kGrace; !child->ended() && Clock::now() < until;) usleep(1000);
-  return parse(text, child->end(), path);
+  PHIAL_TRY(
+      const std::string text,
+      run_reader(path, {"--ocr", options.ocr ? "auto" : "off", "--languages", options.languages}, options, cancel));
+  PHIAL_TRY(const Json json, parse(text, path));
+  auto document = formats::document_from_json(json);
+  if (!document) return std::move(document).error().in(path.string());
+  return document;
+}
+
+Result<formats::Image> draw_figure(const std::filesystem::path& path, const formats::Figure& figure,
+                                   const ReaderOptions& options, const std::stop_token& cancel) {
+  std::string place = std::to_string(figure.page);
+  for (const float at : {figure.left, figure.top, figure.right, figure.bottom}) place += "," + decimal("%.3f", at);
+  PHIAL_TRY(const std::string text, run_reader(path, {"--figure", place}, options, cancel));
+  if (text.starts_with("{")) {
+    PHIAL_TRY(const Json json, parse(text, path));
+    return Error{Code::kCorrupt, path.string() + ": the document reader gave no picture", "open and save it again"};
+  }
+  auto image = formats::image_from_ppm(text);
+  if (!image) return std::move(image).error().in(path.string());
+  return image;
 }
 
 }  // namespace phial::rag

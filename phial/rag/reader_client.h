@@ -2,7 +2,8 @@
 // happens to it.
 //
 // Protocol: `phial-reader --memory-mb M --seconds S --ocr auto|off --languages L -- PATH` writes one JSON object on its
-// standard output, the document or {"error": {"message", "remedy"}}, and ends with 0 or 1. Errors: kNotFound (no such
+// standard output, the document or {"error": {"message", "remedy"}}, and ends with 0 or 1; with `--figure F` it writes
+// that figure's pixels instead of the document. Errors: kNotFound (no such
 // program), kUnsupported (the reader's own word about the file), kCorrupt (it died, or wrote what is no document),
 // kOutOfRange (too long, too large), kCancelled. Threads: any; each call starts a process.
 #pragma once
@@ -13,6 +14,7 @@
 
 #include "phial/base/result.h"
 #include "phial/formats/extracted_document.h"
+#include "phial/formats/image.h"
 
 namespace phial::rag {
 
@@ -28,5 +30,9 @@ struct ReaderOptions {
 
 Result<formats::ExtractedDocument> read_document(const std::filesystem::path& path, const ReaderOptions& options,
                                                  const std::stop_token& cancel);
+
+// What is seen at a figure's place: of page 0 the picture file itself.
+Result<formats::Image> draw_figure(const std::filesystem::path& path, const formats::Figure& figure,
+                                   const ReaderOptions& options, const std::stop_token& cancel);
 
 }  // namespace phial::rag

@@ -194,9 +194,19 @@ Status Retriever::choose(const std::vector<Scored>& scored, const SearchOptions&
     }
     const int ordinal = passage.ordinal;
     std::vector<Hit::Part> parts = {part_of(passage)};
-    retrieval.hits.push_back({std::move(passage), ordinal, file->path, file->mtime_ns, one.score, one.word_score,
-                              one.cosine, std::move(parts)});
+    retrieval.hits.push_back({std::move(passage),
+                              ordinal,
+                              file->path,
+                              file->mtime_ns,
+                              one.score,
+                              one.word_score,
+                              one.cosine,
+                              std::move(parts),
+                              {}});
     candidate.fate = "kept as " + std::to_string(retrieval.hits.size());
+  }
+  for (Hit& hit : retrieval.hits) {
+    PHIAL_TRY(hit.figures, store_.figures(hit.passage.content_id, hit.passage.start, hit.passage.end));
   }
   return ok();
 }

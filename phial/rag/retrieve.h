@@ -15,6 +15,7 @@
 
 #include "phial/base/json.h"
 #include "phial/base/result.h"
+#include "phial/formats/extracted_document.h"
 #include "phial/rag/embed.h"
 #include "phial/rag/lexical.h"
 #include "phial/rag/store.h"
@@ -53,7 +54,8 @@ struct Hit {
   double score = 0;       // fused, 0 to 1; of its best passage
   double word_score = 0;  // BM25
   double cosine = 0;
-  std::vector<Part> parts;  // at least one, in the order of the text
+  std::vector<Part> parts;               // at least one, in the order of the text
+  std::vector<formats::Figure> figures;  // that its text tells of
 
   // The part that holds the document's byte `at`. Promise: it lies inside the run.
   const Part& part_at(uint64_t at) const;

@@ -73,6 +73,10 @@ Statement& Statement::bind(int at, std::string_view text) {
                       SQLITE_UTF8);
   return *this;
 }
+Statement& Statement::bind_real(int at, double value) {
+  sqlite3_bind_double(statement_.get(), at, value);
+  return *this;
+}
 Statement& Statement::bind_blob(int at, std::span<const std::byte> bytes) {
   if (bytes.empty()) {
     sqlite3_bind_zeroblob(statement_.get(), at, 0);
@@ -189,6 +193,7 @@ Status Database::exec(const std::string& sql) {
 
 int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(database_.get()); }
 int64_t Database::changes() const { return sqlite3_changes64(database_.get()); }
+bool Database::is_read_only() const { return sqlite3_db_readonly(database_.get(), "main") == 1; }
 
 Error Database::error(int code) const {
   const std::string name = path_.string();

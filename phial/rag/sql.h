@@ -30,6 +30,7 @@ class Statement {
  public:
   Statement& bind(int at, int64_t value);  // parameters count from 1
   Statement& bind(int at, std::string_view text);
+  Statement& bind_real(int at, double value);
   Statement& bind_blob(int at, std::span<const std::byte> bytes);
   Statement& bind_null(int at);
 
@@ -67,6 +68,7 @@ class Database {
   Status exec(const std::string& sql);  // one or more statements without parameters
   int64_t last_insert_id() const;
   int64_t changes() const;
+  bool is_read_only() const;
 
   // The error of the last call on this database, in words, with the remedy.
   Error error(int code) const;

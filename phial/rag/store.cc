@@ -16,7 +16,8 @@
 namespace phial::rag {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
+constexpr int kSchemaWithoutFigures = 1;    // documents that were read under it have none until they are read again
 constexpr int kApplicationId = 0x5048494C;  // "PHIL"
 constexpr int kBusyMs = 20000;
 constexpr size_t kBoxBytes = 16;
@@ -108,40 +109,52 @@ Result<std::unique_ptr<Store>> Store::open_existing(const std::filesystem::path&
   return store;
 }
 
+// Inside a transaction, of an empty file.
+Status Store::make_schema(const EmbedderIdentity* wanted) {
+  PHIAL_TRY(Statement any, database_->prepare("SELECT count(*) FROM sqlite_master"));
+  PHIAL_TRY(const bool row, any.step());
+  if (row && any.integer(0) > 0) {
+    return Error{Code::kInvalid, path_.string() + " is a database of another program", "name another library"};
+  }
+  if (wanted == nullptr) return Error{Code::kNotFound, path_.string() + " is empty", "add documents: phial add PATH"};
+  any.reset();
+  PHIAL_CHECKED(database_->exec(kSchema));
+  PHIAL_TRY(Statement put, database_->prepare("INSERT INTO meta (key, value) VALUES (?1, ?2)"));
+  PHIAL_CHECKED(put.bind(1, "embedder").bind(2, wanted->name).run());
+  PHIAL_CHECKED(put.bind(1, "dim").bind(2, std::to_string(wanted->dim)).run());
+  return database_->exec("PRAGMA application_id = " + std::to_string(kApplicationId));
+}
+
+Status Store::check_application() {
+  PHIAL_TRY(const int64_t application, pragma(*database_, "application_id"));
+  if (application == kApplicationId) return ok();
+  return Error{Code::kInvalid, path_.string() + " is a database of another program", "name another library"};
+}
+
 Status Store::prepare_schema(const EmbedderIdentity* wanted) {
   PHIAL_TRY(int64_t version, pragma(*database_, "user_version"));
-  if (version == 0) {
+  if (version != 0) PHIAL_CHECKED(check_application());
+  if (version == kSchemaWithoutFigures && database_->is_read_only()) {
+    has_figures_ = false;
+    return check_identity(wanted);
+  }
+  if (version == 0 || version == kSchemaWithoutFigures) {
     // Another process may be doing the same: the transaction waits for it, and then there is nothing left to do.
     PHIAL_TRY(Transaction transaction, Transaction::begin(*database_));
     PHIAL_TRY(version, pragma(*database_, "user_version"));
-    if (version == 0) {
-      PHIAL_TRY(Statement any, database_->prepare("SELECT count(*) FROM sqlite_master"));
-      PHIAL_TRY(const bool row, any.step());
-      if (row && any.integer(0) > 0) {
-        return Error{Code::kInvalid, path_.string() + " is a database of another program", "name another library"};
-      }
-      if (wanted == nullptr)
-        return Error{Code::kNotFound, path_.string() + " is empty", "add documents: phial add PATH"};
-      any.reset();
-      PHIAL_CHECKED(database_->exec(kSchema));
-      PHIAL_TRY(Statement put, database_->prepare("INSERT INTO meta (key, value) VALUES (?1, ?2)"));
-      PHIAL_CHECKED(put.bind(1, "embedder").bind(2, wanted->name).run());
-      PHIAL_CHECKED(put.bind(1, "dim").bind(2, std::to_string(wanted->dim)).run());
-      PHIAL_CHECKED(database_->exec("PRAGMA application_id = " + std::to_string(kApplicationId) +
-                                    "; PRAGMA user_version = " + std::to_string(kSchemaVersion)));
+    if (version == 0) PHIAL_CHECKED(make_schema(wanted));
+    if (version == 0 || version == kSchemaWithoutFigures) {
+      PHIAL_CHECKED(database_->exec(kSchemaFigures));
+      PHIAL_CHECKED(database_->exec("PRAGMA user_version = " + std::to_string(kSchemaVersion)));
       version = kSchemaVersion;
     }
     PHIAL_CHECKED(transaction.commit());
   }
-  PHIAL_TRY(const int64_t application, pragma(*database_, "application_id"));
-  if (application != kApplicationId) {
-    return Error{Code::kInvalid, path_.string() + " is a database of another program", "name another library"};
-  }
   if (version != kSchemaVersion) {
     return Error{Code::kUnsupported,
-                 path_.string() + " has schema version " + std::to_string(version) + ", this program reads version " +
-                     std::to_string(kSchemaVersion),
-                 "remove the library and add the documents again"};
+                 path_.string() + " has schema version " + std::to_string(version) + ", this program reads versions " +
+                     std::to_string(kSchemaWithoutFigures) + " to " + std::to_string(kSchemaVersion),
+                 "use the version of Phial that made it, or remove the library and add the documents again"};
   }
   return check_identity(wanted);
 }
@@ -173,15 +186,17 @@ Result<int64_t> Store::find_content(const ContentHash& hash) {
 }
 
 Result<int64_t> Store::insert_content(const FileRecord& file, const formats::ExtractedDocument& document,
-                                      std::span<const Passage> passages, std::span<const float> vectors) {
+                                      std::span<const Passage> passages, std::span<const float> vectors,
+                                      std::string_view described_by) {
   std::string warnings;
   for (const std::string& warning : document.warnings) warnings += warning + "\n";
-  PHIAL_TRY(Statement content,
-            database_->prepare("INSERT INTO contents (hash, title, format, warnings) VALUES (?1, ?2, ?3, ?4)"));
+  PHIAL_TRY(Statement content, database_->prepare("INSERT INTO contents (hash, title, format, warnings, described_by) "
+                                                  "VALUES (?1, ?2, ?3, ?4, ?5)"));
   PHIAL_CHECKED(content.bind_blob(1, std::as_bytes(std::span(file.hash)))
                     .bind(2, document.title)
                     .bind(3, document.format)
                     .bind(4, warnings)
+                    .bind(5, described_by)
                     .run());
   const int64_t id = database_->last_insert_id();
 
@@ -214,6 +229,7 @@ Result<int64_t> Store::insert_content(const FileRecord& file, const formats::Ext
     PHIAL_TRY(Statement boxes_row, database_->prepare("INSERT INTO boxes (content_id, words) VALUES (?1, ?2)"));
     PHIAL_CHECKED(boxes_row.bind(1, id).bind_blob(2, pack_boxes(document.words)).run());
   }
+  PHIAL_CHECKED(put_figures(id, document.figures));
   return id;
 }
 

@@ -1,10 +1,11 @@
 // A library of documents in one SQLite file.
 //
 // What is promised: a document is in it wholly or not at all (one transaction a file, write-ahead log), whatever ends
-// the process; several processes may read and write at once; one that cannot be written can be searched; a file of
-// another schema or embedder is refused with the remedy, never misread.
+// the process; several processes may read and write at once; one that cannot be written can be searched; a file of an
+// earlier schema is brought up to this one when it is opened, one of a later schema or another embedder is refused with
+// the remedy, never misread.
 // Errors: kCorrupt (damaged file), kIo (disk full, busy, permissions), kInvalid (another embedder), kUnsupported
-// (another schema). Threads: one at a time.
+// (a later schema). Threads: one at a time.
 #pragma once
 
 #include <cstdint>
@@ -83,10 +84,12 @@ class Store {
   // The document of a file with these bytes, 0 if there is none.
   Result<int64_t> find_content(const ContentHash& hash);
   Result<std::vector<ContentHash>> content_hashes();
-  // One transaction each. put_document: the file, and its document unless another file brought it meanwhile.
+  // One transaction each. put_document: the file, and its document unless another file brought it meanwhile. One that
+  // is there takes the place of that which was, for all files with these bytes, if `described_by` is another model.
   // `vectors`: [passages.size(), dim].
   Status put_document(const FileRecord& file, const formats::ExtractedDocument& document,
-                      std::span<const Passage> passages, std::span<const float> vectors);
+                      std::span<const Passage> passages, std::span<const float> vectors,
+                      std::string_view described_by = "");
   // With content_id or error set. False, and nothing done, if that document has gone meanwhile.
   Result<bool> put_file(const FileRecord& file);
   Status remove_files(std::span<const std::string> paths);
@@ -116,6 +119,14 @@ class Store {
   // After documents came: makes related_words() as fast as it was before them. What is found is the same.
   Status refresh_word_list();
   Result<std::vector<formats::WordBox>> boxes(int64_t content_id, uint64_t start, uint64_t end);
+  // The figures that bytes start..end of the document's text tell of, as they stand in it.
+  Result<std::vector<formats::Figure>> figures(int64_t content_id, uint64_t start, uint64_t end);
+
+  // What `model` wrote about the picture with this hash.
+  Result<std::optional<std::string>> description(const ContentHash& hash, std::string_view model);
+  Status put_description(const ContentHash& hash, std::string_view model, std::string_view text);
+  // Documents with figures that another model has described, or none.
+  Result<std::vector<int64_t>> not_described_by(std::string_view model);
 
   // Grows whenever any process changes the library.
   Result<int64_t> data_version();
@@ -134,14 +145,21 @@ class Store {
  private:
   Store(std::filesystem::path path, std::unique_ptr<Database> database);
   Status prepare_schema(const EmbedderIdentity* wanted);
+  Status check_application();
+  Status make_schema(const EmbedderIdentity* wanted);
+  Status put_figures(int64_t content_id, std::span<const formats::Figure> figures);
   Status check_identity(const EmbedderIdentity* wanted);
   Result<int64_t> insert_content(const FileRecord& file, const formats::ExtractedDocument& document,
-                                 std::span<const Passage> passages, std::span<const float> vectors);
+                                 std::span<const Passage> passages, std::span<const float> vectors,
+                                 std::string_view described_by);
+  Status remove_content(int64_t id);                                                 // that no file has
+  Result<bool> is_described_by_another(int64_t content_id, std::string_view model);  // false for model ""
   Status write_file(const FileRecord& file);
 
   std::filesystem::path path_;
   std::unique_ptr<Database> database_;
   EmbedderIdentity embedder_;
+  bool has_figures_ = true;  // false: of version 1, and cannot be written
 };
 
 // $HOME_FOLDER/libraries/NAME.db. kInvalid for a name that is no plain word.

@@ -105,24 +105,41 @@ Status Store::remove_orphans() {
     // A file may have come back to it since.
     PHIAL_TRY(const auto files, files_of(id));
     if (!files.empty()) continue;
-    PHIAL_TRY(Statement words,
-              database_->prepare("DELETE FROM words WHERE rowid IN (SELECT id FROM passages WHERE content_id = ?1)"));
-    PHIAL_CHECKED(words.bind(1, id).run());
-    PHIAL_TRY(Statement content, database_->prepare("DELETE FROM contents WHERE id = ?1"));
-    PHIAL_CHECKED(content.bind(1, id).run());
+    PHIAL_CHECKED(remove_content(id));
     PHIAL_CHECKED(transaction.commit());
   }
   return ok();
 }
 
+Status Store::remove_content(int64_t id) {
+  PHIAL_TRY(Statement words,
+            database_->prepare("DELETE FROM words WHERE rowid IN (SELECT id FROM passages WHERE content_id = ?1)"));
+  PHIAL_CHECKED(words.bind(1, id).run());
+  PHIAL_TRY(Statement content, database_->prepare("DELETE FROM contents WHERE id = ?1"));
+  return content.bind(1, id).run();
+}
+
 Status Store::put_document(const FileRecord& file, const formats::ExtractedDocument& document,
-                           std::span<const Passage> passages, std::span<const float> vectors) {
+                           std::span<const Passage> passages, std::span<const float> vectors,
+                           std::string_view described_by) {
   PHIAL_TRY(Transaction transaction, Transaction::begin(*database_));
   FileRecord with_content = file;
   // Another process may have brought the same bytes since this one looked.
   PHIAL_TRY(with_content.content_id, find_content(file.hash));
-  if (with_content.content_id == 0) {
-    PHIAL_TRY(with_content.content_id, insert_content(file, document, passages, vectors));
+  const int64_t old = with_content.content_id;
+  PHIAL_TRY(const bool replaces, is_described_by_another(old, described_by));
+  if (replaces) {
+    // Its passages keep their old ids nowhere: caches of vectors go by the document's id.
+    PHIAL_TRY(Statement let_go, database_->prepare("UPDATE files SET content_id = NULL WHERE content_id = ?1"));
+    PHIAL_CHECKED(let_go.bind(1, old).run());
+    PHIAL_CHECKED(remove_content(old));
+  }
+  if (old == 0 || replaces) {
+    PHIAL_TRY(with_content.content_id, insert_content(file, document, passages, vectors, described_by));
+  }
+  if (replaces) {
+    PHIAL_TRY(Statement take, database_->prepare("UPDATE files SET content_id = ?1 WHERE hash = ?2"));
+    PHIAL_CHECKED(take.bind(1, with_content.content_id).bind_blob(2, std::as_bytes(std::span(file.hash))).run());
   }
   PHIAL_CHECKED(write_file(with_content));
   return transaction.commit();

@@ -11,6 +11,7 @@
 #include "phial/rag/ingest.h"
 #include "phial/rag/lexical.h"
 #include "phial/rag/retrieve.h"
+#include "phial/rag/sql.h"
 #include "phial/rag/testing.h"
 
 namespace phial::rag {
@@ -292,6 +293,52 @@ TEST(Store, LibraryNamesAreWordsNotPaths) {
     EXPECT_FALSE(library_path("/home", name)) << name;
 }
 
+// What version 1 of the schema lacks.
+void make_version_1(const std::filesystem::path& path) {
+  const auto database = Database::open(path, 1000);
+  ASSERT_EQ(error_of(database), "");
+  ASSERT_EQ(error_of((*database)->exec("DROP TABLE figures; DROP TABLE descriptions; "
+                                       "ALTER TABLE contents DROP COLUMN described_by; PRAGMA user_version = 1")),
+            "");
+}
+
+TEST_F(LibraryTest, ALibraryWithoutFiguresIsBroughtUpAndKeepsItsDocuments) {
+  ASSERT_EQ(error_of(put(*store, embedder, "/old.txt", long_text(1))), "");
+  store.reset();
+  make_version_1(folder / "library.db");
+  auto opened = Store::open(folder / "library.db", embedder.identity());
+  ASSERT_EQ(error_of(opened), "");
+  expect_whole(**opened, embedder);
+  auto document = document_of("A chart of sales.");
+  document.figures = {{0, 7, 3, 10, 20, 30, 40}, {2, 17, 4, 1, 2, 3, 4}};
+  const std::vector<Passage> passages = {{.start = 0, .end = 17, .page = 3, .heading = "", .context = ""}};
+  const auto vectors = embedder.embed(std::vector<std::string>{document.text});
+  ASSERT_EQ(error_of((*opened)->put_document(
+                {.path = "/new", .size = 1, .mtime_ns = 1, .hash = "x", .content_id = 0, .error = {}, .remedy = {}},
+                document, passages, *vectors)),
+            "");
+  const int64_t content = *(*opened)->find_content("x");
+  EXPECT_EQ(*(*opened)->figures(content, 0, 17), document.figures);
+  EXPECT_EQ(*(*opened)->figures(content, 7, 9), std::vector{document.figures[1]});
+  EXPECT_EQ(*(*opened)->figures(content, 17, 20), std::vector<formats::Figure>{});
+}
+
+TEST_F(LibraryTest, ALaterSchemaAndAnotherProgramsDatabaseAreLeftAlone) {
+  store.reset();
+  {
+    const auto database = Database::open(folder / "library.db", 1000);
+    ASSERT_EQ(error_of((*database)->exec("PRAGMA user_version = 99")), "");
+  }
+  EXPECT_THAT(error_of(Store::open(folder / "library.db", embedder.identity())), HasSubstr("schema version 99"));
+  {
+    const auto other = Database::open(folder / "other.db", 1000);
+    ASSERT_EQ(error_of((*other)->exec("CREATE TABLE theirs (a); PRAGMA user_version = 1")), "");
+  }
+  EXPECT_THAT(error_of(Store::open(folder / "other.db", embedder.identity())), HasSubstr("another program"));
+  const auto other = Database::open(folder / "other.db", 1000);
+  EXPECT_THAT(error_of((*other)->prepare("SELECT * FROM figures")), HasSubstr("no such table"));
+}
+
 // A library in a folder that cannot be written.
 class ReadOnlyLibrary : public LibraryTest {
  protected:
@@ -335,6 +382,16 @@ TEST_F(ReadOnlyLibrary, IsSearched) {
   ASSERT_EQ(found->hits.size(), 1U);
   EXPECT_EQ(found->hits[0].path, "badgers.txt");
   EXPECT_FALSE(std::filesystem::exists(folder / "library.db-shm"));
+}
+
+TEST_F(ReadOnlyLibrary, WithoutFiguresIsSearchedAsItIs) {
+  make_version_1(path());
+  close_to_writers();
+  const auto opened = Store::open(path(), embedder.identity());
+  ASSERT_EQ(error_of(opened), "");
+  const auto found = Retriever(**opened, embedder).search("badgers", {});
+  ASSERT_EQ(error_of(found), "");
+  EXPECT_EQ(found->hits.size(), 1U);
 }
 
 TEST_F(ReadOnlyLibrary, IsInStepWithDocumentsThatHaveNotChanged) {

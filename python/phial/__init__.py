@@ -284,11 +284,13 @@ class Library(_Closing):
 
     def stream_ask(self, question: str, model: Optional[Model] = None, *, passages: int = 0, passage_tokens: int = 0,
                    explain: bool = False, paths: Sequence[str] = (), history: "Sequence[dict] | None" = None,
-                   **options) -> Stream:
+                   figures: int = 0, **options) -> Stream:
         """Answers from the documents with citations that were checked; without a model in the documents' own words. The
-        result is the object that `phial ask --json` prints."""
+        result is the object that `phial ask --json` prints. A model that sees is shown at most so many figures: 0 is 1,
+        below 0 none."""
         asked = _phial.AskOptions()
         asked.passages, asked.passage_tokens, asked.explain = passages, passage_tokens, int(explain)
+        asked.figures = figures
         asked.paths = list(paths)
         asked.history_json = None if history is None else json.dumps(list(history))
         made, cancel = _generate_options(options)

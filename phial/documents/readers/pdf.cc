@@ -23,8 +23,10 @@
 
 #include "phial/base/utf8.h"
 #include "phial/documents/readers/page_direction.h"
+#include "phial/documents/readers/page_figures.h"
 #include "phial/documents/readers/page_ink.h"
 #include "phial/documents/readers/page_layout.h"
+#include "phial/documents/readers/pdf_figures.h"
 #include "phial/documents/readers/readers.h"
 #include "phial/documents/readers/recognised.h"
 
@@ -120,10 +122,11 @@ class Doubles {
   std::unordered_map<std::string, std::deque<PageWord>> seen_;
 };
 
-// A page's words, and beside each the name of its font.
+// A page's words, and beside each the name of its font; and the dots that lead to page numbers.
 struct PdfPage {
   PageOfWords page;
   std::vector<std::string> fonts;
+  std::vector<PageWord> leaders;
 };
 
 PdfPage words_of(const poppler::page& page, int number) {
@@ -132,6 +135,7 @@ PdfPage words_of(const poppler::page& page, int number) {
   PageOfWords words{
       .number = number, .width = static_cast<float>(box.width()), .height = static_cast<float>(box.height())};
   std::vector<std::string> fonts;
+  std::vector<PageWord> leaders;
   if (turned) std::swap(words.width, words.height);
   const std::vector<poppler::text_box> found_words = page.text_list(poppler::page::text_list_include_font);
   LetterOrder order;
@@ -154,34 +158,23 @@ PdfPage words_of(const poppler::page& page, int number) {
     const bool on_page = word.right > 0 && word.bottom > 0 && word.left < words.width && word.top < words.height;
     const bool finite = std::isfinite(word.left + word.right + word.top + word.bottom + word.size);
     const bool visible = finite && on_page && word.size >= kSmallestVisible;
-    const bool wanted = visible && !word.text.empty() && !is_leader(word.text);
-    if (wanted && doubles.is_new(word)) {
+    if (visible && is_leader(word.text)) {
+      leaders.push_back(std::move(word));
+    } else if (visible && !word.text.empty() && doubles.is_new(word)) {
       words.words.push_back(std::move(word));
       fonts.push_back(font);
     }
   }
-  return {std::move(words), std::move(fonts)};
+  return {std::move(words), std::move(fonts), std::move(leaders)};
 }
 
 // Words that someone who looks at the pages does not see are left out. A word that leaves no ink may also be one whose
 // font this machine lacks, or that stands over a picture which cannot be drawn: it goes only if its font can be drawn.
 class UnseenWords {
  public:
-  // At page `n` of those that remove() gets.
-  void look(size_t n, const poppler::page& page, const PdfPage& found) {
-    constexpr double kDotsPerInch = 72;
-    constexpr double kMostPixels = 2500;  // of a side
-    const double longest = std::max({found.page.width, found.page.height, 1.0F});
-    const double scale = std::min(kDotsPerInch / 72, kMostPixels / longest);
-    poppler::page_renderer renderer;
-    renderer.set_render_hint(poppler::page_renderer::antialiasing, true);
-    renderer.set_render_hint(poppler::page_renderer::text_antialiasing, true);
-    renderer.set_image_format(poppler::image::format_rgb24);
-    const poppler::image picture = renderer.render_page(&page, 72 * scale, 72 * scale);
-    if (!picture.is_valid()) return;
-    const Pixels pixels{reinterpret_cast<const uint8_t*>(picture.const_data()), picture.width(), picture.height(), 3,
-                        picture.bytes_per_row()};
-    const auto unseen = words_without_ink(pixels, static_cast<float>(scale), found.page.words);
+  // At page `n` of those that remove() gets; `pixels` is its picture in colour.
+  void look(size_t n, const Pixels& pixels, float pixels_per_point, const PdfPage& found) {
+    const auto unseen = words_without_ink(pixels, pixels_per_point, found.page.words);
     const bool blank = is_blank(pixels);
     for (size_t i = 0; i < unseen.size(); ++i) {
       if (unseen[i]) {
@@ -308,14 +301,19 @@ class PdfReader {
   Status read() {
     PHIAL_CHECKED(gather_pages());
     remove_running_lines(pages_);
+    remove_repeated_figures(figures_);
     std::vector<PageParagraph> paragraphs;
     for (PageOfWords& page : pages_) {
+      const int number = page.number;
       auto laid_out = lay_out(std::move(page));
+      const auto figure = std::ranges::find(figures_, number, &PageFigure::page);
+      if (laid_out.empty() && figure != figures_.end()) laid_out.push_back(name_of(*figure));
       std::move(laid_out.begin(), laid_out.end(), std::back_inserter(paragraphs));
     }
     find_headings(paragraphs, outline_of(document_));
     if (const std::string title = to_text(document_.get_title()); is_real_title(title)) job_.builder.set_title(title);
     write_paragraphs(paragraphs, job_.builder);
+    add_figures(figures_, job_.builder);
     report_missing();
     return ok();
   }
@@ -362,10 +360,35 @@ class PdfReader {
     const bool is_empty = found.page.words.empty();
     if (is_empty || may_be_scan(page, found.page)) {
       PageOfWords words = recognised(page, number, is_empty);
-      if (words.words.size() > 2 * found.page.words.size()) return words;
+      if (words.words.size() > 2 * found.page.words.size()) {
+        look_at(page, found, &words);
+        return words;
+      }
     }
-    if (!is_empty && has_time()) unseen_words_.look(pages_.size(), page, found);
+    look_at(page, found, nullptr);
     return std::move(found.page);
+  }
+
+  // Words that are not seen, and what is drawn beside words. `recognised`: a scan, which hides none.
+  void look_at(const poppler::page& page, const PdfPage& found, const PageOfWords* recognised) {
+    if (!has_time()) return;
+    constexpr double kMostPixels = 2500;  // of a side
+    const double longest = std::max({found.page.width, found.page.height, 1.0F});
+    const double scale = std::min(1.0, kMostPixels / longest);
+    poppler::page_renderer renderer;
+    renderer.set_render_hint(poppler::page_renderer::antialiasing, true);
+    renderer.set_render_hint(poppler::page_renderer::text_antialiasing, true);
+    renderer.set_image_format(poppler::image::format_rgb24);
+    const poppler::image picture = renderer.render_page(&page, 72 * scale, 72 * scale);
+    if (!picture.is_valid()) return;
+    const Pixels pixels{reinterpret_cast<const uint8_t*>(picture.const_data()), picture.width(), picture.height(), 3,
+                        picture.bytes_per_row()};
+    const auto pixels_per_point = static_cast<float>(scale);
+    if (recognised == nullptr) unseen_words_.look(pages_.size(), pixels, pixels_per_point, found);
+    PageOfWords covered = recognised != nullptr ? *recognised : found.page;
+    covered.words.insert(covered.words.end(), found.leaders.begin(), found.leaders.end());
+    auto drawn = find_figures(pixels, pixels_per_point, covered);
+    std::move(drawn.begin(), drawn.end(), std::back_inserter(figures_));
   }
 
   static double seconds_spent() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
@@ -414,19 +437,17 @@ class PdfReader {
   std::vector<PageOfWords> pages_;
   std::vector<int> missing_;
   UnseenWords unseen_words_;
+  std::vector<PageFigure> figures_;
 };
 
 void say_nothing(const std::string&, void*) {}
 
-}  // namespace
-
-Status read_pdf(ReaderJob& job) {
+Result<std::unique_ptr<poppler::document>> open_pdf(std::string_view bytes) {
   poppler::set_debug_error_function(say_nothing, nullptr);
-  const std::string_view bytes = job.source.bytes;
   if (bytes.size() > INT_MAX) {
     return Error{Code::kOutOfRange, "the PDF file is larger than 2 GiB", "split it"};
   }
-  const std::unique_ptr<poppler::document> document(
+  std::unique_ptr<poppler::document> document(
       poppler::document::load_from_raw_data(bytes.data(), static_cast<int>(bytes.size())));
   if (document == nullptr) {
     return Error{Code::kCorrupt, "the PDF file is damaged: it has no readable structure", "get it again"};
@@ -435,7 +456,43 @@ Status read_pdf(ReaderJob& job) {
     return Error{Code::kUnsupported, "the PDF file is protected by a password",
                  "save a copy without the password and add that"};
   }
+  return document;
+}
+
+}  // namespace
+
+Status read_pdf(ReaderJob& job) {
+  PHIAL_TRY(const auto document, open_pdf(job.source.bytes));
   return PdfReader(job, *document).read();
+}
+
+Result<formats::Image> draw_pdf(const Source& source, const formats::Figure& figure) {
+  PHIAL_TRY(const auto document, open_pdf(source.bytes));
+  const bool has_page = figure.page >= 1 && figure.page <= document->pages();
+  const std::unique_ptr<poppler::page> page(has_page ? document->create_page(figure.page - 1) : nullptr);
+  if (page == nullptr) return Error{Code::kInvalid, "there is no page " + std::to_string(figure.page), ""};
+  constexpr double kDotsPerInch = 200, kMostPixels = 2000;  // of a side
+  const double longest = std::max({figure.right - figure.left, figure.bottom - figure.top, 1.0F});
+  const double dots = std::min(kDotsPerInch, kMostPixels * 72 / longest);
+  const auto pixels = [&](float points) { return static_cast<int>(std::lround(points * dots / 72)); };
+  poppler::page_renderer renderer;
+  renderer.set_render_hint(poppler::page_renderer::antialiasing, true);
+  renderer.set_render_hint(poppler::page_renderer::text_antialiasing, true);
+  renderer.set_image_format(poppler::image::format_rgb24);
+  const poppler::image picture = renderer.render_page(page.get(), dots, dots, pixels(figure.left), pixels(figure.top),
+                                                      std::max(1, pixels(figure.right) - pixels(figure.left)),
+                                                      std::max(1, pixels(figure.bottom) - pixels(figure.top)));
+  if (!picture.is_valid()) {
+    return Error{Code::kCorrupt, "page " + std::to_string(figure.page) + " cannot be drawn", "open it in a PDF viewer"};
+  }
+  formats::Image image{.width = picture.width(), .height = picture.height()};
+  const auto row = static_cast<size_t>(image.width) * 3;
+  for (int y = 0; y < image.height; ++y) {
+    const auto* bytes =
+        reinterpret_cast<const uint8_t*>(picture.const_data()) + static_cast<ptrdiff_t>(y) * picture.bytes_per_row();
+    image.rgb.insert(image.rgb.end(), bytes, bytes + row);
+  }
+  return image;
 }
 
 }  // namespace phial::documents

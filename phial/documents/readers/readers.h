@@ -8,6 +8,7 @@
 #include "phial/base/result.h"
 #include "phial/documents/builder.h"
 #include "phial/documents/read_document.h"
+#include "phial/formats/image.h"
 
 namespace phial::documents {
 
@@ -21,6 +22,8 @@ struct ReaderJob {
 struct FormatReader {
   std::string_view format;
   Status (*read)(ReaderJob& job);
+  // A figure's pixels; null where the format has no figures.
+  Result<formats::Image> (*draw)(const Source& source, const formats::Figure& figure) = nullptr;
 };
 
 std::span<const FormatReader> format_readers();
@@ -34,5 +37,8 @@ Status read_markdown(ReaderJob& job);
 Status read_html(ReaderJob& job);
 Status read_image(ReaderJob& job);
 Status read_pdf(ReaderJob& job);
+
+Result<formats::Image> draw_pdf(const Source& source, const formats::Figure& figure);
+Result<formats::Image> draw_image(const Source& source, const formats::Figure& figure);
 
 }  // namespace phial::documents

@@ -1,0 +1,156 @@
+#include "phial/rag/describe.h"
+
+#include <gmock/gmock.h>
+
+#include "phial/generate/fake_model.h"
+#include "phial/rag/retrieve.h"
+#include "phial/rag/testing.h"
+
+namespace phial::rag {
+namespace {
+
+using generate::FakeModel;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+// A document whose spans can be told from its text: "One.\n\nTwo.\n\nThree."
+formats::ExtractedDocument three_blocks() {
+  formats::ExtractedDocument document;
+  document.format = "pdf";
+  document.text = "One.\n\nTwo.\n\nThree.";
+  document.blocks = {
+      {.page = 1, .start = 0, .end = 4}, {.page = 1, .start = 6, .end = 10}, {.page = 2, .start = 12, .end = 18}};
+  document.words = {{0, 4, 1, 1, 1, 2, 2}, {6, 10, 1, 1, 3, 2, 4}, {12, 18, 2, 1, 1, 2, 2}};
+  return document;
+}
+
+std::vector<std::string> texts_of(const formats::ExtractedDocument& document, const auto& spans) {
+  std::vector<std::string> texts;
+  for (const auto& span : spans) texts.push_back(document.text.substr(span.start, span.end - span.start));
+  return texts;
+}
+
+TEST(Descriptions, StandBehindTheBlockTheirFigureGoesWithAndMoveTheRest) {
+  formats::ExtractedDocument document = three_blocks();
+  document.figures = {{0, 4, 1, 0, 0, 9, 9}, {0, 4, 1, 9, 9, 20, 20}, {6, 8, 1, 0, 0, 9, 9}, {12, 18, 2, 0, 0, 9, 9}};
+  const auto described = with_descriptions(document, std::vector<std::string>{"A cat.", "", "A dog.", "An owl."});
+  EXPECT_EQ(described.text, "One.\n\nA cat.\n\nTwo.\n\nA dog.\n\nThree.\n\nAn owl.");
+  EXPECT_THAT(texts_of(described, described.blocks),
+              ElementsAre("One.", "A cat.", "Two.", "A dog.", "Three.", "An owl."));
+  EXPECT_THAT(texts_of(described, described.words), ElementsAre("One.", "Two.", "Three."));
+  EXPECT_THAT(texts_of(described, described.figures),
+              ElementsAre("One.\n\nA cat.", "One.", "Two.\n\nA dog.", "Three.\n\nAn owl."));
+  EXPECT_EQ(described.blocks[5].page, 2);
+  // Whatever comes of it keeps the promises of the record.
+  EXPECT_TRUE(formats::document_from_json(formats::to_json(described)));
+}
+
+TEST(Descriptions, SeveralOfOneBlockFollowEachOther) {
+  formats::ExtractedDocument document = three_blocks();
+  document.figures = {{6, 10, 1, 0, 0, 9, 9}, {6, 10, 1, 9, 9, 20, 20}};
+  const auto described = with_descriptions(document, std::vector<std::string>{"A cat.", "A dog."});
+  EXPECT_EQ(described.text, "One.\n\nTwo.\n\nA cat.\n\nA dog.\n\nThree.");
+  EXPECT_THAT(texts_of(described, described.figures), ElementsAre("Two.\n\nA cat.", "Two.\n\nA cat.\n\nA dog."));
+  EXPECT_TRUE(formats::document_from_json(formats::to_json(described)));
+}
+
+class Describing : public LibraryTest {
+ protected:
+  void SetUp() override {
+    LibraryTest::SetUp();
+    write_file(docs() / "a.txt", "PICTURE abcdef\n\nWhat hangs in the hall.");
+    write_file(docs() / "plain.txt", "Nothing hangs in the kitchen.");
+  }
+  IngestReport describe(FakeModel& model, const std::stop_token& cancel = {}) {
+    IngestOptions options = test_options();
+    options.describer = &model;
+    options.describer_name = "fake";
+    options.cancel = cancel;
+    return add(options);
+  }
+  std::string text_of(const std::string& name) {
+    std::string text;
+    const auto file = store->file((docs() / name).string());
+    const auto passages = store->passages_of((*file)->content_id);
+    for (const StoredPassage& passage : *passages) text += passage.text + passage.gap;
+    return text;
+  }
+  static FakeModel seeing(std::vector<std::string> answers) {
+    FakeModel model(std::move(answers));
+    model.picture_tokens = 10;
+    return model;
+  }
+};
+
+TEST_F(Describing, AFigureIsFoundByWhatTheModelSaw) {
+  FakeModel model = seeing({"A painting\nof  nineteen\x01 zebras."});
+  EXPECT_EQ(describe(model).described, 1);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("\n\nPicture, as fake describes it: A painting of nineteen zebras."));
+  Retriever retriever(*store, embedder);
+  const auto found = retriever.search("zebras", {});
+  ASSERT_EQ(error_of(found), "");
+  ASSERT_FALSE(found->hits.empty());
+  EXPECT_THAT(found->hits[0].path, HasSubstr("a.txt"));
+  EXPECT_EQ(found->hits[0].figures.size(), 1U);
+  ASSERT_EQ(model.requests().size(), 1U);
+  EXPECT_THAT(model.requests()[0].messages[0].pictures[0]->rgb, ElementsAre('a', 'b', 'c', 'd', 'e', 'f'));
+}
+
+TEST_F(Describing, EachPictureOnceAndWhatIsInTheLibraryAlready) {
+  add();
+  EXPECT_THAT(text_of("a.txt"), Not(HasSubstr("zebras")));
+  std::filesystem::copy(docs() / "a.txt", docs() / "same.txt");
+  add();
+  FakeModel model = seeing({"Zebras.", "Lions."});
+  IngestReport report = describe(model);
+  EXPECT_EQ(report.described, 1);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("Zebras."));
+  EXPECT_THAT(text_of("same.txt"), HasSubstr("Zebras."));
+  EXPECT_EQ(store->totals()->documents, 2);
+  // Nothing is left to do.
+  EXPECT_EQ(describe(model).unchanged, 3);
+  // The same picture in another document, and in one that changed.
+  write_file(docs() / "b.txt", "PICTURE abcdef\n\nIn the attic.");
+  write_file(docs() / "a.txt", "PICTURE abcdef\n\nIn the hall, again.");
+  EXPECT_EQ(describe(model).described, 0);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("In the hall, again.\n\nPicture, as fake describes it: Zebras."));
+  EXPECT_THAT(text_of("b.txt"), HasSubstr("Zebras."));
+  EXPECT_EQ(model.requests().size(), 1U);
+}
+
+TEST_F(Describing, AStopLosesNoDescription) {
+  write_file(docs() / "b.txt", "PICTURE ghijkl\n\nIn the attic.");
+  std::stop_source stop;
+  size_t asked = 0;
+  FakeModel model([&](const generate::GenerateRequest&) -> std::string {
+    if (++asked == 2) stop.request_stop();
+    return "Zebras.";
+  });
+  model.picture_tokens = 10;
+  IngestOptions options = test_options();
+  options.readers = 1;
+  options.describer = &model;
+  options.describer_name = "fake";
+  options.cancel = stop.get_token();
+  const std::filesystem::path path = docs();
+  const auto stopped = ingest(*store, embedder, std::span(&path, 1), options, nullptr);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, Code::kCancelled);
+  EXPECT_EQ(describe(model).described, 1);
+  EXPECT_EQ(asked, 3U);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("Zebras."));
+  EXPECT_THAT(text_of("b.txt"), HasSubstr("Zebras."));
+}
+
+TEST_F(Describing, WhatCannotBeDrawnIsAWarningAndWhatSaysNothingIsLeftOut) {
+  write_file(docs() / "none.txt", "PICTURE none\n\nIn the cellar.");
+  FakeModel model = seeing({" \n "});
+  EXPECT_EQ(describe(model).problems.size(), 0U);
+  EXPECT_THAT(text_of("none.txt"), HasSubstr("In the cellar."));
+  EXPECT_THAT(text_of("a.txt"), Not(HasSubstr("describes")));
+}
+
+}  // namespace
+}  // namespace phial::rag

@@ -1,0 +1,79 @@
+#include "phial/rag/shown_figures.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace phial::rag {
+namespace {
+
+// Beyond those that are shown: what cannot be drawn takes time, too.
+constexpr int kMoreTried = 3;
+
+bool is_as_read(const Hit& hit) {
+  struct stat now{};
+  return stat(hit.path.c_str(), &now) == 0 &&
+         int64_t{now.st_mtim.tv_sec} * 1'000'000'000 + now.st_mtim.tv_nsec == hit.mtime_ns;
+}
+
+Result<generate::Picture> picture_of(const Hit& hit, const formats::Figure& figure, const FigureOptions& options) {
+  if (!is_as_read(hit)) {
+    return Error{Code::kNotFound, hit.path + " has changed since it was read", "add it again to see its figures"};
+  }
+  PHIAL_TRY(formats::Image image, draw_figure(hit.path, figure, options.reader, options.cancel));
+  return std::make_shared<const formats::Image>(std::move(image));
+}
+
+// Several passages may tell of one figure.
+bool is_among(std::span<const ShownFigure> looked_at, std::span<const Hit> hits, size_t hit,
+              const formats::Figure& figure) {
+  return std::ranges::any_of(looked_at, [&](const ShownFigure& other) {
+    return other.figure == figure && hits[other.hit].passage.content_id == hits[hit].passage.content_id;
+  });
+}
+
+}  // namespace
+
+Result<std::vector<ShownFigure>> show_figures(GroundedPrompt& prompt, std::span<const Hit> hits,
+                                              const FigureOptions& options, const generate::LanguageModel& model) {
+  std::vector<ShownFigure> looked_at;
+  int shown = 0;
+  for (size_t hit = 0; hit < prompt.hits_used; ++hit) {
+    for (const formats::Figure& figure : hits[hit].figures) {
+      const auto tried = static_cast<int>(looked_at.size());
+      if (shown == options.most || tried >= options.most + kMoreTried) return looked_at;
+      if (is_among(looked_at, hits, hit, figure)) continue;
+      ShownFigure& one = looked_at.emplace_back(ShownFigure{.hit = hit, .figure = figure});
+      auto picture = picture_of(hits[hit], figure, options);
+      if (!picture) {
+        if (picture.error().code == Code::kCancelled) return std::move(picture).error();
+        one.why_not = picture.error().text();
+        continue;
+      }
+      GroundedPrompt with = prompt;
+      with.add_picture(hit, *std::move(picture));
+      PHIAL_TRY(with.tokens, model.count_prompt_tokens(with.messages));
+      if (with.tokens + options.answer_tokens > model.context_tokens()) {
+        one.why_not = "its " + std::to_string(with.tokens - prompt.tokens) + " tokens do not fit into the context of " +
+                      std::to_string(model.context_tokens());
+        continue;
+      }
+      one.tokens = with.tokens - prompt.tokens;
+      prompt = std::move(with);
+      ++shown;
+    }
+  }
+  return looked_at;
+}
+
+Json to_json(const formats::Figure& figure) {
+  return {{"page", figure.page > 0 ? Json(figure.page) : Json()},
+          {"left", figure.left},
+          {"top", figure.top},
+          {"width", figure.right - figure.left},
+          {"height", figure.bottom - figure.top}};
+}
+
+}  // namespace phial::rag
