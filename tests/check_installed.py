@@ -69,6 +69,8 @@ def main():
             check((everything / "bin" / program).exists(), f"{program} was not installed")
 
         phial = everything / "bin/phial"
+        if (args.build / "bin/phial-train").exists():  # it finds libtorch
+            check("[optimizer]" in run(phial, "train", "pretrain", "--fields"), "phial-train was not installed, or does not run")
         home = {"PHIAL_HOME": str(tmp / "home"), "PATH": os.environ["PATH"]}
         wanted = run(phial, "generate", "--model", fixture, "-p", PROMPT, "-n", "32", "--greedy", env=home)
         shared_path = {**os.environ, "LD_LIBRARY_PATH": str(everything / "lib")}
