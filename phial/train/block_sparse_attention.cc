@@ -9,8 +9,8 @@
 #include <limits>
 
 #include "phial/base/check.h"
-#include "phial/base/thread_pool.h"
 #include "phial/train/block_arithmetic.h"
+#include "phial/train/row_loops.h"
 
 namespace phial::train {
 namespace {
@@ -215,20 +215,19 @@ class HeadOfDocument {
   std::vector<T> largest_, sums_;               // [rows]; backwards: log-sum-exp, mean gradient
 };
 
-// Every key-value head of every document, by whichever thread is free. Threads are made for it: that is nothing beside
-// the work, and at::parallel_for has none to give to a source that is compiled without OpenMP.
+// Every key-value head of every document, by whichever thread is free.
 template <class T>
 void for_each_head(const BlockSparsePlan& plan, const Sizes& sizes, const Tensors<T>& tensors,
                    void (HeadOfDocument<T>::*body)(const BlockSparsePlan::Document&, int64_t)) {
   const auto n_heads = static_cast<int64_t>(plan.documents.size()) * sizes.K;
   std::atomic<int64_t> next = 0;
-  ThreadPool pool(static_cast<int>(std::min<int64_t>(at::get_num_threads(), n_heads)));
+  const int64_t workers = std::min<int64_t>(at::get_num_threads(), n_heads);
   // All memory is taken here, where its lack can be told: an exception in another thread ends the process.
   std::vector<HeadOfDocument<T>> of_threads;
-  of_threads.reserve(static_cast<size_t>(pool.threads()));
-  for (int i = 0; i < pool.threads(); ++i) of_threads.emplace_back(plan, sizes, tensors);
-  pool.run_team([&](Team& team) {
-    HeadOfDocument<T>& head = of_threads[static_cast<size_t>(team.index())];
+  of_threads.reserve(static_cast<size_t>(workers));
+  for (int64_t i = 0; i < workers; ++i) of_threads.emplace_back(plan, sizes, tensors);
+  for_parts(workers, [&](int64_t worker, int64_t) {
+    HeadOfDocument<T>& head = of_threads[static_cast<size_t>(worker)];
     for (int64_t i = next++; i < n_heads; i = next++) {
       (head.*body)(plan.documents[static_cast<size_t>(i / sizes.K)], i % sizes.K);
     }
@@ -249,7 +248,7 @@ Tensors<T> inputs_of(const at::Tensor& queries, const at::Tensor& keys, const at
           .value_gradient = nullptr};
 }
 
-at::Tensor widened(const at::Tensor& x) {
+at::Tensor in_computed_type(const at::Tensor& x) {
   return x.to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat).contiguous();
 }
 
@@ -265,7 +264,7 @@ class BlockSparseFunction : public torch::autograd::Function<BlockSparseFunction
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& queries, const at::Tensor& keys,
                             const at::Tensor& values, const PlanPointer& plan, double scale) {
-    const at::Tensor q = widened(queries), k = widened(keys), v = widened(values);
+    const at::Tensor q = in_computed_type(queries), k = in_computed_type(keys), v = in_computed_type(values);
     const at::Tensor mixed = at::zeros_like(q), log_sums = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
     const Sizes sizes(q, k, scale);
     const auto compute = [&]<class T>(T) {
@@ -283,8 +282,8 @@ class BlockSparseFunction : public torch::autograd::Function<BlockSparseFunction
                 "block-sparse attention has no second derivatives: call backward without create_graph");
     const variable_list saved = context->get_saved_variables();
     const auto kept = c10::static_intrusive_pointer_cast<KeptPlan>(context->saved_data[kPlan].toCapsule());
-    const at::Tensor q = widened(saved[0]), k = widened(saved[1]), v = widened(saved[2]);
-    const at::Tensor gradient = widened(gradients[0]);
+    const at::Tensor q = in_computed_type(saved[0]), k = in_computed_type(saved[1]), v = in_computed_type(saved[2]);
+    const at::Tensor gradient = in_computed_type(gradients[0]);
     at::Tensor dq = at::zeros_like(q), dk = at::zeros_like(k), dv = at::zeros_like(v);
     const Sizes sizes(q, k, context->saved_data[kScale].toDouble());
     const auto compute = [&]<class T>(T) {
@@ -303,7 +302,7 @@ class BlockSparseFunction : public torch::autograd::Function<BlockSparseFunction
 
 }  // namespace
 
-PlanPointer block_sparse_plan(const spec::DecoderSpec& spec, const Batch& batch) {
+PlanPointer block_sparse_plan(const spec::BlockSparse& pattern, int n_heads, int n_kv_heads, const Batch& batch) {
   const at::Tensor all_positions = batch.positions.contiguous(), all_documents = batch.documents.contiguous();
   const auto positions = all_positions.accessor<int64_t, 2>(), documents = all_documents.accessor<int64_t, 2>();
   std::vector<BlockSparsePlan::Document> found;
@@ -319,7 +318,7 @@ PlanPointer block_sparse_plan(const spec::DecoderSpec& spec, const Batch& batch)
   }
   PHIAL_CHECK(!found.empty());
   std::ranges::stable_sort(found, std::ranges::greater{}, &BlockSparsePlan::Document::tokens);
-  spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, found.front().tokens);
+  spec::BlockSparseLists lists(pattern, n_heads, n_kv_heads, found.front().tokens);
   return std::make_shared<BlockSparsePlan>(std::move(lists), std::move(found));
 }
 

@@ -30,8 +30,9 @@ struct BlockSparsePlan {
   std::vector<Document> documents;  // longest first
 };
 
-// Padding (document -1) is in none. Promise: the spec has block-sparse layers, and not all of the batch is padding.
-std::shared_ptr<const BlockSparsePlan> block_sparse_plan(const spec::DecoderSpec& spec, const Batch& batch);
+// Padding (document -1) is in none. Promise: the pattern is active, and not all of the batch is padding.
+std::shared_ptr<const BlockSparsePlan> block_sparse_plan(const spec::BlockSparse& pattern, int n_heads, int n_kv_heads,
+                                                         const Batch& batch);
 
 // queries: [B, H, T, E]; keys, values: [B, K, T, E]; all of one type. Returns [B, H, T, E] of that type. Double is
 // computed in double, all else in f32. Differentiable once in all three: backward with create_graph throws. Padding: 0.

@@ -53,7 +53,7 @@ void training_attention(benchmark::State& state) {
   Batch batch;
   batch.positions = at::arange(tokens, at::kLong).unsqueeze(0);
   batch.documents = at::zeros_like(batch.positions);
-  const auto plan = block_sparse_plan(spec, batch);
+  const auto plan = block_sparse_plan(spec.block_sparse, spec.n_heads, spec.n_kv_heads, batch);
   const auto random = [&](int64_t heads) {
     return at::randn({1, heads, tokens, spec.head_dim}).to(type).requires_grad_(backward);
   };

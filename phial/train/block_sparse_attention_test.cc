@@ -65,7 +65,8 @@ struct SparseProblem {
 
   std::vector<at::Tensor> found() const {
     return results(inputs[0].scalar_type(), [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-      return block_sparse_attention(q, k, v, block_sparse_plan(spec, batch), scale);
+      return block_sparse_attention(q, k, v, block_sparse_plan(spec.block_sparse, spec.n_heads, spec.n_kv_heads, batch),
+                                    scale);
     });
   }
 
@@ -126,7 +127,8 @@ TEST(BlockSparseAttention, GradientsAreThoseOfFiniteDifferences) {
   const at::NoGradGuard no_grad;
   for (const SparseCase& each : kSparseCases) {
     const SparseProblem problem(each, at::kDouble);
-    const auto plan = block_sparse_plan(problem.spec, problem.batch);
+    const auto plan =
+        block_sparse_plan(problem.spec.block_sparse, problem.spec.n_heads, problem.spec.n_kv_heads, problem.batch);
     const auto value = [&] {
       const at::Tensor out =
           block_sparse_attention(problem.inputs[0], problem.inputs[1], problem.inputs[2], plan, problem.scale);
@@ -160,7 +162,9 @@ TEST(BlockSparseAttention, PaddingIsLeftOut) {
   SparseProblem problem(each, at::kDouble);
   problem.batch.documents = problem.batch.documents.clone();
   problem.batch.documents[0].slice(0, 4, 26).fill_(-1);  // its longest document
-  EXPECT_EQ(block_sparse_plan(problem.spec, problem.batch)->documents.size(), 4U);
+  EXPECT_EQ(block_sparse_plan(problem.spec.block_sparse, problem.spec.n_heads, problem.spec.n_kv_heads, problem.batch)
+                ->documents.size(),
+            4U);
   const auto found = problem.found(), wanted = problem.wanted();
   const at::Tensor padding = (problem.batch.documents < 0).view({2, 1, 31, 1});
   for (size_t i = 0; i < 4; ++i) {
@@ -173,8 +177,10 @@ TEST(BlockSparseAttention, SecondDerivativesAreRefused) {
   const SparseProblem problem(kSparseCases[1], at::kFloat);
   std::vector<at::Tensor> leaves;
   for (const at::Tensor& input : problem.inputs) leaves.push_back(input.clone().requires_grad_());
-  const at::Tensor out = block_sparse_attention(leaves[0], leaves[1], leaves[2],
-                                                block_sparse_plan(problem.spec, problem.batch), problem.scale);
+  const at::Tensor out = block_sparse_attention(
+      leaves[0], leaves[1], leaves[2],
+      block_sparse_plan(problem.spec.block_sparse, problem.spec.n_heads, problem.spec.n_kv_heads, problem.batch),
+      problem.scale);
   EXPECT_THROW(torch::autograd::grad({out.sum()}, leaves, {}, std::nullopt, /*create_graph=*/true), c10::Error);
 }
 

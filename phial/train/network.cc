@@ -1,12 +1,14 @@
 #include "phial/train/network.h"
 
 #include <ATen/Functions.h>
+#include <ATen/Parallel.h>
 
 #include <cmath>
 
 #include "phial/base/check.h"
 #include "phial/spec/tile_grid.h"
 #include "phial/train/attention_mask.h"
+#include "phial/train/fused.h"
 #include "phial/train/recompute.h"
 
 namespace phial::train {
@@ -15,6 +17,8 @@ namespace {
 using at::indexing::Ellipsis;
 using at::indexing::None;
 using at::indexing::Slice;
+
+constexpr int64_t kRowsOfLogits = 256;  // whose logits are in memory together, where they are only measured
 
 // cos and sin of every position of the batch, [B, 1, T, rope_dims / 2] each, as spec/rope has them.
 std::pair<at::Tensor, at::Tensor> rotary_tensors(const spec::DecoderSpec& spec, const Batch& batch) {
@@ -92,17 +96,41 @@ Network::Linear Network::take(const std::string& name) const {
 Network::Pass Network::pass_of(const Batch& batch) const {
   Pass pass;
   std::tie(pass.cos, pass.sin) = rotary_tensors(spec_, batch);
-  pass.mask = attention_mask(spec_, batch);
+  pass.dense = dense_plan(batch);
+  if (pass.dense == nullptr) pass.mask = attention_mask(spec_, batch);
   // Shorter ones see everything. Longer ones are faster so than with a mask, in bf16 from some length on
   // (docs/training.md).
   const spec::BlockSparse& sparse = spec_.block_sparse;
   if (sparse.active()) {
     const at::Tensor of_documents = batch.positions.masked_fill(batch.documents < 0, 0);  // not of padding
-    if (of_documents.max().item<int64_t>() >= sparse.dense_tokens()) pass.sparse = block_sparse_plan(spec_, batch);
+    if (of_documents.max().item<int64_t>() >= sparse.dense_tokens()) {
+      pass.sparse = block_sparse_plan(sparse, spec_.n_heads, spec_.n_kv_heads, batch);
+    }
   }
   pass.rows = batch.ids.size(0);
   pass.tokens = batch.ids.size(1);
   return pass;
+}
+
+// Of dense layers, where blocks are the faster way (docs/training.md): in f32; in bf16, for which libtorch may have a
+// matrix unit, where documents leave less than half of what a mask takes away again. Null: they are not, or there is a
+// window, or less to do at once than there are threads.
+std::shared_ptr<const BlockSparsePlan> Network::dense_plan(const Batch& batch) const {
+  constexpr int kBlock = 64;
+  const int64_t longest = batch.positions.max().item<int64_t>() + 1;
+  const bool has_window = spec_.sliding_window > 0 && longest > spec_.sliding_window;
+  if (has_window || spec_.n_heads / spec_.n_kv_heads > spec::kMaxSparseGroup) return nullptr;
+  if (compute_ == at::kBFloat16 && batch.one_document_a_row) return nullptr;
+  const spec::BlockSparse all = {
+      .block = kBlock, .local_blocks = static_cast<int>((longest - 1) / kBlock + 1), .stride = 1};
+  auto plan = block_sparse_plan(all, spec_.n_heads, spec_.n_kv_heads, batch);
+  if (static_cast<int64_t>(plan->documents.size()) * spec_.n_kv_heads < at::get_num_threads()) return nullptr;
+  if (compute_ == at::kBFloat16) {
+    int64_t pairs = 0;
+    for (const auto& document : plan->documents) pairs += document.tokens * document.tokens;
+    if (2 * pairs > batch.ids.numel() * batch.ids.size(1)) return nullptr;
+  }
+  return plan;
 }
 
 at::Tensor Network::multiply(const at::Tensor& x, const Linear& linear) const {
@@ -113,21 +141,11 @@ at::Tensor Network::multiply(const at::Tensor& x, const Linear& linear) const {
   return out + at::linear(at::linear(in, linear.a.to(compute_)), linear.b.to(compute_)) * lora_.scale();
 }
 
-at::Tensor Network::normalise(const at::Tensor& x, const Linear& norm) const {
+at::Tensor Network::normalise(const at::Tensor& x, const Linear& norm, at::ScalarType type) const {
   if (spec_.norm == spec::NormKind::kLayer) {
     return at::layer_norm(x, {spec_.hidden_dim}, norm.weight, norm.bias, static_cast<double>(spec_.norm_eps));
   }
-  return at::rms_norm(x, {spec_.hidden_dim}, norm.weight, static_cast<double>(spec_.norm_eps));
-}
-
-// heads: [B, H, T, E]; the first rope_dims of each are turned, element d with element d + rope_dims / 2.
-at::Tensor Network::rotate(const at::Tensor& heads, const Pass& pass) const {
-  const int64_t half = spec_.rope_dims / 2;
-  const at::Tensor wide = heads.to(at::kFloat);
-  const at::Tensor first = wide.slice(3, 0, half), second = wide.slice(3, half, 2 * half);
-  std::vector<at::Tensor> parts = {first * pass.cos - second * pass.sin, second * pass.cos + first * pass.sin};
-  if (spec_.rope_dims < spec_.head_dim) parts.push_back(wide.slice(3, 2 * half));
-  return at::cat(parts, 3).to(compute_);
+  return rms_norm(x, norm.weight, static_cast<double>(spec_.norm_eps), type);
 }
 
 // [B, H, T, E], and twice [B, K, T, E].
@@ -153,11 +171,13 @@ std::vector<at::Tensor> Network::queries_keys_values(const at::Tensor& x, const 
 
 at::Tensor Network::attend(const at::Tensor& x, const Layer& layer, const Pass& pass, bool is_sparse) const {
   const auto parts = queries_keys_values(x, layer, pass);
-  const at::Tensor queries = rotate(parts[0], pass), keys = rotate(parts[1], pass), &values = parts[2];
+  const at::Tensor queries = rotated(parts[0], pass.cos, pass.sin), keys = rotated(parts[1], pass.cos, pass.sin);
+  const at::Tensor& values = parts[2];
   const auto scale = static_cast<double>(spec::attention_scale(spec_));
   at::Tensor mixed;
-  if (is_sparse && pass.sparse != nullptr) {
-    mixed = block_sparse_attention(queries, keys, values, pass.sparse, scale);
+  const auto& blocks = is_sparse && pass.sparse != nullptr ? pass.sparse : pass.dense;
+  if (blocks != nullptr) {
+    mixed = block_sparse_attention(queries, keys, values, blocks, scale);
   } else {
     const int64_t group = spec_.n_heads / spec_.n_kv_heads;
     const auto for_every_head = [&](const at::Tensor& kv) {  // [B, K, T, E] -> [B, H, T, E]
@@ -181,6 +201,8 @@ at::Tensor Network::feed_forward(const at::Tensor& x, const Layer& layer) const 
     if (spec_.architecture == "phi3small") {  // their columns alternate
       gate = both.index({Ellipsis, Slice(0, None, 2)});
       up = both.index({Ellipsis, Slice(1, None, 2)});
+    } else if (spec_.activation == spec::Activation::kSwiGlu) {
+      return multiply(swiglu(both), layer.down);
     } else {
       gate = both.slice(2, 0, spec_.ffn_dim);
       up = both.slice(2, spec_.ffn_dim);
@@ -188,7 +210,7 @@ at::Tensor Network::feed_forward(const at::Tensor& x, const Layer& layer) const 
   }
   switch (spec_.activation) {
     case spec::Activation::kSwiGlu:
-      return multiply(at::silu(gate) * up, layer.down);
+      return multiply(swiglu(gate, up), layer.down);
     case spec::Activation::kGeGlu:
       return multiply(at::gelu(gate) * up, layer.down);
     case spec::Activation::kGeGelu:
@@ -204,8 +226,8 @@ at::Tensor Network::feed_forward(const at::Tensor& x, const Layer& layer) const 
 at::Tensor Network::layer(const at::Tensor& x, size_t index, const Pass& pass) const {
   const Layer& layer = layers_[index];
   const bool is_sparse = spec_.block_sparse.is_sparse(static_cast<int>(index));
-  const at::Tensor between = x + attend(normalise(x, layer.attention_norm), layer, pass, is_sparse);
-  return between + feed_forward(normalise(between, layer.ffn_norm), layer);
+  const at::Tensor between = x + attend(normalise(x, layer.attention_norm, compute_), layer, pass, is_sparse);
+  return between + feed_forward(normalise(between, layer.ffn_norm, compute_), layer);
 }
 
 at::Tensor Network::embedded(const Batch& batch) const {
@@ -232,7 +254,7 @@ at::Tensor Network::hidden(const Batch& batch, std::vector<at::Tensor>* outputs)
             : layer(x, i, pass);
     if (outputs != nullptr) outputs->push_back(x);
   }
-  x = normalise(x, final_norm_);
+  x = normalise(x, final_norm_, at::kFloat);
   if (outputs != nullptr) outputs->push_back(x);
   return x;
 }
@@ -266,13 +288,28 @@ at::Tensor Network::targets_are_best(const Batch& batch, const at::Tensor& hidde
   const at::NoGradGuard no_grad;
   const at::Tensor targets = batch.targets.flatten(), places = at::nonzero(targets.ne(kIgnored)).squeeze(1);
   const at::Tensor is_best = at::zeros_like(targets, at::kBool), rows = hidden.flatten(0, 1);
-  constexpr int64_t kRows = 256;  // whose logits are in memory together
-  for (int64_t at = 0; at < places.numel(); at += kRows) {
-    const at::Tensor some = places.slice(0, at, std::min(at + kRows, places.numel()));
+  for (int64_t at = 0; at < places.numel(); at += kRowsOfLogits) {
+    const at::Tensor some = places.slice(0, at, std::min(at + kRowsOfLogits, places.numel()));
     const at::Tensor best = as_logits(rows.index_select(0, some)).argmax(1);
     is_best.index_copy_(0, some, best.eq(targets.index_select(0, some)));
   }
   return is_best.view_as(batch.targets);
+}
+
+at::Tensor Network::divergences(const Batch& batch, const at::Tensor& hidden, const Network& other) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor places = at::nonzero(batch.targets.flatten().ne(kIgnored)).squeeze(1);
+  const at::Tensor rows = hidden.flatten(0, -2), others = other.hidden(batch).flatten(0, -2);
+  const at::Tensor found = at::zeros({rows.size(0)}, rows.options());
+  for (int64_t at = 0; at < places.numel(); at += kRowsOfLogits) {
+    const at::Tensor some = places.slice(0, at, std::min(at + kRowsOfLogits, places.numel()));
+    const at::Tensor own = as_logits(rows.index_select(0, some)).log_softmax(1), p = own.exp();
+    const at::Tensor theirs = other.as_logits(others.index_select(0, some)).log_softmax(1);
+    // What neither can say has no part: 0 times the difference of two infinities.
+    const at::Tensor parts = at::where(p > 0, p * (own - theirs), at::zeros({}, p.options()));
+    found.index_copy_(0, some, parts.sum(1));
+  }
+  return found.view_as(batch.targets);
 }
 
 CrossEntropy Network::loss(const Batch& batch, double z_loss) const {

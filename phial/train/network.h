@@ -46,6 +46,7 @@ class Network {
   // What training changes: the adapter if there is one, else all parameters that have a rate.
   std::vector<Parameter>& trained() { return trained_; }
   const LoraOptions& lora() const { return lora_; }
+  const NetworkOptions& options() const { return options_; }
   // What the output is multiplied with: the head, or the embedding. [V, D].
   const at::Tensor& head() const { return head_; }
 
@@ -62,6 +63,9 @@ class Network {
   at::Tensor target_log_probabilities(const Batch& batch, const at::Tensor& hidden) const;
   // [B, T]: whether a target that counts is the likeliest token.
   at::Tensor targets_are_best(const Batch& batch, const at::Tensor& hidden) const;
+  // [B, T], f32: KL(this || other), in nats, of what both make of the token that each target is, 0 where it does not
+  // count; `hidden` is this one's, its rows in any shape.
+  at::Tensor divergences(const Batch& batch, const at::Tensor& hidden, const Network& other) const;
   // How what hidden() returns becomes probabilities.
   CrossEntropyOptions output_options() const;
 
@@ -80,6 +84,7 @@ class Network {
     at::Tensor cos, sin;                            // [B, 1, T, rope_dims / 2]
     at::Tensor mask;                                // train/attention_mask.h
     std::shared_ptr<const BlockSparsePlan> sparse;  // of block-sparse layers; null: they see all, as dense ones do
+    std::shared_ptr<const BlockSparsePlan> dense;   // of dense layers; null: by libtorch, with the mask if there is one
     int64_t rows = 0, tokens = 0;
   };
 
@@ -87,9 +92,10 @@ class Network {
   at::Tensor as_logits(const at::Tensor& rows) const;
   Linear take(const std::string& name) const;
   Pass pass_of(const Batch& batch) const;
+  std::shared_ptr<const BlockSparsePlan> dense_plan(const Batch& batch) const;
   at::Tensor multiply(const at::Tensor& x, const Linear& linear) const;
-  at::Tensor normalise(const at::Tensor& x, const Linear& norm) const;
-  at::Tensor rotate(const at::Tensor& heads, const Pass& pass) const;
+  // In `type`, or for a norm of layers in f32.
+  at::Tensor normalise(const at::Tensor& x, const Linear& norm, at::ScalarType type) const;
   std::vector<at::Tensor> queries_keys_values(const at::Tensor& x, const Layer& layer, const Pass& pass) const;
   at::Tensor attend(const at::Tensor& x, const Layer& layer, const Pass& pass, bool is_sparse) const;
   at::Tensor feed_forward(const at::Tensor& x, const Layer& layer) const;

@@ -53,6 +53,21 @@ TEST(Network, InBfloat16ItIsNearF32) {
   EXPECT_LE(off / exact.std().item<double>(), 0.05);
 }
 
+TEST(Network, DivergenceIsLibtorchsOfAllLogits) {
+  const Network one = load_network(golden("phi3-mini-like")), other = load_network(golden("phi3-medium-like"));
+  ASSERT_EQ(one.spec().vocab_size, other.spec().vocab_size);
+  Batch batch = one_row(std::vector<int32_t>{1, 17, 42, 5, 99, 100, 7});
+  batch.targets = batch.ids.roll(-1, 1);
+  batch.targets[0][2] = kIgnored;
+  const at::NoGradGuard no_grad;
+  const at::Tensor found = one.divergences(batch, one.hidden(batch), other);
+  const at::Tensor p = one.logits(batch).log_softmax(2), q = other.logits(batch).log_softmax(2);
+  at::Tensor wanted = at::kl_div(q, p, at::Reduction::None, /*log_target=*/true).sum(2);
+  wanted[0][2] = 0;
+  EXPECT_LE((found - wanted).abs().max().item<double>(), 1e-5);
+  EXPECT_GT(found.max().item<double>(), 0.01);
+}
+
 TEST(Network, LayersComputedAgainGiveTheSameGradients) {
   const auto ids = model::long_text(40, 384);
   Batch batch = one_row(ids, spec::RopeTable::kShort);

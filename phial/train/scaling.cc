@@ -19,10 +19,8 @@ double weights_of_layers(const spec::DecoderSpec& spec) {
   return weights_of(spec) - (spec.tied_output ? 1 : 2) * embedding_of(spec);
 }
 
-// What a norm keeps of a token beside its input: what it divided and, of a layer's norm, the statistics.
-double kept_by_norm(const spec::DecoderSpec& spec) {
-  return spec.norm == spec::NormKind::kRms ? kF32 * spec.hidden_dim : 2 * kF32;
-}
+// What a norm keeps of a token beside its input: what it divided by, and of a layer's norm the mean.
+double kept_by_norm(const spec::DecoderSpec& spec) { return spec.norm == spec::NormKind::kRms ? kF32 : 2 * kF32; }
 
 // What a layer keeps of a token for the backward pass (network.cc), beside its input. `number`: bytes of the type that
 // matrix products compute with.
@@ -31,12 +29,14 @@ double kept_by_layer(const spec::DecoderSpec& spec, double number) {
   const double keys = static_cast<double>(spec.n_kv_heads) * spec.head_dim;
   // Two norms and what they give to the products, and the residual stream between.
   const double around = 2 * (kept_by_norm(spec) + number * width) + kF32 * width;
-  // Turned queries and keys, and values: part of all that the product gave, or copied for every head of a group.
-  const double rotated = spec.n_heads == spec.n_kv_heads ? 2 * (queries + keys) + keys : 3 * queries;
+  // Turned queries and keys, and values: part of all that the product gave, or, where libtorch attends (bf16), copied
+  // for every head of a group.
+  const bool are_copied = spec.n_heads != spec.n_kv_heads && number != kF32;
+  const double rotated = are_copied ? 3 * queries : 2 * (queries + keys) + keys;
   // And what attention gave, its heads apart and side by side, with a logarithm a head.
   const double attention = number * (rotated + 2 * queries) + kF32 * spec.n_heads;
-  // Gate and up; SiLU of the one and the product; of GeGELU the clamped two, the sigmoid, and two products.
-  const double parts = spec.activation == spec::Activation::kGeGelu ? 7 : 4;
+  // Gate, up and their product; of GeGELU the clamped two, the sigmoid, and two products.
+  const double parts = spec.activation == spec::Activation::kGeGelu ? 7 : 3;
   return around + attention + number * parts * spec.ffn_dim;
 }
 
