@@ -40,6 +40,7 @@ Result<RunSummary> run_dpo(DpoConfig& config, const RunHooks& hooks) {
                          .samples = samples,
                          .held_out_pairs = config.held_out_rows,
                          .seed = static_cast<uint64_t>(config.seed),
+                         .measures_divergence = config.measure_kl,
                          .folder = config.out});
   PHIAL_TRY(auto parameters, load_parameters(model, config.encoder_rate, config.projector_rate));
   return run({.config = config,
@@ -61,6 +62,8 @@ void DpoConfig::describe(ConfigFields& fields) {
   fields.add("dpo.beta", &beta, "how strongly the reference holds").at_least(1e-6);
   fields.add("dpo.label_smoothing", &label_smoothing, "of sigmoid: the share of pairs that are labelled wrongly (cDPO)")
       .between(0, 0.4999);
+  fields.add("dpo.measure_kl", &measure_kl,
+             "held_out_kl, the divergence from the reference in nats a token, whose weights then stay in memory");
   fields.add("data.files", &files, "preferences: .jsonl or .json, as docs/training.md describes them");
   fields.add("data.held_out", &held_out, "preferences that the model is measured on and never trained on");
   fields.add("data.sequence_tokens", &sequence_tokens, "tokens of prompt and answer; longer ones are cut").at_least(2);

@@ -26,6 +26,7 @@ struct DpoConfig : RunConfig {
   int64_t sequence_tokens = 1024;
   std::string loss = "sigmoid";
   double beta = 0.1, label_smoothing = 0;
+  bool measure_kl = false;
 
   void describe(ConfigFields& fields);
 };

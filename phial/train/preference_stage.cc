@@ -66,12 +66,14 @@ Status write_reference(const std::filesystem::path& file, const PairValues& refe
 struct PreferenceStage::Sums {
   double pairs = 0, targets = 0, computed_tokens = 0, computed_pairs = 0;
   double loss = 0, reward_chosen = 0, reward_rejected = 0, right = 0, logp_chosen = 0, chosen_tokens = 0, lost = 0;
+  double divergence = 0;
   double failed = 0;  // ranks
 
   // Over all ranks.
   Status sum(ProcessGroup& group) {
-    double* const all[] = {&pairs,           &targets, &computed_tokens, &computed_pairs, &loss, &reward_chosen,
-                           &reward_rejected, &right,   &logp_chosen,     &chosen_tokens,  &lost, &failed};
+    double* const all[] = {&pairs,         &targets,         &computed_tokens, &computed_pairs, &loss,
+                           &reward_chosen, &reward_rejected, &right,           &logp_chosen,    &chosen_tokens,
+                           &lost,          &divergence,      &failed};
     std::vector<double> values;
     for (const double* each : all) values.push_back(*each);
     PHIAL_CHECKED(group.sum(values));
@@ -125,8 +127,23 @@ Result<Batch> PreferenceStage::batch_of(const Network& network, const Pairs& all
 
 Status PreferenceStage::prepare(const Network& network, const RunHooks& hooks, ProcessGroup& group) {
   PHIAL_CHECKED(group.check_same(static_cast<int64_t>(fingerprint_of(held_out_.pairs)), "held-out data"));
+  if (options_.measures_divergence && !held_out_.pairs.empty()) reference_.emplace(frozen(network));
   PHIAL_CHECKED(find_reference(network, train_, hooks, group));
   return find_reference(network, held_out_, hooks, group);
+}
+
+// The network as it is now. Under an adapter its own weights do not change, and are shared.
+Network PreferenceStage::frozen(const Network& network) {
+  std::vector<Parameter> parameters = network.parameters();
+  if (network.lora().rank == 0) {
+    for (Parameter& each : parameters) each.value = each.value.detach().clone();
+  }
+  return {network.spec(),
+          std::move(parameters),
+          network.options(),
+          {},
+          {},
+          network.vision() ? &network.vision()->spec() : nullptr};
 }
 
 Status PreferenceStage::find_reference(const Network& network, Pairs& all, const RunHooks& hooks,
@@ -206,6 +223,9 @@ Status PreferenceStage::add(const Network& network, const Pairs& all, const std:
   sums.right += sum(gained.gt(gained_rejected).to(at::kFloat));
   sums.logp_chosen += sum(policy.chosen);
   sums.lost -= sum(gained) + sum(gained_rejected);
+  if (share == 0 && reference_) {
+    sums.divergence += sum(network.divergences(batch, hidden, *reference_));
+  }
   return ok();
 }
 
@@ -249,6 +269,7 @@ Result<Metrics> PreferenceStage::evaluate(const Network& network, const std::sto
   PHIAL_CHECKED(sums.sum(group));
   Metrics metrics = sums.metrics("held_out_");
   metrics.insert(metrics.begin(), {"held_out_loss", sums.loss / sums.pairs});
+  if (reference_) metrics.emplace_back("held_out_kl", sums.divergence / std::max(1.0, sums.targets));
   return metrics;
 }
 

@@ -2,11 +2,14 @@
 //
 // Metrics, means over the pairs: reward_chosen, reward_rejected (beta times what the log-probability gained on the
 // reference), reward_margin, reward_accuracy (share of pairs whose chosen answer has the larger reward), logp_chosen
-// (a token's), logp_lost: log-probability a token that both answers lost on the reference. Threads: one.
+// (a token's), logp_lost: log-probability a token that both answers lost on the reference. Of held-out
+// pairs also kl, if it is asked for: the divergence of the model from the reference, over the whole vocabulary, at the
+// tokens of both answers, their mean. Threads: one.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +25,7 @@ struct PreferenceStageOptions {
   uint64_t samples = 0;              // pairs in all; 0: without end
   int64_t held_out_pairs = 0;        // at most; 0: all
   uint64_t seed = 0;
+  bool measures_divergence = false;   // of held-out pairs: the reference stays in memory
   std::filesystem::path folder = {};  // where the reference's log-probabilities are kept
 };
 
@@ -47,6 +51,7 @@ class PreferenceStage : public Stage {
   // The chosen answers' rows, then the rejected ones'.
   static Result<Batch> batch_of(const Network& network, const Pairs& all, const std::vector<int64_t>& which);
   Status find_reference(const Network& network, Pairs& all, const RunHooks& hooks, ProcessGroup& group) const;
+  static Network frozen(const Network& network);
   // This rank's share of the pairs; the others' are zero. kCancelled at all ranks when one is stopped.
   Result<PairValues> compute_reference(const Network& network, const Pairs& all, const RunHooks& hooks,
                                        ProcessGroup& group) const;
@@ -55,6 +60,7 @@ class PreferenceStage : public Stage {
              Sums& sums) const;
 
   Pairs train_, held_out_;
+  std::optional<Network> reference_;  // if divergence is measured
   PreferenceStageOptions options_;
 };
 

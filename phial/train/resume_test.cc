@@ -14,7 +14,7 @@ class Resume : public TrainingProgram {
   pid_t start(const std::string& out) const {
     return TrainingProgram::start(
         out, {"data.sequence_tokens=32", "batch.rows=2", "batch.accumulate=2", "train.steps=40", "train.threads=2",
-              "schedule.warmup_steps=5", "run.snapshot_every=3"});
+              "schedule.warmup_steps=5", "run.snapshot_every=3", "train.average_decay=0.9"});
   }
 
   // Kills the program once it has done `more` steps than it had. False: it ended before.

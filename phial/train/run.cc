@@ -31,8 +31,9 @@ using Clock = std::chrono::steady_clock;
 
 // Fields that make a run what it is; with others changed it goes on, and says so.
 bool is_fixed(std::string_view field) {
-  constexpr std::string_view kFixed[] = {"model.", "mup.",    "init.",   "data.",      "batch.",      "lora.",
-                                         "dpo.",   "extend.", "vision.", "train.seed", "train.epochs"};
+  constexpr std::string_view kFixed[] = {"model.",  "mup.",       "init.",        "data.",
+                                         "batch.",  "lora.",      "dpo.",         "extend.",
+                                         "vision.", "train.seed", "train.epochs", "train.average_decay"};
   return !field.starts_with("data.held_out") &&
          std::ranges::any_of(kFixed, [&](std::string_view group) { return field.starts_with(group); });
 }
@@ -92,6 +93,7 @@ class Loop {
                    gradients_.owned()),
         output_(config_, run_.model),
         schedule_(schedule_of(config_)) {
+    if (config_.average_decay > 0) average_.emplace(network_.trained(), config_.average_decay);
     // Beside the fields, what the files that they name hold.
     values_ = run_.fields.values();
     values_["model.config_hash"] = std::to_string(run_.model.config_hash());
@@ -142,8 +144,8 @@ class Loop {
     PHIAL_CHECKED(at_first([&] { return output_.check(); }));
     PHIAL_CHECKED(run_.stage.prepare(network_, hooks_, group_));
     const auto accept = [&](const RunState& state) { return check_same_run(state.config, values_, hooks_.log); };
-    PHIAL_TRY(const auto found,
-              read_newest_snapshot(output_.snapshots(), network_.trained(), optimizer_, accept, hooks_.log, group_));
+    PHIAL_TRY(const auto found, read_newest_snapshot(output_.snapshots(), network_.trained(), average(), optimizer_,
+                                                     accept, hooks_.log, group_));
     if (found) {
       state_ = *found;
       saved_step_ = state_.step;
@@ -151,6 +153,7 @@ class Loop {
     } else {
       // Another machine's logarithm may have drawn others, by their last bits.
       for (const Parameter& each : network_.trained()) PHIAL_CHECKED(group_.broadcast(each.value.detach()));
+      if (average_) average_.emplace(network_.trained(), config_.average_decay);
     }
     first_step_ = state_.step;
     peak_ = config_.peak_tflops > 0 ? config_.peak_tflops * 1e12 : peak_operations(compute_type(config_));
@@ -184,6 +187,7 @@ class Loop {
     } else {
       optimizer_.step(report.rate, report.gradient_norm);
       PHIAL_CHECKED(gradients_.gather_weights());
+      if (average_) average_->add(network_.trained(), optimizer_.steps());
       state_.skipped_in_a_row = 0;
       state_.loss = report.loss;
     }
@@ -204,7 +208,10 @@ class Loop {
   }
 
   Status evaluate(StepReport& report) {
-    PHIAL_TRY(const Metrics found, run_.stage.evaluate(network_, hooks_.stop, group_));
+    if (average_) average_->swap_with(network_.trained());
+    const auto measured = run_.stage.evaluate(network_, hooks_.stop, group_);
+    if (average_) average_->swap_with(network_.trained());
+    PHIAL_TRY(const Metrics found, measured);
     report.metrics.insert(report.metrics.end(), found.begin(), found.end());
     return ok();
   }
@@ -235,7 +242,8 @@ class Loop {
     if (!is_good) return ok();  // what may be beyond repair takes no good snapshot's place
     state_.optimizer_steps = optimizer_.steps();
     output_.mark(state_);
-    PHIAL_CHECKED(write_snapshot(output_.snapshots(), state_, network_.trained(), optimizer_, config_.keep, group_));
+    PHIAL_CHECKED(
+        write_snapshot(output_.snapshots(), state_, network_.trained(), average(), optimizer_, config_.keep, group_));
     saved_step_ = state_.step;
     return ok();
   }
@@ -259,11 +267,14 @@ class Loop {
           "after step " + std::to_string(state_.step) + " the loss or a weight is not finite: no model is written",
           "take a smaller optimizer.lr, or more train.steps"};
     }
+    if (average_) average_->swap_with(network_.trained());
     PHIAL_CHECKED(at_first([&] { return write_model(); }));
     uint64_t parameters = 0;
     for (const Parameter& each : network_.parameters()) parameters += static_cast<uint64_t>(each.value.numel());
     return RunSummary{state_.step, state_.tokens, parameters, state_.loss, last_metrics_, output_.model_folder()};
   }
+
+  WeightAverage* average() { return average_ ? &*average_ : nullptr; }
 
   Run run_;
   const RunConfig& config_;
@@ -273,6 +284,7 @@ class Loop {
   ProcessGroup& group_;
   GradientBuckets gradients_;
   AdamW optimizer_;
+  std::optional<WeightAverage> average_;
   RunOutput output_;
   Schedule schedule_;
   RunState state_;

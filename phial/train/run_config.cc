@@ -27,6 +27,11 @@ void RunConfig::describe_shared(ConfigFields& fields) {
   fields.add("train.threads", &threads, "threads; 0: the cores this process may use").between(0, 1024);
   fields.add("train.compute", &compute, "of matrix products; weights, norms and loss are f32").one_of({"f32", "bf16"});
   fields.add("train.recompute_layers", &recompute_layers, "saves memory, for a third more time");
+  fields
+      .add("train.average_decay", &average_decay,
+           "of an exponential average of the weights, which the model at the end then is and held-out "
+           "data is measured on; 0.999 is usual, 0: none")
+      .between(0, 0.9999999);
   fields.add("train.max_skipped", &max_skipped, "steps in a row without a finite loss before the run ends").at_least(0);
   fields.add("train.evaluate_every", &evaluate_every, "steps between measurements on the held-out data").at_least(1);
 

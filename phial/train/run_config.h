@@ -33,6 +33,7 @@ struct RunConfig {
   int64_t steps = 1000, seed = 0, threads = 0, max_skipped = 5, evaluate_every = 100, held_out_rows = 64;
   std::string compute = "f32", save_as = "as_start";
   bool recompute_layers = false;
+  double average_decay = 0;  // of an average of the weights; 0: none
 
   int64_t lora_rank = 0;  // 0: every weight is trained
   double lora_alpha = 16;

@@ -25,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kModel = "model.safetensors";
+constexpr const char* kAverage = "average.safetensors";
 constexpr const char* kState = "state.json";
 constexpr std::string_view kPrefix = "step-";
 constexpr int kFormat = 1, kDividedFormat = 2;  // moments in one file, in a file of each rank
@@ -136,7 +137,7 @@ Result<Snapshot> read_snapshot(const fs::path& folder, int64_t step, bool checks
       PHIAL_TRY(const uint64_t found, hash_of_file(folder / name));
       if (wanted != hash_text(found)) return damaged(folder / name, "its hash is not that of state.json");
     }
-    if (name != kModel) snapshot.optimizer_files.push_back(folder / name);
+    if (name != kModel && name != kAverage) snapshot.optimizer_files.push_back(folder / name);
   }
   RunState& state = snapshot.state;
   const auto number = [&](const char* key) { return find_int(json, key).value_or(0); };
@@ -166,9 +167,14 @@ Status take(const formats::Checkpoint& file, const std::string& name, const at::
   return ok();
 }
 
-Status take_tensors(const Snapshot& snapshot, std::vector<Parameter>& parameters, AdamW& optimizer) {
+Status take_tensors(const Snapshot& snapshot, std::vector<Parameter>& parameters, WeightAverage* average,
+                    AdamW& optimizer) {
   PHIAL_TRY(const auto model, formats::Checkpoint::open(snapshot.folder / kModel));
   for (Parameter& parameter : parameters) PHIAL_CHECKED(take(model, parameter.name, parameter.value));
+  if (average != nullptr) {
+    PHIAL_TRY(const auto averages, formats::Checkpoint::open(snapshot.folder / kAverage));
+    for (Parameter& each : average->values()) PHIAL_CHECKED(take(averages, each.name, each.value));
+  }
   PHIAL_CHECKED(take_moments(snapshot.optimizer_files, parameters, optimizer));
   optimizer.set_steps(snapshot.state.optimizer_steps);
   return ok();
@@ -193,9 +199,9 @@ Result<uint64_t> write_tensors(const fs::path& file, std::vector<formats::NewTen
   return hash_of_file(file);
 }
 
-Status write_state(const fs::path& folder, const RunState& state, const Json& files) {
+Status write_state(const fs::path& folder, const RunState& state, const Json& files, int writers) {
   Json json = as_json(state);
-  json["format"] = files.size() > 2 ? kDividedFormat : kFormat;
+  json["format"] = writers > 1 ? kDividedFormat : kFormat;
   json["files"] = files;
   json["hash"] = hash_of(dump_json(json));
   PHIAL_TRY(OutputFile file, OutputFile::create(folder / kState));
@@ -241,11 +247,11 @@ Result<std::optional<Snapshot>> find_newest(const fs::path& snapshots, const Log
 }  // namespace
 
 Status write_snapshot(const fs::path& snapshots, const RunState& state, const std::vector<Parameter>& parameters,
-                      AdamW& optimizer, int64_t keep, ProcessGroup& group) {
+                      const WeightAverage* average, AdamW& optimizer, int64_t keep, ProcessGroup& group) {
   const fs::path folder = snapshot_folder(snapshots, state.step), partial = partial_path(folder);
   PHIAL_CHECKED(group.agree(group.is_first() ? begin_folder(partial) : ok()));
   const int writers = optimizer.owns_all() ? 1 : group.size();
-  uint64_t hash_of_model = 0, hash_of_own = 0;
+  uint64_t hash_of_model = 0, hash_of_average = 0, hash_of_own = 0;
   const auto write = [&]() -> Status {
     if (group.rank() < writers) {
       PHIAL_TRY(hash_of_own,
@@ -253,16 +259,20 @@ Status write_snapshot(const fs::path& snapshots, const RunState& state, const st
     }
     if (!group.is_first()) return ok();
     PHIAL_TRY(hash_of_model, write_tensors(partial / kModel, stored_weights(parameters)));
+    if (average != nullptr) {
+      PHIAL_TRY(hash_of_average, write_tensors(partial / kAverage, stored_weights(average->values())));
+    }
     return ok();
   };
   Status written = group.agree(write());
   PHIAL_TRY(const auto hashes, group.gather(static_cast<int64_t>(hash_of_own)));
   if (written && group.is_first()) {
     Json files = {{kModel, hash_text(hash_of_model)}};
+    if (average != nullptr) files[kAverage] = hash_text(hash_of_average);
     for (int rank = 0; rank < writers; ++rank) {
       files[optimizer_file(rank, writers)] = hash_text(static_cast<uint64_t>(hashes[static_cast<size_t>(rank)]));
     }
-    written = write_state(partial, state, files);
+    written = write_state(partial, state, files, writers);
     if (written) written = put_in_place(snapshots, partial, folder, state.step, keep);
   }
   if (!written && group.is_first()) {
@@ -285,7 +295,7 @@ void remove_partial_snapshots(const fs::path& snapshots) {
 bool has_snapshot(const fs::path& snapshots) { return !snapshots_in(snapshots).empty(); }
 
 Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, std::vector<Parameter>& parameters,
-                                                     AdamW& optimizer,
+                                                     WeightAverage* average, AdamW& optimizer,
                                                      const std::function<Status(const RunState&)>& accept,
                                                      const Log& log, ProcessGroup& group) {
   // Rank 0 chooses, and the others take the one that it chose.
@@ -302,7 +312,7 @@ Result<std::optional<RunState>> read_newest_snapshot(const fs::path& snapshots, 
       const fs::path folder = snapshot_folder(snapshots, steps.front());
       PHIAL_TRY(newest, read_snapshot(folder, steps.front(), /*checks_files=*/false));
     }
-    return take_tensors(*newest, parameters, optimizer);
+    return take_tensors(*newest, parameters, average, optimizer);
   };
   PHIAL_CHECKED(group.agree(take_up()));
   PHIAL_CHECKED(group.check_same(static_cast<int64_t>(newest->hash), "snapshot"));

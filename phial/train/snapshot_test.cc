@@ -39,14 +39,14 @@ class Snapshots : public testing::Test {
     const auto parameters = one_parameter();
     AdamW optimizer(parameters, llama_spec(), std::nullopt, {});
     ProcessGroup alone;
-    ASSERT_TRUE(write_snapshot(folder, state, parameters, optimizer, /*keep=*/9, alone));
+    ASSERT_TRUE(write_snapshot(folder, state, parameters, nullptr, optimizer, /*keep=*/9, alone));
   }
   static Result<std::optional<RunState>> read(ProcessGroup& group, const fs::path& folder, int& warnings) {
     auto parameters = one_parameter();
     AdamW optimizer(parameters, llama_spec(), std::nullopt, {});
     const auto accept = [](const RunState&) { return ok(); };
     return read_newest_snapshot(
-        folder, parameters, optimizer, accept, [&](Severity, std::string_view) { ++warnings; }, group);
+        folder, parameters, nullptr, optimizer, accept, [&](Severity, std::string_view) { ++warnings; }, group);
   }
   // The state of a snapshot with another step in it, and the hash of that.
   static void forge_step(const fs::path& folder, int64_t step) {

@@ -173,6 +173,27 @@ TEST_F(Tuning, ThreeRanksTuneAsOneProcessDoes) {
   compare(pairs, dpo, "dpo");
 }
 
+TEST_F(Tuning, DivergenceFromTheReferenceIsNothingAtFirst) {
+  for (const double lr : {0.0, 1e-3}) {
+    for (const int64_t rank : {0, 2}) {
+      DpoConfig config = dpo_run("kl-" + std::to_string(lr) + "-" + std::to_string(rank));
+      config.lr = lr;
+      config.lora_rank = rank;
+      config.epochs = 1;
+      config.held_out = config.files;
+      config.measure_kl = true;
+      const auto summary = dpo(config, {});
+      ASSERT_TRUE(summary) << summary.error().text();
+      const double kl = metric(summary->metrics, "held_out_kl");
+      if (lr == 0) {
+        EXPECT_NEAR(kl, 0, 1e-6);
+      } else {
+        EXPECT_GT(kl, 1e-6) << rank;
+      }
+    }
+  }
+}
+
 TEST_F(Tuning, EpochsSeeEveryPairOnceAndTheLastStepWhatIsLeft) {
   DpoConfig config = dpo_run("out");
   config.rows = 3;
