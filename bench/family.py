@@ -3,9 +3,10 @@
 
     python3 bench/family.py [--context 1024] [--kv f16] [--gen 16] [--json] MODEL ...
 
-MODEL is a file or a folder: random weights of the true shapes serve (the README beside this file says how they are made). A model is
+MODEL is a file or a folder: random weights of the true shapes serve (tools/random_phi3.py makes folders). A model is
 asked with as many tokens as fill the context but for the answer, by `phial generate` on all cores. `plan` is what `phial models show`
 says of that context, `peak` the most that the process held at once (ru_maxrss), `load` all seconds but those of prompt and answer.
+Ends with status 1 if a peak is more than a twentieth away from its plan.
 """
 
 import argparse
@@ -40,8 +41,9 @@ def measured(model: str, args: argparse.Namespace) -> dict:
     plan = next((row[f"bytes_{args.kv}"] for row in card["memory"] if row["context"] == args.context), None)
     if plan is None:
         sys.exit(f"{model}: 'phial models show' plans contexts of {[row['context'] for row in card['memory']]}")
-    # Any ids do; more than a hundred, so that no tokenizer's first ones, which may be special, are all there is.
-    ids = ",".join(str(300 + i % 4001) for i in range(args.context - args.gen))
+    if args.context <= args.gen:
+        sys.exit("--context must leave room for a prompt beside the --gen tokens of the answer")
+    ids = ",".join(str(i % card["vocabulary"]) for i in range(args.context - args.gen))
     run, peak, seconds = answered([PHIAL, "generate", "--model", model, "--ids", ids, "-n", args.gen, "--greedy", "--ignore-end",
                                    "--context", args.context, "--kv", args.kv, "--json"])
     times = run["timings"]
@@ -55,14 +57,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--context", type=int, default=1024)
-    parser.add_argument("--kv", default="f16")
+    parser.add_argument("--kv", default="f16", choices=("f16", "q8", "q4"))
     parser.add_argument("--gen", type=int, default=16)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     rows = [measured(model, args) for model in args.models]
     if args.json:
         print(json.dumps(rows, indent=1))
-        return
+    else:
+        print_table(rows)
+    sys.exit(any(abs(row["peak"] / row["plan"] - 1) > 0.05 for row in rows))
+
+
+def print_table(rows: list) -> None:
     print("| model | parameters | plan | peak | of the plan | load | prompt | answer |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
     for row in rows:
         print(f"| {row['model']} | {row['parameters'] / 1e9:.2f} billion | {row['plan'] / 1e9:.2f} GB | {row['peak'] / 1e9:.2f} GB | "

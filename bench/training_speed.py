@@ -264,7 +264,7 @@ def measure(args, compute, data):
         if way != "phial":
             command = [sys.executable, __file__, "--serve", way, "--folder", args.folder, "--compute", compute, "--data", data]
             command += [f"--{key}={getattr(args, key)}" for key in ("rows", "tokens", "steps", "threads")]
-            served[way] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE if not args.loud else None, text=True)
+            served[way] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL if not args.loud else None, text=True)
 
     def turn_of(way, turn):
         if way == "phial":
@@ -273,7 +273,7 @@ def measure(args, compute, data):
         served[way].stdin.flush()
         line = served[way].stdout.readline()
         if not line:
-            sys.exit(f"{way} ended: {served[way].communicate()[1]}")
+            sys.exit(f"{way} ended early: --loud shows why")
         return json.loads(line)
 
     found, first = {way: [] for way in args.ways}, {}

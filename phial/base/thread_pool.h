@@ -22,7 +22,7 @@ class Team {
     wait([] {});
   }
   // The same; the member that calls it last runs `last` before any goes on. One barrier instead of two around what is
-  // too little to be shared.
+  // too little to be shared. `last` must not throw: the others wait for it.
   template <class Last>
   void wait(const Last& last) {
     if (!arrive()) return;

@@ -46,7 +46,7 @@ class RowPass {
   }
 
   void product(const Linear& matrix, const Activations& x, size_t rows, float* y, size_t y_stride) {
-    crew_.share(matrix.tile_rows(), matrix.pieces(crew_.size(), rows_), [&](size_t begin, size_t end) {
+    crew_.share(matrix.tile_rows(), matrix.pieces(crew_.size(), rows), [&](size_t begin, size_t end) {
       matrix.multiply(k_, x, rows, begin, end, y, y_stride, w_.scratch(crew_.index()));
     });
   }

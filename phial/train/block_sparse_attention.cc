@@ -222,7 +222,7 @@ void for_each_head(const BlockSparsePlan& plan, const Sizes& sizes, const Tensor
   const auto n_heads = static_cast<int64_t>(plan.documents.size()) * sizes.K;
   std::atomic<int64_t> next = 0;
   const int64_t workers = std::min<int64_t>(at::get_num_threads(), n_heads);
-  // All memory is taken here, where its lack can be told: an exception in another thread ends the process.
+  // All memory is taken here, before the threads begin.
   std::vector<HeadOfDocument<T>> of_threads;
   of_threads.reserve(static_cast<size_t>(workers));
   for (int64_t i = 0; i < workers; ++i) of_threads.emplace_back(plan, sizes, tensors);

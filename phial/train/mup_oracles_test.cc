@@ -101,6 +101,7 @@ TEST(MupOracles, LossesAndActivationsOverStepsAreThoseOfThePackage) {
                    .weight_decay = json["decay"],
                    .clip = 0});
   const auto losses = json["losses"].get<std::vector<double>>();
+  ASSERT_EQ(losses.size(), 5U);
   for (size_t step = 0; step < losses.size(); ++step) {
     const Batch batch = batch_of_fixture(json, static_cast<int64_t>(step));
     {

@@ -114,7 +114,7 @@ Network::Pass Network::pass_of(const Batch& batch) const {
 
 // Of dense layers, where blocks are the faster way (docs/training.md): in f32; in bf16, for which libtorch may have a
 // matrix unit, where documents leave less than half of what a mask takes away again. Null: they are not, or there is a
-// window, or less to do at once than there are threads.
+// window.
 std::shared_ptr<const BlockSparsePlan> Network::dense_plan(const Batch& batch) const {
   constexpr int kBlock = 64;
   const int64_t longest = batch.positions.max().item<int64_t>() + 1;
@@ -124,7 +124,6 @@ std::shared_ptr<const BlockSparsePlan> Network::dense_plan(const Batch& batch) c
   const spec::BlockSparse all = {
       .block = kBlock, .local_blocks = static_cast<int>((longest - 1) / kBlock + 1), .stride = 1};
   auto plan = block_sparse_plan(all, spec_.n_heads, spec_.n_kv_heads, batch);
-  if (static_cast<int64_t>(plan->documents.size()) * spec_.n_kv_heads < at::get_num_threads()) return nullptr;
   if (compute_ == at::kBFloat16) {
     int64_t pairs = 0;
     for (const auto& document : plan->documents) pairs += document.tokens * document.tokens;
@@ -226,8 +225,11 @@ at::Tensor Network::feed_forward(const at::Tensor& x, const Layer& layer) const 
 at::Tensor Network::layer(const at::Tensor& x, size_t index, const Pass& pass) const {
   const Layer& layer = layers_[index];
   const bool is_sparse = spec_.block_sparse.is_sparse(static_cast<int>(index));
-  const at::Tensor between = x + attend(normalise(x, layer.attention_norm, compute_), layer, pass, is_sparse);
-  return between + feed_forward(normalise(between, layer.ffn_norm, compute_), layer);
+  // What several products read stays f32, where their gradients meet.
+  const auto type_for = [&](const Linear& whole) { return whole.weight.defined() ? compute_ : at::kFloat; };
+  const at::Tensor between =
+      x + attend(normalise(x, layer.attention_norm, type_for(layer.qkv)), layer, pass, is_sparse);
+  return between + feed_forward(normalise(between, layer.ffn_norm, type_for(layer.gate_up)), layer);
 }
 
 at::Tensor Network::embedded(const Batch& batch) const {
@@ -305,8 +307,8 @@ at::Tensor Network::divergences(const Batch& batch, const at::Tensor& hidden, co
     const at::Tensor some = places.slice(0, at, std::min(at + kRowsOfLogits, places.numel()));
     const at::Tensor own = as_logits(rows.index_select(0, some)).log_softmax(1), p = own.exp();
     const at::Tensor theirs = other.as_logits(others.index_select(0, some)).log_softmax(1);
-    // What neither can say has no part: 0 times the difference of two infinities.
-    const at::Tensor parts = at::where(p > 0, p * (own - theirs), at::zeros({}, p.options()));
+    // What is never said has no part: 0 times the difference of two infinities.
+    const at::Tensor parts = at::where(p == 0, at::zeros({}, p.options()), p * (own - theirs));
     found.index_copy_(0, some, parts.sum(1));
   }
   return found.view_as(batch.targets);

@@ -34,7 +34,7 @@ bool is_fixed(std::string_view field) {
   constexpr std::string_view kFixed[] = {"model.",  "mup.",       "init.",        "data.",
                                          "batch.",  "lora.",      "dpo.",         "extend.",
                                          "vision.", "train.seed", "train.epochs", "train.average_decay"};
-  return !field.starts_with("data.held_out") &&
+  return !field.starts_with("data.held_out") && field != "dpo.measure_kl" &&
          std::ranges::any_of(kFixed, [&](std::string_view group) { return field.starts_with(group); });
 }
 

@@ -105,6 +105,7 @@ struct Snapshot {
   fs::path folder;
   uint64_t hash = 0;  // of all that it holds
   std::vector<fs::path> optimizer_files = {};
+  bool has_average = false;
   RunState state = {};
 };
 
@@ -137,6 +138,7 @@ Result<Snapshot> read_snapshot(const fs::path& folder, int64_t step, bool checks
       PHIAL_TRY(const uint64_t found, hash_of_file(folder / name));
       if (wanted != hash_text(found)) return damaged(folder / name, "its hash is not that of state.json");
     }
+    if (name == kAverage) snapshot.has_average = true;
     if (name != kModel && name != kAverage) snapshot.optimizer_files.push_back(folder / name);
   }
   RunState& state = snapshot.state;
@@ -172,6 +174,10 @@ Status take_tensors(const Snapshot& snapshot, std::vector<Parameter>& parameters
   PHIAL_TRY(const auto model, formats::Checkpoint::open(snapshot.folder / kModel));
   for (Parameter& parameter : parameters) PHIAL_CHECKED(take(model, parameter.name, parameter.value));
   if (average != nullptr) {
+    if (!snapshot.has_average) {
+      return Error{Code::kInvalid, snapshot.folder.string() + ": it keeps no average of the weights",
+                   "leave train.average_decay at 0, or begin another run with another run.out"};
+    }
     PHIAL_TRY(const auto averages, formats::Checkpoint::open(snapshot.folder / kAverage));
     for (Parameter& each : average->values()) PHIAL_CHECKED(take(averages, each.name, each.value));
   }

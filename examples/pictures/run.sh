@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Trains a small model from nothing on charts and tables, and judges it on others (README.md says how far it gets).
+# Trains a small model from nothing on pictures of shapes, and judges it on others (README.md says how far it gets).
 #
-#   examples/charts/run.sh [OUT]          build/charts by default; a run that was cut off goes on
-#   QUICK=1 examples/charts/run.sh OUT    a small part of it, to see that every stage works
+#   examples/pictures/run.sh [OUT]        build/pictures by default; a run that was cut off goes on
+#   QUICK=1 examples/pictures/run.sh OUT  a small part of it, to see that every stage works
+#   KINDS=shapes,bar_chart,table          what is drawn; shapes by default
 #   PHIAL=FOLDER                          where phial and phial-train are; build/release/bin by default
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-out=${1:-$root/build/charts}
+out=${1:-$root/build/pictures}
 PATH="${PHIAL:-$root/build/release/bin}:$PATH"
-pictures=20000 held_out=500 texts=2000
+pictures=30000 held_out=400 texts=2000
 quick=()
 if [[ -n ${QUICK:-} ]]; then
   pictures=64 held_out=8 texts=16
@@ -19,8 +20,8 @@ fi
 
 mkdir -p "$out"
 cd "$out"
-kinds=bar_chart,line_chart,pie_chart,table,geometry
-[[ -d pictures ]] || phial data render pictures --kind $kinds --size 96 --count $pictures --seed 1
+kinds=${KINDS:-shapes}
+[[ -d pictures ]] || phial data render pictures --kind $kinds --size 96 --count $pictures --questions 6 --seed 1
 [[ -d held_out ]] || phial data render held_out --kind $kinds --size 96 --count $held_out --seed 2 --part held-out
 [[ -f texts.jsonl ]] || phial data procedural texts.jsonl --kind arithmetic --hardest 1 --as messages --count $texts --seed 1
 
@@ -35,4 +36,4 @@ phial train vision --config "$here/vision.toml" "${quick[@]}"
 
 python3 "$here/evaluate.py" judge --train pictures/conversations.jsonl --held-out held_out --start start --run run \
   --out evaluation.json
-echo "phial see $out/held_out/pictures/000001.png 'Read the title.' --model $out/run/model"
+echo "phial see $out/held_out/pictures/000001.png 'How many shapes are there?' --model $out/run/model"
