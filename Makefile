@@ -57,7 +57,7 @@ lint:
 install: PREFIX ?= /usr/local
 install:
 	@scripts/build release phial phial-reader phial_shared phial_static
-	@[ ! -x build/release/bin/phial-train ] || scripts/build release phial-train
+	@[ ! -x build/release/bin/phial-train ] || [ ! -d build/train-venv ] || scripts/build release phial-train
 	@cmake --install build/release --prefix $(PREFIX)
 
 clean:
