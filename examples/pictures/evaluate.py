@@ -26,6 +26,15 @@ def rows_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def questions_of(path: Path) -> list[dict]:
+    """The rows, those with several questions as one row each."""
+    return [
+        {**row, "messages": row["messages"][i : i + 2]}
+        for row in rows_of(path)
+        for i in range(0, len(row["messages"]), 2)
+    ]
+
+
 def question_and_answer(row: dict) -> tuple[str, str]:
     question, answer = (message["content"] for message in row["messages"])
     return question.removeprefix(TAG), answer
@@ -79,8 +88,8 @@ def judged(rows: list[dict], answers: list[str]) -> dict:
 
 
 def judge(args: argparse.Namespace) -> int:
-    rows = rows_of(args.held_out / "conversations.jsonl")
-    best = guessers(rows_of(args.train))
+    rows = questions_of(args.held_out / "conversations.jsonl")
+    best = guessers(questions_of(args.train))
 
     def ask(run: Path) -> list[str]:
         return [seen(run / "model", args.held_out / row["images"][0], question_and_answer(row)[0]) for row in rows]
@@ -127,7 +136,7 @@ def main() -> int:
     if args.verb == "judge":
         return judge(args)
     for path in args.rows:
-        for row in rows_of(path):
+        for row in questions_of(path):
             print(json.dumps({"text": "\n".join(question_and_answer(row))}))
     return 0
 

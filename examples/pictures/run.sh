@@ -12,10 +12,10 @@ root=$(cd "$here/../.." && pwd)
 out=${1:-$root/build/pictures}
 PATH="${PHIAL:-$root/build/release/bin}:$PATH"
 pictures=30000 held_out=400 texts=2000
-quick=()
+quick=() brief=0.001
 if [[ -n ${QUICK:-} ]]; then
   pictures=64 held_out=8 texts=16
-  quick=(--set train.epochs=1)
+  quick=(--set train.epochs=1) brief=0.5
 fi
 
 mkdir -p "$out"
@@ -31,7 +31,7 @@ python3 "$here/evaluate.py" words pictures/conversations.jsonl texts.jsonl > wor
 cp tokenizer/*.json "$here/config.json" .
 
 # What it answers before it has learned anything: one step at a rate of 0.
-phial train vision --config "$here/vision.toml" --set optimizer.lr=0 --set train.epochs=0.001 --set run.out=start
+phial train vision --config "$here/vision.toml" --set optimizer.lr=0 --set train.epochs=$brief --set run.out=start
 phial train vision --config "$here/vision.toml" "${quick[@]}"
 
 python3 "$here/evaluate.py" judge --train pictures/conversations.jsonl --held-out held_out --start start --run run \

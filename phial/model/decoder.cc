@@ -173,7 +173,7 @@ class Pass {
     });
   }
 
-  // One thread shows what the next product reads; nothing writes it before the barrier of the phase behind that product.
+  // One thread shows what the next product reads; nothing writes it before the barrier behind that product.
   void show(int layer, InputsOf which, const Inputs& x, size_t columns) {
     if (c_.observer == nullptr) return;
     crew_.settle();
