@@ -84,6 +84,9 @@ Result<int> FakeModel::count_prompt_tokens(std::span<const Message> messages) co
   for (const Message& message : messages) {
     tokens += count_tokens(message.content) + 2;  // role and end markers
     tokens += static_cast<int>(message.pictures.size()) * picture_tokens;
+    for (const Picture& picture : message.pictures) {
+      if (check_picture) PHIAL_CHECKED(check_picture(*picture));
+    }
   }
   return tokens;
 }

@@ -33,7 +33,8 @@ class FakeModel final : public LanguageModel {
 
   std::function<double(std::string_view prompt, std::string_view continuation)> scorer;
   uint64_t n_parameters = 0;
-  int picture_tokens = 0;  // of each picture; 0: it does not see
+  int picture_tokens = 0;                                      // of each picture; 0: it does not see
+  std::function<Status(const formats::Image&)> check_picture;  // what it says of each; none: it takes all
 
   const std::vector<GenerateRequest>& requests() const { return requests_; }
 

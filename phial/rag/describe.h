@@ -8,6 +8,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "phial/base/result.h"
 #include "phial/formats/extracted_document.h"
@@ -29,9 +30,11 @@ struct DescribeOptions {
   std::function<void()> on_written = {};  // after each description that was not known
 };
 
-// A figure that cannot be drawn is a warning of the document. kCancelled: what was written stays in the library;
-// errors of the store and of the model.
-Status describe_figures(Store& store, generate::LanguageModel& model, const std::filesystem::path& path,
-                        const DescribeOptions& options, formats::ExtractedDocument& document);
+// A figure that cannot be drawn, or that the model does not take, is a warning of the document. Gives the errors among
+// them after which another try may do better: of limits, and of the machine. kCancelled: what was written stays in the
+// library; errors of the store and other errors of the model.
+Result<std::vector<Error>> describe_figures(Store& store, generate::LanguageModel& model,
+                                            const std::filesystem::path& path, const DescribeOptions& options,
+                                            formats::ExtractedDocument& document);
 
 }  // namespace phial::rag

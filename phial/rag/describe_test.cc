@@ -4,6 +4,7 @@
 
 #include "phial/generate/fake_model.h"
 #include "phial/rag/retrieve.h"
+#include "phial/rag/sql.h"
 #include "phial/rag/testing.h"
 
 namespace phial::rag {
@@ -150,6 +151,82 @@ TEST_F(Describing, WhatCannotBeDrawnIsAWarningAndWhatSaysNothingIsLeftOut) {
   EXPECT_EQ(describe(model).problems.size(), 0U);
   EXPECT_THAT(text_of("none.txt"), HasSubstr("In the cellar."));
   EXPECT_THAT(text_of("a.txt"), Not(HasSubstr("describes")));
+}
+
+TEST_F(Describing, EachSentenceSaysWhoseItIsAndACutOneIsLeftOut) {
+  std::string text = "A painting of zebras. They stand on a hill.";
+  for (int i = 0; i < 200; ++i) text += " Word";
+  FakeModel model = seeing({text});
+  describe(model);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("Picture, as fake describes it: A painting of zebras. Picture, as fake "
+                                          "describes it: They stand on a hill."));
+  EXPECT_THAT(text_of("a.txt"), Not(HasSubstr("Word")));
+}
+
+TEST_F(Describing, APictureThatTheModelDoesNotTakeLeavesTheOthers) {
+  write_file(docs() / "b.txt", "PICTURE thin\n\nIn the attic.");
+  FakeModel model = seeing({"Zebras."});
+  model.check_picture = refuse_thin;
+  EXPECT_EQ(describe(model).problems.size(), 0U);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("Zebras."));
+  EXPECT_THAT(text_of("b.txt"), HasSubstr("In the attic."));
+  EXPECT_EQ(describe(model).unchanged, 3);
+}
+
+TEST_F(Describing, WhatFailsForNowIsAProblemAndTriedAgain) {
+  FakeModel model = seeing({"Zebras."});
+  model.check_picture = [](const formats::Image&) -> Status {
+    return Error{Code::kOutOfRange, "the context is too short", "ask for a longer one"};
+  };
+  const IngestReport report = describe(model);
+  ASSERT_EQ(report.problems.size(), 1U);
+  EXPECT_THAT(report.problems[0].message,
+              HasSubstr("1 of its figures could not be described: the context is too short"));
+  EXPECT_EQ(report.problems[0].remedy, "ask for a longer one");
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("What hangs in the hall."));
+  model.check_picture = nullptr;
+  EXPECT_EQ(describe(model).described, 1);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("Zebras."));
+  EXPECT_EQ(describe(model).unchanged, 2);
+}
+
+TEST_F(Describing, WhatCannotBeReadAgainStaysAsItWas) {
+  write_file(docs() / "scan.txt", "SCANNED abcdef\n\nThe rent is due in March.");
+  add();
+  FakeModel model = seeing({"Zebras."});
+  IngestOptions options = test_options();
+  options.describer = &model;
+  options.describer_name = "fake";
+  options.reader.program = folder / "nowhere";
+  const IngestReport report = add(options);
+  EXPECT_EQ(report.problems.size(), 2U);
+  EXPECT_EQ(report.removed + report.changed + report.added, 0);
+  EXPECT_EQ(store->totals()->failed_files, 0);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("What hangs in the hall."));
+  EXPECT_THAT(text_of("scan.txt"), HasSubstr("The rent is due in March."));
+  // Nor does it lose the text that was recognised.
+  options.reader = test_options().reader;
+  options.reader.ocr = false;
+  const IngestReport blind = add(options);
+  ASSERT_EQ(blind.problems.size(), 1U);
+  EXPECT_THAT(blind.problems[0].remedy, HasSubstr("without --no-ocr"));
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("Zebras."));
+  EXPECT_THAT(text_of("scan.txt"), HasSubstr("The rent is due in March."));
+  EXPECT_EQ(describe(model).changed, 1);
+  EXPECT_THAT(text_of("scan.txt"), testing::AllOf(HasSubstr("The rent is due in March."), HasSubstr("Zebras.")));
+}
+
+TEST_F(Describing, NoDescriptionOutlivesARootThatIsRemoved) {
+  FakeModel model = seeing({"Zebras."});
+  describe(model);
+  const auto count = [&] {
+    const auto database = Database::open(folder / "library.db", 1000);
+    auto statement = (*database)->prepare("SELECT count(*) FROM descriptions");
+    return *statement->step() ? statement->integer(0) : -1;
+  };
+  EXPECT_EQ(count(), 1);
+  ASSERT_EQ(error_of(store->remove_root(docs().string())), "");
+  EXPECT_EQ(count(), 0);
 }
 
 }  // namespace

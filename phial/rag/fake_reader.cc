@@ -1,6 +1,7 @@
 // Stands in for phial-reader in tests: plain text, a blank line between paragraphs, "# " before headings. The first
 // line of a file can ask for trouble. "PICTURE abcdef" is a picture, of two pixels abc and def; "PICTURE none" one that
-// cannot be drawn.
+// cannot be drawn, "PICTURE thin" one of 6000 x 1. "SCANNED abcdef" is a picture whose words are recognised, unless OCR
+// is off.
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -52,6 +53,8 @@ int main(int argc, char** argv) {
       std::any_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "--figure"; });
   const std::string pixels = text->substr(0, 14).substr(std::min<size_t>(text->size(), 8));
   if (draws && pixels.starts_with("none")) return fail("it cannot be drawn");
+  if (draws && pixels.starts_with("thin"))
+    return std::puts(("P6\n6000 1\n255\n" + std::string(17999, 'x')).c_str()) < 0;
   if (draws) return std::fputs(("P6\n2 1\n255\n" + pixels).c_str(), stdout) < 0;
   const auto asks = [&](std::string_view word) { return text->starts_with(word); };
   if (asks("CRASH")) std::raise(SIGSEGV);
@@ -71,8 +74,12 @@ int main(int argc, char** argv) {
     return fail(path + " cannot be opened");
   }
   if (asks("REFUSE")) return fail(path + " is of a kind that is not read");
-  ExtractedDocument document = parse(*text);
-  if (asks("PICTURE")) document.figures = {{.end = text->size(), .right = 2, .bottom = 1}};
+  const bool is_scan = asks("SCANNED");
+  const bool recognises =
+      is_scan && std::none_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "off"; });
+  ExtractedDocument document = parse(is_scan && !recognises ? text->substr(0, text->find("\n\n")) : *text);
+  if (recognises) document.words = {{0, 7, 1, 0, 0, 2, 1}};
+  if (asks("PICTURE") || is_scan) document.figures = {{.end = document.text.size(), .right = 2, .bottom = 1}};
   std::puts(phial::dump_json(phial::formats::to_json(document)).c_str());
   return 0;
 }

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <deque>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -45,8 +46,11 @@ struct Outcome {
   bool is_gone = false;  // deleted since it was listed
   bool fails_as_before = false;
   bool is_copy = false;  // another file of this run or of the library has the same bytes
+  // The library's document, if it has these bytes and they were to be read again. It stays if that fails.
+  int64_t old_content = 0;
   formats::ExtractedDocument document;
   std::vector<Passage> passages;
+  std::string described_by;
 };
 
 Result<ContentHash> hash_file(const std::string& path) {
@@ -142,6 +146,8 @@ class Readers {
                       .content_id = 0,
                       .error = {},
                       .remedy = {}};
+    const bool looks_same = job.file.size == job.known.size && job.file.mtime_ns == job.known.mtime_ns;
+    outcome.old_content = job.is_old && looks_same ? job.known.content_id : 0;
     if (job.file.size > options_.max_file_bytes) {
       fail(outcome, {Code::kOutOfRange,
                      job.file.path + " has " + std::to_string(job.file.size >> 20) + " MB, the limit is " +
@@ -167,6 +173,7 @@ class Readers {
       const std::scoped_lock lock(mutex_);
       outcome.is_copy = !known_.insert(outcome.record.hash).second;
     }
+    outcome.old_content = job.is_old && outcome.record.hash == job.known.hash ? job.known.content_id : 0;
     if (!outcome.is_copy) extract(outcome);
     return outcome;
   }
@@ -210,10 +217,8 @@ class Ingest {
       : store_(store), embedder_(embedder), options_(options), on_progress_(on_progress) {}
 
   Result<IngestReport> run(std::span<const std::filesystem::path> paths) {
-    if (options_.describer != nullptr) {
-      PHIAL_TRY(const auto old, store_.not_described_by(options_.describer_name));
-      old_.insert(old.begin(), old.end());
-    }
+    PHIAL_TRY(const auto old, store_.to_read_again(options_.describer_name));
+    old_.insert(old.begin(), old.end());
     std::vector<Job> jobs;
     PHIAL_CHECKED(compare(paths, jobs));
     PHIAL_CHECKED(bring_in(std::move(jobs)));
@@ -290,6 +295,7 @@ class Ingest {
     for (;;) {
       if (options_.cancel.stop_requested()) return Error{Code::kCancelled, "stopped; what was added stays", ""};
       auto outcome = readers.take(batch.empty());
+      if (outcome) PHIAL_CHECKED(fail_if_it_reads_less(*outcome));
       if (outcome && outcome->passages.empty()) {
         PHIAL_CHECKED(settle(std::move(outcome)));
         continue;
@@ -307,6 +313,17 @@ class Ingest {
       }
     }
     for (auto& copy : std::exchange(copies_, {})) PHIAL_CHECKED(write_copy(*copy));
+    return ok();
+  }
+
+  // Without text recognition a scan that was read with it would lose its text.
+  Status fail_if_it_reads_less(Outcome& outcome) {
+    if (options_.reader.ocr || outcome.old_content == 0 || outcome.passages.empty()) return ok();
+    PHIAL_TRY(const auto words, store_.boxes(outcome.old_content, 0, std::numeric_limits<uint64_t>::max()));
+    if (outcome.document.words.size() >= words.size()) return ok();
+    outcome.record.error = outcome.record.path + " would lose text that was recognised in it, and stays as it was";
+    outcome.record.remedy = "add it again without --no-ocr";
+    outcome.passages.clear();
     return ok();
   }
 
@@ -331,10 +348,24 @@ class Ingest {
       PHIAL_TRY(const bool done, store_.put_file(outcome->record));
       // False: another process removed the document; the next run reads it again.
       if (done) ++(outcome->record.content_id != 0 ? report_.unchanged : report_.failed_before);
+    } else if (outcome->old_content != 0) {
+      PHIAL_CHECKED(keep_old(*outcome));
     } else {
       PHIAL_CHECKED(write_failure(*outcome));
     }
     tell(outcome->record);
+    return ok();
+  }
+
+  // What could not be read again stays as it was.
+  Status keep_old(const Outcome& outcome) {
+    FileRecord record = outcome.record;
+    report_.problems.push_back({record.path, std::move(record.error), std::move(record.remedy)});
+    record.content_id = outcome.old_content;
+    record.error.clear();
+    record.remedy.clear();
+    PHIAL_TRY(const bool done, store_.put_file(record));
+    if (done) ++report_.unchanged;
     return ok();
   }
 
@@ -369,6 +400,7 @@ class Ingest {
   }
 
   Status describe(Outcome& outcome) {
+    outcome.described_by = options_.describer_name;
     if (options_.describer == nullptr || outcome.document.figures.empty()) return ok();
     const DescribeOptions options{
         .model_name = options_.describer_name, .reader = options_.reader, .cancel = options_.cancel, .on_written = [&] {
@@ -376,7 +408,15 @@ class Ingest {
           ++progress_.described;
           tell_progress(outcome.record.path);
         }};
-    PHIAL_CHECKED(describe_figures(store_, *options_.describer, outcome.record.path, options, outcome.document));
+    PHIAL_TRY(const auto left,
+              describe_figures(store_, *options_.describer, outcome.record.path, options, outcome.document));
+    if (!left.empty()) {
+      report_.problems.push_back({outcome.record.path,
+                                  outcome.record.path + ": " + std::to_string(left.size()) +
+                                      " of its figures could not be described: " + left.front().message,
+                                  left.front().remedy.empty() ? "add it again" : left.front().remedy});
+      outcome.described_by += kDescribedInPart;
+    }
     outcome.passages = chunk_document(outcome.document, embedder_);
     return ok();
   }
@@ -401,7 +441,7 @@ class Ingest {
     for (const auto& outcome : batch) {
       const size_t floats = outcome->passages.size() * dim;
       PHIAL_CHECKED(store_.put_document(outcome->record, outcome->document, outcome->passages, left.subspan(0, floats),
-                                        options_.describer_name));
+                                        outcome->described_by));
       left = left.subspan(floats);
       ++(outcome->was_known ? report_.changed : report_.added);
       report_.passages += static_cast<int64_t>(outcome->passages.size());
@@ -437,8 +477,8 @@ class Ingest {
   IngestReport report_;
   std::vector<std::unique_ptr<Outcome>> copies_;
   std::vector<Job> left_over_;
-  std::unordered_set<int64_t> old_;                      // documents whose figures the describer has not described
-  std::vector<std::string> gone_;                        // known files that are no longer there, or no longer wanted
+  std::unordered_set<int64_t> old_;  // documents whose figures were not looked for, or not described by the describer
+  std::vector<std::string> gone_;    // known files that are no longer there, or no longer wanted
   std::unordered_map<ContentHash, ptrdiff_t> failures_;  // place in report_.problems
 };
 

@@ -12,12 +12,17 @@ CREATE TABLE figures (
   PRIMARY KEY (content_id, ordinal)
 ) WITHOUT ROWID;
 
--- What models wrote about pictures, so that none is described twice. It stays when the document goes.
+-- What models wrote about pictures, so that none is described twice. Gone with the next root that is removed.
 CREATE TABLE descriptions (
   hash BLOB NOT NULL,                    -- XXH3, 128 bits, of width, height and pixels
   model TEXT NOT NULL,
   text TEXT NOT NULL,
   PRIMARY KEY (hash, model)
 ) WITHOUT ROWID;
--- The model whose descriptions stand in the document's text.
+-- The model whose descriptions stand in the document's text; kReadWithoutFigures and kDescribedInPart of store.h.
 ALTER TABLE contents ADD COLUMN described_by TEXT NOT NULL DEFAULT '';
+-- What version 1 read without looking for figures, or refused for having no text, is read again.
+UPDATE contents SET described_by = '/read without figures' WHERE format IN ('pdf', 'image');
+UPDATE files SET hash = NULL WHERE content_id IS NULL AND
+  (path LIKE '%.png' OR path LIKE '%.jpg' OR path LIKE '%.jpeg' OR path LIKE '%.webp' OR path LIKE '%.gif' OR
+   path LIKE '%.pdf');

@@ -55,6 +55,11 @@ struct StoredPassage {
   std::string gap;  // white space up to the next passage of the document
 };
 
+// Ends the name of who described a document if another try may describe more of it.
+inline constexpr std::string_view kDescribedInPart = " (in part)";
+// In the place of that name, for what a version of Phial read that looked for no figures; no model is called so.
+inline constexpr std::string_view kReadWithoutFigures = "/read without figures";
+
 struct Root {
   std::string path;
   std::string options;  // JSON, written and read by ingest
@@ -85,7 +90,8 @@ class Store {
   Result<int64_t> find_content(const ContentHash& hash);
   Result<std::vector<ContentHash>> content_hashes();
   // One transaction each. put_document: the file, and its document unless another file brought it meanwhile. One that
-  // is there takes the place of that which was, for all files with these bytes, if `described_by` is another model.
+  // is there takes the place of that which was, for all files with these bytes, if that was read without figures or if
+  // `described_by` is another model, or ends with kDescribedInPart.
   // `vectors`: [passages.size(), dim].
   Status put_document(const FileRecord& file, const formats::ExtractedDocument& document,
                       std::span<const Passage> passages, std::span<const float> vectors,
@@ -125,8 +131,9 @@ class Store {
   // What `model` wrote about the picture with this hash.
   Result<std::optional<std::string>> description(const ContentHash& hash, std::string_view model);
   Status put_description(const ContentHash& hash, std::string_view model, std::string_view text);
-  // Documents with figures that another model has described, or none.
-  Result<std::vector<int64_t>> not_described_by(std::string_view model);
+  Status remove_descriptions();
+  // Documents that were read without figures, and those with figures that `model` has not described; "": the former.
+  Result<std::vector<int64_t>> to_read_again(std::string_view model);
 
   // Grows whenever any process changes the library.
   Result<int64_t> data_version();
@@ -152,8 +159,9 @@ class Store {
   Result<int64_t> insert_content(const FileRecord& file, const formats::ExtractedDocument& document,
                                  std::span<const Passage> passages, std::span<const float> vectors,
                                  std::string_view described_by);
-  Status remove_content(int64_t id);                                                 // that no file has
-  Result<bool> is_described_by_another(int64_t content_id, std::string_view model);  // false for model ""
+  Status remove_content(int64_t id);  // that no file has
+  // By what was read again, and described by `model` or nobody.
+  Result<bool> is_to_be_replaced(int64_t content_id, std::string_view model);
   Status write_file(const FileRecord& file);
 
   std::filesystem::path path_;

@@ -51,12 +51,15 @@ Status Store::put_description(const ContentHash& hash, std::string_view model, s
   return put.bind_blob(1, std::as_bytes(std::span(hash))).bind(2, model).bind(3, text).run();
 }
 
-Result<std::vector<int64_t>> Store::not_described_by(std::string_view model) {
+Status Store::remove_descriptions() { return database_->exec("DELETE FROM descriptions"); }
+
+Result<std::vector<int64_t>> Store::to_read_again(std::string_view model) {
   std::vector<int64_t> found;
   if (!has_figures_) return found;
-  PHIAL_TRY(Statement statement, database_->prepare("SELECT id FROM contents WHERE described_by <> ?1 AND EXISTS "
-                                                    "(SELECT 1 FROM figures WHERE content_id = contents.id)"));
-  statement.bind(1, model);
+  PHIAL_TRY(Statement statement,
+            database_->prepare("SELECT id FROM contents WHERE described_by = ?2 OR (?1 <> '' AND described_by <> ?1 "
+                               "AND EXISTS (SELECT 1 FROM figures WHERE content_id = contents.id))"));
+  statement.bind(1, model).bind(2, kReadWithoutFigures);
   for (;;) {
     PHIAL_TRY(const bool row, statement.step());
     if (!row) return found;
@@ -64,11 +67,12 @@ Result<std::vector<int64_t>> Store::not_described_by(std::string_view model) {
   }
 }
 
-Result<bool> Store::is_described_by_another(int64_t content_id, std::string_view model) {
-  if (content_id == 0 || model.empty()) return false;
+Result<bool> Store::is_to_be_replaced(int64_t content_id, std::string_view model) {
+  if (content_id == 0) return false;
   PHIAL_TRY(Statement statement, database_->prepare("SELECT described_by FROM contents WHERE id = ?1"));
   PHIAL_TRY(const bool row, statement.bind(1, content_id).step());
-  return row && statement.text(0) != model;
+  if (!row || statement.text(0) == kReadWithoutFigures) return row;
+  return !model.empty() && (statement.text(0) != model || model.ends_with(kDescribedInPart));
 }
 
 }  // namespace phial::rag

@@ -127,7 +127,7 @@ Status Store::put_document(const FileRecord& file, const formats::ExtractedDocum
   // Another process may have brought the same bytes since this one looked.
   PHIAL_TRY(with_content.content_id, find_content(file.hash));
   const int64_t old = with_content.content_id;
-  PHIAL_TRY(const bool replaces, is_described_by_another(old, described_by));
+  PHIAL_TRY(const bool replaces, is_to_be_replaced(old, described_by));
   if (replaces) {
     // Its passages keep their old ids nowhere: caches of vectors go by the document's id.
     PHIAL_TRY(Statement let_go, database_->prepare("UPDATE files SET content_id = NULL WHERE content_id = ?1"));
@@ -203,6 +203,8 @@ Status Store::remove_root(std::string_view path) {
     if (!stays) gone.push_back(file.path);
   }
   PHIAL_CHECKED(remove_files(gone));
+  // Which of them were this root's nobody knows; those of other documents stand in their texts.
+  if (!gone.empty()) PHIAL_CHECKED(remove_descriptions());
   return remove_orphans();
 }
 

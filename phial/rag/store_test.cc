@@ -309,6 +309,7 @@ TEST_F(LibraryTest, ALibraryWithoutFiguresIsBroughtUpAndKeepsItsDocuments) {
   auto opened = Store::open(folder / "library.db", embedder.identity());
   ASSERT_EQ(error_of(opened), "");
   expect_whole(**opened, embedder);
+  EXPECT_EQ(*(*opened)->to_read_again("fake"), std::vector<int64_t>{});
   auto document = document_of("A chart of sales.");
   document.figures = {{0, 7, 3, 10, 20, 30, 40}, {2, 17, 4, 1, 2, 3, 4}};
   const std::vector<Passage> passages = {{.start = 0, .end = 17, .page = 3, .heading = "", .context = ""}};
@@ -321,6 +322,34 @@ TEST_F(LibraryTest, ALibraryWithoutFiguresIsBroughtUpAndKeepsItsDocuments) {
   EXPECT_EQ(*(*opened)->figures(content, 0, 17), document.figures);
   EXPECT_EQ(*(*opened)->figures(content, 7, 9), std::vector{document.figures[1]});
   EXPECT_EQ(*(*opened)->figures(content, 17, 20), std::vector<formats::Figure>{});
+}
+
+TEST_F(LibraryTest, WhatAnEarlierVersionReadWithoutFiguresIsReadAgainOnce) {
+  write_file(docs() / "a.txt", "PICTURE abcdef\n\nWhat hangs in the hall.");
+  write_file(docs() / "plain.txt", "Nothing hangs in the kitchen.");
+  write_file(docs() / "photo.png", "REFUSE");
+  EXPECT_EQ(add().problems.size(), 1U);
+  store.reset();
+  make_version_1(folder / "library.db");
+  {
+    const auto database = Database::open(folder / "library.db", 1000);
+    ASSERT_EQ(error_of((*database)->exec("UPDATE contents SET format = 'pdf' WHERE id = "
+                                         "(SELECT content_id FROM files WHERE path LIKE '%/a.txt')")),
+              "");
+  }
+  auto opened = Store::open(folder / "library.db", embedder.identity());
+  ASSERT_EQ(error_of(opened), "");
+  store = *std::move(opened);
+  IngestOptions without_reader = test_options();
+  without_reader.reader.program = folder / "nowhere";
+  EXPECT_EQ(add(without_reader).problems.size(), 2U);
+  EXPECT_EQ(store->totals()->documents, 2);
+  const IngestReport report = add();
+  EXPECT_EQ(report.changed, 1);
+  EXPECT_EQ(report.unchanged, 1);
+  const int64_t content = (*store->file((docs() / "a.txt").string()))->content_id;
+  EXPECT_EQ(store->figures(content, 0, 99)->size(), 1U);
+  EXPECT_EQ(add().unchanged, 2);
 }
 
 TEST_F(LibraryTest, ALaterSchemaAndAnotherProgramsDatabaseAreLeftAlone) {

@@ -25,6 +25,12 @@ std::string error_of(const Result<T>& result) {
   return result ? "" : result.error().text();
 }
 
+// As a model that cuts pictures into tiles answers to one of 6000 x 1 pixels.
+inline Status refuse_thin(const formats::Image& image) {
+  if (image.width < 1000 * image.height) return ok();
+  return Error{Code::kInvalid, "too long and thin to be seen", "cut it into pieces"};
+}
+
 inline IngestOptions test_options() {
   IngestOptions options;
   options.reader.program = PHIAL_FAKE_READER;
