@@ -28,14 +28,6 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-bool says_no_answer(std::string_view draft) {
-  std::string upper(draft.substr(0, 200));
-  std::transform(upper.begin(), upper.end(), upper.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return upper.find(kNotInPassages) != std::string::npos || upper.find("NOT IN THE PASSAGES") != std::string::npos ||
-         upper.find("PASSAGES DO NOT") != std::string::npos;
-}
-
 // Whether the model may find in a picture what no text says.
 bool has_figure_near(std::span<const Hit> hits) {
   const auto nearest = hits.first(std::min(kNearestShown, hits.size()));

@@ -31,6 +31,9 @@ struct GroundedPrompt {
 // What a model is asked to write when the passages hold no answer.
 inline constexpr std::string_view kNotInPassages = "NOT IN THE DOCUMENTS";
 
+// Whether a model wrote that, or nearly.
+bool says_no_answer(std::string_view draft);
+
 // What the system message says: a weak model repeats it in its answer.
 std::string_view instructions();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "phial/rag/negation.h"
 #include "phial/rag/prompt.h"
 
 namespace phial::rag {
@@ -12,6 +13,7 @@ constexpr std::string_view kUnsupportedMark = " (not supported by your documents
 constexpr std::string_view kSeenMark = " (read from the picture, not checked)";
 // What our own prompt talks about: a model that speaks of its passages has said nothing of what stands in them.
 constexpr std::string_view kPromptWords = "passage document question answer number";
+constexpr std::string_view kPictureWords = "picture image figure chart diagram graph show shows shown see seen visible";
 
 // A sentence as it may be shown: no mark that is not ours, and no Markdown that a page would turn into a link or a
 // picture from elsewhere.
@@ -68,6 +70,9 @@ SentenceGate::SentenceGate(CitationCheck& check, AnswerWriter& writer, const Evi
     : check_(check), writer_(writer), is_small_(is_small), hits_(hits), seen_(std::move(seen)), only_seen_(only_seen) {
   for (const QuestionWord& word : evidence.question_words()) known_.insert(word.stem);
   for (std::string& stem : content_words(kPromptWords)) known_.insert(std::move(stem));
+  if (!seen_.empty()) {
+    for (std::string& stem : content_words(kPictureWords)) known_.insert(std::move(stem));
+  }
   for (std::string& stem : content_words(instructions())) instructed_.insert(std::move(stem));
   for (const Hit& hit : hits) {
     for (std::string& stem : content_words(hit.passage.title)) known_.insert(std::move(stem));
@@ -137,7 +142,9 @@ std::string SentenceGate::trimmed(std::string_view text) {
 }
 
 bool SentenceGate::may_begin(const CheckedSentence& checked) const {
-  return checked.is_seen || (!only_seen_ && is_to_the_point(checked));
+  if (checked.is_seen != only_seen_) return false;
+  if (!checked.is_seen) return is_to_the_point(checked);
+  return !says_no_answer(checked.text) && polarity_of(checked.text).denied.empty();
 }
 
 Result<CheckedSentence> SentenceGate::check_unnumbered(std::string_view sentence) {

@@ -50,7 +50,8 @@ class AnswerWriter {
 // question.
 //
 // What a model reads from a picture no text can support: a sentence that no text supports, and that it marks with the
-// number of a hit whose picture it sees, is taken as seen.
+// number of a hit whose picture it sees, is taken as seen. Where texts hold an answer it waits for a supported one like
+// any other; where none does it may begin, unless it denies something: "the picture does not show it" answers nothing.
 class SentenceGate {
  public:
   // `seen`: hits whose pictures the model has before it. `only_seen`: nothing else makes an answer.

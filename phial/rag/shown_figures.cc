@@ -54,7 +54,13 @@ Result<std::vector<ShownFigure>> show_figures(GroundedPrompt& prompt, std::span<
       }
       GroundedPrompt with = prompt;
       with.add_picture(hit, *std::move(picture));
-      PHIAL_TRY(with.tokens, model.count_prompt_tokens(with.messages));
+      const auto tokens = model.count_prompt_tokens(with.messages);
+      if (!tokens) {
+        if (tokens.error().code == Code::kCancelled) return tokens.error();
+        one.why_not = tokens.error().text();
+        continue;
+      }
+      with.tokens = *tokens;
       if (with.tokens + options.answer_tokens > model.context_tokens()) {
         one.why_not = "its " + std::to_string(with.tokens - prompt.tokens) + " tokens do not fit into the context of " +
                       std::to_string(model.context_tokens());

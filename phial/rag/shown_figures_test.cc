@@ -64,7 +64,7 @@ TEST_F(Figures, StandInThePromptWhereTheirPassageDoes) {
   const Json json = to_json(answer);
   EXPECT_EQ(json["citations"][0]["figures"],
             Json::array({{{"page", nullptr}, {"left", 0.0}, {"top", 0.0}, {"width", 2.0}, {"height", 1.0}}}));
-  EXPECT_EQ(json["explain"]["figures"][0]["tokens"], 50 + 3);  // three words more are said
+  EXPECT_EQ(json["explain"]["figures"][0]["tokens"], 50 + 11);  // eleven words more are said
 }
 
 TEST_F(Figures, ModelsThatDoNotSeeAreGivenTheTextAlone) {
@@ -79,7 +79,9 @@ TEST_F(Figures, ModelsThatDoNotSeeAreGivenTheTextAlone) {
 }
 
 TEST_F(Figures, WhatIsReadFromAPictureIsSaidToBeUnchecked) {
-  FakeModel model = seeing("Spring brought 4711 velocipedes and nothing else [1]. It never rains in Lisbon.");
+  FakeModel model = seeing(
+      "Spring brought 4711 velocipedes and nothing else [1]. It never rains in Lisbon. "
+      "Bicycles were sold in each quarter of the year [1].");
   const Answer answer = ask(model, chart_question);
   EXPECT_EQ(answer.mode, AnswerMode::kGenerated);
   EXPECT_THAT(answer.text, HasSubstr("Spring brought 4711 velocipedes and nothing else. (read from the picture, not "
@@ -88,6 +90,11 @@ TEST_F(Figures, WhatIsReadFromAPictureIsSaidToBeUnchecked) {
   EXPECT_TRUE(answer.sentences[0].seen);
   EXPECT_FALSE(answer.sentences[0].supported);
   EXPECT_THAT(answer.citations.at(0).path, HasSubstr("sales.txt"));
+  // It does not take the place of what the text says.
+  FakeModel alone = seeing("Spring brought 4711 velocipedes and nothing else [1].");
+  const Answer quoted = ask(alone, chart_question);
+  EXPECT_EQ(quoted.mode, AnswerMode::kQuoted);
+  EXPECT_THAT(quoted.text, testing::AllOf(HasSubstr("Bicycles sold in each quarter"), Not(HasSubstr("4711"))));
 }
 
 TEST_F(Figures, NothingIsSeenThroughAPassageWithoutAPicture) {
@@ -113,12 +120,38 @@ TEST_F(Figures, AModelIsAskedWhereOnlyThePictureMayHoldTheAnswer) {
   EXPECT_THAT(none.text, testing::StartsWith("This is not in your documents."));
 }
 
+TEST_F(Figures, ThatDoNotShowItAreNoAnswer) {
+  for (const char* denial : {"The picture does not show the animals [1].", "The image shows no animals [1].",
+                             "The chart shows the savanna [1].", "The passages do not say it [1].",
+                             "Zebras are not visible on the hill [1]."}) {
+    FakeModel model = seeing(denial);
+    const Answer answer = ask(model, "Which animals graze on the savanna of the chart?");
+    EXPECT_EQ(model.requests().size(), 1U);
+    EXPECT_FALSE(answer.answerable) << denial;
+    EXPECT_THAT(answer.text, testing::StartsWith("This is not in your documents.")) << denial;
+  }
+}
+
+TEST_F(Figures, ThatTheModelDoesNotTakeAreLeftOutAndThatIsTold) {
+  write_file(docs() / "thin.txt", "PICTURE thin\n\nBicycles repaired in each quarter of the year, another chart.");
+  add();
+  FakeModel model = seeing("The chart shows bicycles repaired in each quarter of the year [1].");
+  model.check_picture = refuse_thin;
+  const Answer answer = ask(model, "How many bicycles were repaired in each quarter of the year in the chart?", 2);
+  EXPECT_THAT(answer.warnings, ElementsAre(HasSubstr("too long and thin")));
+  EXPECT_EQ(model.requests()[0].messages.back().pictures.size(), 1U);
+  model.check_picture = [](const formats::Image&) -> Status { return Error{Code::kCancelled, "stopped", ""}; };
+  AnswerOptions options;
+  options.reader = test_options().reader;
+  EXPECT_FALSE(Answerer(*store, embedder, &model).answer(chart_question, {}, options, nullptr));
+}
+
 TEST_F(Figures, ThatDoNotFitAreLeftOutAndThatIsTold) {
   FakeModel model = seeing("The chart shows bicycles sold in each quarter of the year [1].", 500);
   model.picture_tokens = 400;
   const Answer answer = ask(model, chart_question);
   EXPECT_THAT(model.requests()[0].messages.back().pictures, IsEmpty());
-  EXPECT_THAT(answer.warnings, ElementsAre(HasSubstr("403 tokens do not fit into the context of 500")));
+  EXPECT_THAT(answer.warnings, ElementsAre(HasSubstr("411 tokens do not fit into the context of 500")));
 }
 
 TEST_F(Figures, ThatCannotBeDrawnOrHaveChangedAreLeftOutAndThatIsTold) {
