@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
 #include <span>
 #include <utility>
@@ -76,6 +77,10 @@ Status add(phial_library& library, std::span<const std::string> texts, const phi
   return ok();
 }
 
+// The options that every caller's header has.
+constexpr size_t kLeastAskOptions = offsetof(phial_ask_options, figures);
+constexpr int32_t kMostFigures = 16;
+
 struct Question {
   phial_ask_options given;
   std::string text;
@@ -88,9 +93,12 @@ Result<Question> read_question(const char* text, const phial_ask_options* option
   if (question.text.find_first_not_of(" \t\r\n") == std::string::npos) {
     return Error{Code::kInvalid, "the question is empty", "ask something"};
   }
-  PHIAL_TRY(question.given, read_options(options, sizeof(phial_ask_options)));
+  PHIAL_TRY(question.given, read_options(options, kLeastAskOptions));
   if (question.given.passages < 0 || question.given.passage_tokens < 0) {
     return Error{Code::kInvalid, "passages or passage_tokens is below 0", "0 is the default"};
+  }
+  if (question.given.figures > kMostFigures) {
+    return Error{Code::kInvalid, "figures is above " + std::to_string(kMostFigures), "0 is the default"};
   }
   if (question.given.passages > 0) question.search.k = static_cast<size_t>(question.given.passages);
   PHIAL_TRY(question.search.filter.paths, read_texts(question.given.paths, question.given.path_count, "a glob"));

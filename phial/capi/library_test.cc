@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -262,6 +264,16 @@ TEST_F(WithEmbedder, WhatIsWrongIsSaidAndFilesThatCannotBeReadAreProblems) {
   phial_error error{};
   phial_answer* answer = nullptr;
   EXPECT_EQ(phial_library_search(library.get(), " \n", nullptr, &answer, &error), PHIAL_INVALID);
+  // Programs whose header has no `figures`.
+  auto earlier = defaults<phial_ask_options>();
+  earlier.size = offsetof(phial_ask_options, figures);
+  earlier.figures = 99;
+  EXPECT_EQ(phial_library_search(library.get(), "What is there?", &earlier, &answer, &error), PHIAL_OK)
+      << error.message;
+  phial_answer_free(answer);
+  auto many = defaults<phial_ask_options>();
+  many.figures = std::numeric_limits<int32_t>::max();
+  EXPECT_EQ(phial_library_search(library.get(), "What is there?", &many, &answer, &error), PHIAL_INVALID);
   const char* nowhere[] = {"/no/such/folder"};
   EXPECT_EQ(phial_library_add(library.get(), nowhere, 1, nullptr, nullptr, &error), PHIAL_NOT_FOUND);
   EXPECT_EQ(phial_library_add(library.get(), nullptr, 0, nullptr, nullptr, &error), PHIAL_INVALID);

@@ -321,7 +321,7 @@ typedef struct phial_ask_options {
   size_t path_count;
   const char* history_json; /* earlier turns, as in phial_session_chat; a follow-up is understood in their light */
   const phial_generate_options* generate; /* how the model writes, and what cancels; max_tokens 0: 160; no images */
-  int32_t figures;                        /* of the passages, shown at most to a model that sees; 0: 1; below 0: none */
+  int32_t figures;                        /* of the passages, shown to a model that sees, to 16; 0: 1; below 0: none */
 } phial_ask_options;
 
 /* The passages that fit `question` best, as the answer's citations. Of `generate` only `cancel` matters: a search that

@@ -200,11 +200,11 @@ Result<ExtractedDocument> document_from_json(const Json& json) {
   const Json* warnings = find_member(json, "warnings");
   if (blocks == nullptr || !blocks->is_array()) return bad_record("blocks is not an array");
   if (words == nullptr || !words->is_array()) return bad_record("words is not an array");
-  if (figures == nullptr || !figures->is_array()) return bad_record("figures is not an array");
+  if (figures != nullptr && !figures->is_array()) return bad_record("figures is not an array");
   if (warnings == nullptr || !warnings->is_array()) return bad_record("warnings is not an array");
   PHIAL_CHECKED(read_blocks(*blocks, document));
   PHIAL_CHECKED(read_words(*words, document));
-  PHIAL_CHECKED(read_figures(*figures, document));
+  if (figures != nullptr) PHIAL_CHECKED(read_figures(*figures, document));
   for (const Json& warning : *warnings) {
     const auto* line = warning.get_ptr<const std::string*>();
     if (line == nullptr || !is_clean(*line, "")) return bad_record("a warning is not one line of text");

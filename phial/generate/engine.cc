@@ -213,7 +213,10 @@ Result<SessionId> Engine::join(GenerateRequest request, OnText on_text) {
   }
   PHIAL_CHECKED(check_length(prompt.size(), most_tokens));
   std::vector<Picture> pictures = pictures_of(request);
-  for (Message& message : request.messages) message.pictures.clear();  // the task holds them as long as they are needed
+  for (Message& message : request.messages) {  // the task holds them as long as they are needed
+    message.pictures.clear();
+    message.picture_at.clear();
+  }
   const Pen pen = {.tokenizer = tokenizer_.get(),
                    .end_ids = end_ids_,
                    .drafter = model_drafter_.get(),

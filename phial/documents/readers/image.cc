@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "phial/documents/readers/readers.h"
@@ -10,6 +11,8 @@
 
 namespace phial::documents {
 namespace {
+
+constexpr int kLeastSide = 32;  // pixels, of a picture without text: icons and spacers are no documents
 
 // "sales_2024-q3.png" -> "sales 2024 q3".
 std::string words_of_name(std::string_view name) {
@@ -39,14 +42,21 @@ Result<std::vector<PageParagraph>> recognised_paragraphs(ReaderJob& job) {
 // What cannot be shown to a model (TIFF) may have text all the same, and what has none may be shown.
 Status read_image(ReaderJob& job) {
   std::optional<formats::Figure> figure;
+  bool is_icon = false;
   auto picture = decoded(job.source);
   if (picture) {
     figure =
         formats::Figure{.right = static_cast<float>(picture->width), .bottom = static_cast<float>(picture->height)};
   }
+  if (picture) is_icon = std::min(picture->width, picture->height) < kLeastSide;
   const Status undecoded = picture ? ok() : Status(std::move(picture).error());
   picture = formats::Image{};  // before text recognition takes its memory
   auto paragraphs = recognised_paragraphs(job);
+  if (is_icon && (!paragraphs || paragraphs->empty())) {
+    return Error{Code::kUnsupported,
+                 "the picture has less than " + std::to_string(kLeastSide) + " pixels on a side, and no text",
+                 "there is nothing to index"};
+  }
   if (!paragraphs && !figure) {
     // For damage the decoder's word, for a format that it does not know the recogniser's.
     return undecoded.error().code == Code::kUnsupported ? Status(std::move(paragraphs).error()) : undecoded;
