@@ -32,6 +32,12 @@ TEST(ExtractedDocument, ComesBackFromItsRecordUnchanged) {
 
 TEST(ExtractedDocument, AnEmptyDocumentIsOne) { EXPECT_TRUE(document_from_json(to_json(ExtractedDocument{}))); }
 
+TEST(ExtractedDocument, ARecordFromBeforeThereWereFiguresHasNone) {
+  Json record = to_json(ExtractedDocument{});
+  record.erase("figures");
+  EXPECT_TRUE(document_from_json(record));
+}
+
 // Each changes the record of a good document so that one promise is broken.
 struct Break {
   const char* what;
