@@ -234,7 +234,8 @@ TEST(Models, TellInJsonWhatWasAddedConvertedAndRemoved) {
   EXPECT_EQ(added["added"][0]["path"], path);
   EXPECT_EQ(added["added"][0]["bytes"], std::filesystem::file_size(kModel));
   const std::string folder = (home.path() / "tiny").string();
-  EXPECT_EQ(object({"models", "convert", "tiny", folder, "--json"}), Json({{"in", path}, {"out", folder}}));
+  EXPECT_EQ(object({"models", "convert", "tiny", folder, "--json"}),
+            Json({{"in", path}, {"out", folder}, {"sees", false}, {"projector", nullptr}}));
   EXPECT_EQ(object({"models", "remove", "tiny", "--json"}), Json({{"name", "tiny.gguf"}, {"path", path}}));
 }
 

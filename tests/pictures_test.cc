@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
@@ -108,6 +109,44 @@ TEST(See, AModelThatDoesNotSeeSaysSo) {
       home.run({"see", kImage0, "What is it?", "--model", testdata("golden/phi3-mini-like/model.gguf")});
   EXPECT_EQ(finished.status, 1);
   EXPECT_THAT(finished.err, HasSubstr("does not see pictures"));
+}
+
+// In GGUF the eye is a file of its own, which goes where its model goes.
+TEST(Models, AnEyeIsCopiedConvertedAndRemovedWithItsModel) {
+  const Home home;
+  const auto file = [&](const std::string& name) { return (home.path() / name).string(); };
+  const auto is_there = [&](const std::string& name) { return std::filesystem::exists(home.path() / name); };
+  const Finished there = home.run({"models", "convert", kVision, file("vision.gguf"), "--json"});
+  ASSERT_EQ(there.status, 0) << there.err;
+  EXPECT_EQ((*parse_json(there.out))["projector"], file("mmproj-vision.gguf"));
+  ASSERT_EQ(home.run({"models", "add", file("vision.gguf"), "--copy", "--name", "seeing"}).status, 0);
+  EXPECT_TRUE(is_there("models/mmproj-seeing.gguf"));
+  EXPECT_EQ(home.run({"models", "list", "--names"}).out, "seeing.gguf\n");
+  EXPECT_THAT(home.run({"models", "show", "seeing"}).out, HasSubstr("sees pictures"));
+  EXPECT_EQ(home.run({"models", "add", file("mmproj-vision.gguf")}).status, 1);
+
+  // Beside a file of another name, as a quantized one's is.
+  std::filesystem::rename(file("vision.gguf"), file("vision-q4.gguf"));
+  const Finished blind = home.run({"models", "convert", file("vision-q4.gguf"), file("blind")});
+  EXPECT_THAT(blind.err, HasSubstr("does not see pictures"));
+  const Finished back = home.run(
+      {"models", "convert", file("vision-q4.gguf"), file("back"), "--projector", file("mmproj-vision.gguf"), "--json"});
+  ASSERT_EQ(back.status, 0) << back.err;
+  EXPECT_EQ((*parse_json(back.out))["sees"], true);
+
+  // A foreign one is a warning where it was found, and an error where it was named.
+  const std::string tiny = testdata("golden/llama-like/model.gguf");
+  std::filesystem::copy_file(tiny, file("text.gguf"));
+  std::filesystem::copy_file(tiny, file("mmproj-text.gguf"));
+  const Finished shown = home.run({"models", "show", file("text.gguf"), "--json"});
+  EXPECT_EQ(shown.status, 0);
+  EXPECT_EQ((*parse_json(shown.out))["sees"], false);
+  EXPECT_THAT(shown.err, HasSubstr("does not see pictures"));
+  EXPECT_EQ(home.run({"generate", "--model", file("text.gguf"), "--ids", "1,2", "-n", "1"}).status, 0);
+  EXPECT_EQ(home.run({"models", "show", file("text.gguf"), "--projector", file("mmproj-text.gguf")}).status, 1);
+
+  ASSERT_EQ(home.run({"models", "remove", "seeing"}).status, 0);
+  EXPECT_FALSE(is_there("models/seeing.gguf") || is_there("models/mmproj-seeing.gguf"));
 }
 
 TEST(Chat, PicturesGoWithTheFirstQuestionAndMoreWithLaterOnes) {

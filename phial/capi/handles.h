@@ -48,7 +48,7 @@ class LoadedEmbedder final : public rag::Embedder {
 };
 
 // What is kept between questions: the vectors of the library in memory. Null while a question is answered, so that a
-// failed one leaves nothing half done behind.
+// failed one leaves nothing half done behind; one that was stopped keeps what was read.
 struct Asker {
   Asker(rag::Store& store, std::shared_ptr<LoadedEmbedder> with, std::shared_ptr<LoadedModel> by)
       : embedder(std::move(with)),

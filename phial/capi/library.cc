@@ -113,14 +113,21 @@ void repair_names(rag::Answer& answer) {
   }
 }
 
+// Whether what is kept between questions may serve the next: of a search that was stopped, what was read stays.
+template <typename T>
+bool is_whole(const Result<T>& done) {
+  return done || done.error().code == Code::kCancelled;
+}
+
 Status search(phial_library& library, const Question& question, phial_answer** answer) {
   rag::SearchOptions options = question.search;
   PHIAL_TRY(const auto generate, read_options(question.given.generate, sizeof(phial_generate_options)));
   if (generate.cancel != nullptr) options.cancel = generate.cancel->stop.get_token();
   auto retriever = std::move(library.retriever);
   if (retriever == nullptr) retriever = std::make_unique<rag::Retriever>(*library.store, *library.embedder);
-  PHIAL_TRY(const rag::Retrieval found, retriever->search(question.text, options));
-  library.retriever = std::move(retriever);
+  auto searched = retriever->search(question.text, options);
+  if (is_whole(searched)) library.retriever = std::move(retriever);
+  PHIAL_TRY(const rag::Retrieval found, std::move(searched));
   auto told = std::make_unique<phial_answer>();
   Json list = Json::array();
   for (const rag::Hit& hit : found.hits) {
@@ -173,9 +180,10 @@ Status ask(phial_library& library, const phial_model* model, const Question& que
   auto asker = std::move(library.asker);
   if (asker == nullptr || asker->model != by) asker = std::make_unique<Asker>(*library.store, library.embedder, by);
   auto told = std::make_unique<phial_answer>();
-  PHIAL_TRY(told->answer, asker->answerer.answer(question.text, history, options,
-                                                 [&sink](std::string_view text) { sink.take(text); }));
-  library.asker = std::move(asker);
+  auto answered =
+      asker->answerer.answer(question.text, history, options, [&sink](std::string_view text) { sink.take(text); });
+  if (is_whole(answered)) library.asker = std::move(asker);
+  PHIAL_TRY(told->answer, std::move(answered));
   repair_names(told->answer);
   told->json = dump_json(rag::to_json(told->answer));
   *answer = told.release();

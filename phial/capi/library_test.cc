@@ -14,6 +14,7 @@
 #include "phial/base/json.h"
 #include "phial/base/json_file.h"
 #include "phial/base/temp_folder_for_test.h"
+#include "phial/capi/handles.h"
 #include "phial/capi/testing.h"
 #include "phial/formats/checkpoint.h"
 
@@ -208,10 +209,17 @@ TEST_F(WithEmbedder, SearchesAreStoppedAndTheLibraryAnswersAsBefore) {
   ASSERT_EQ(look(nullptr, false, &wanted), PHIAL_OK) << error.message;
   const Cancel requested(phial_cancel_new());
   phial_cancel_request(requested.get());
+  ASSERT_EQ(look(nullptr, true, nullptr), PHIAL_OK) << error.message;
+  // The vectors that were read stay.
+  const auto* retriever = library->retriever.get();
+  const auto* asker = library->asker.get();
+  ASSERT_TRUE(retriever != nullptr && asker != nullptr);
   for (const bool asks : {false, true}) {
     EXPECT_EQ(look(requested.get(), asks, nullptr), PHIAL_CANCELLED);
     EXPECT_STRNE(error.message, "");
   }
+  EXPECT_EQ(library->retriever.get(), retriever);
+  EXPECT_EQ(library->asker.get(), asker);
   // From another thread, at any moment of a search.
   for (int round = 0; round < 20; ++round) {
     const Cancel cancel(phial_cancel_new());
@@ -226,6 +234,7 @@ TEST_F(WithEmbedder, SearchesAreStoppedAndTheLibraryAnswersAsBefore) {
     while (code == PHIAL_OK) code = look(cancel.get(), false, nullptr);
     other.join();
     EXPECT_EQ(code, PHIAL_CANCELLED);
+    EXPECT_EQ(library->retriever.get(), retriever);
   }
   std::string found;
   ASSERT_EQ(look(nullptr, false, &found), PHIAL_OK) << error.message;

@@ -22,7 +22,9 @@ struct Add : Command {
   void describe(Flags& flags) override {
     flags.argument("PATH", &paths, "files and folders").offers(Completes::kPath).must();
     flags.add("-l,--library", &library, "NAME", "the library they go into").offers(Completes::kLibrary);
-    flags.add("--describe-with", &describer.model, "M", "a model that sees writes what pictures show; each once")
+    flags
+        .add("--describe-with", &describer.model, "M",
+             "a model that sees (of a GGUF file by mmproj-NAME beside it) writes what pictures show; each once")
         .offers(Completes::kModel);
     flags.add("--watch", keep_watching, "stay, and follow changes until Ctrl-C");
     flags.add("--embedder", &embedder_name, "M", "the model that passages are searched with").offers(Completes::kModel);

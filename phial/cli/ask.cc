@@ -23,6 +23,7 @@ struct Ask : Command {
     grounding.describe_details(flags);
     sampling.describe(flags);
     model.describe_running(flags);
+    model.describe_projector(flags);
     model.describe_prompt_cache(flags);
   }
   Status check() override {

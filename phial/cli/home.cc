@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "phial/cli/flags.h"
+#include "phial/formats/checkpoint.h"
 
 namespace phial::cli {
 namespace fs = std::filesystem;
@@ -40,7 +41,7 @@ Error unknown_model(const std::string& name, std::span<const KnownModel> models)
 
 bool looks_like_model(const fs::directory_entry& entry) {
   const std::string name = entry.path().filename().string();
-  if (name.starts_with(".")) return false;
+  if (name.starts_with(".") || name.starts_with(formats::kProjectorPrefix)) return false;  // an eye is its model's
   std::error_code error;
   // A link whose folder is gone has no ending to know it by.
   return entry.is_symlink(error) || entry.is_directory(error) || name.ends_with(".gguf") ||

@@ -65,7 +65,8 @@ struct Logits : Command {
     PHIAL_TRY(auto opened, formats::Checkpoint::open(path, compute.load_mode()));
     const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
     PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(*checkpoint, compute.window_extra));
-    PHIAL_TRY(const auto eye, model::ImageEncoder::find(checkpoint, projector.value_or(""), compute.load_mode()));
+    PHIAL_TRY(const auto eye, model::ImageEncoder::find(checkpoint, spec.hidden_dim, projector.value_or(""),
+                                                        compute.load_mode(), console.log()));
     PHIAL_TRY(const auto pictures, generate::Pictures::open(eye, spec, compute.chosen_precision(), pool));
     if (!pictures) {
       return Error{Code::kInvalid, path.string() + " does not see pictures",

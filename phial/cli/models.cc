@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "phial/base/bytes_text.h"
+#include "phial/base/output_file.h"
 #include "phial/cli/home.h"
 #include "phial/cli/verbs.h"
 #include "phial/formats/checkpoint.h"
@@ -92,7 +93,7 @@ struct ModelsAdd : Command {
   void describe(Flags& flags) override {
     flags.argument("PATH", &path, "a GGUF file or a Hugging Face folder");
     flags.add("--name", &name, "NAME", "what it shall be called; else its file's name");
-    flags.add("--copy", copy, "copy it instead of linking to it");
+    flags.add("--copy", copy, "copy it, and mmproj-NAME beside a file NAME, instead of linking to it");
     flags.add("--default", defaults, "fetch the default models");
     flags.add("--json", json, "one JSON object: added, a list of what 'phial models list --json' tells of each");
   }
@@ -138,7 +139,14 @@ struct ModelsAdd : Command {
       return Error{Code::kInvalid, "there is a model called '" + called + "' (" + target.string() + ")",
                    "give another --name, or 'phial models remove " + called + "' first"};
     }
-    PHIAL_CHECKED(copy ? copy_whole(source, target) : link_to(source, target));
+    if (called.starts_with(formats::kProjectorPrefix)) {
+      return Error{Code::kInvalid, "'" + called + "' is the name of an image encoder, not of a model",
+                   "add the model beside which it stands, or give another --name"};
+    }
+    if (checkpoint.kind() == formats::CheckpointKind::kGguf) {
+      PHIAL_CHECKED(check_is_new(formats::projector_beside(target)));  // the model would see by a foreign eye
+    }
+    PHIAL_CHECKED(copy ? copy_with_eye(source, target) : link_to(source, target));
     console.note("added '" + called + "' (" + bytes_text(checkpoint.total_bytes()) + ")");
     return tell(console, {called});
   }
@@ -158,6 +166,19 @@ struct ModelsAdd : Command {
     std::error_code error;
     fs::create_symlink(source, target, error);
     if (error) return Error{Code::kIo, "cannot link: " + error.message() + " (" + target.string() + ")", "try --copy"};
+    return ok();
+  }
+  // The model first: by itself it is whole, and does not see.
+  Status copy_with_eye(const fs::path& source, const fs::path& target) const {
+    PHIAL_CHECKED(copy_whole(source, target));
+    std::error_code ignored;
+    for (const fs::path& named : {fs::path(path), source}) {
+      const fs::path eye = formats::projector_beside(named);
+      if (!named.has_filename() || !fs::is_regular_file(named, ignored) || !fs::exists(eye, ignored)) continue;
+      Status copied = copy_whole(eye, formats::projector_beside(target));
+      if (!copied) fs::remove(target, ignored);
+      return copied;
+    }
     return ok();
   }
   // Beside its place first: a copy that was stopped never looks like a model.
@@ -188,7 +209,14 @@ struct ModelsRemove : Command {
       return Error{Code::kIo, "cannot remove: " + error.message() + " (" + model.path.string() + ")",
                    "is PHIAL_HOME yours to write?"};
     }
-    console.note("removed '" + model.name + "'");
+    // The eye that was copied along, or it would be that of the next of this name.
+    const bool saw = model.name.ends_with(".gguf") && fs::remove(formats::projector_beside(model.path), error);
+    if (error) {
+      return Error{Code::kIo,
+                   "cannot remove: " + error.message() + " (" + formats::projector_beside(model.path).string() + ")",
+                   "is PHIAL_HOME yours to write?"};
+    }
+    console.note("removed '" + model.name + (saw ? "' and its image encoder" : "'"));
     if (json) console.write(dump_json({{"name", model.name}, {"path", model.path.string()}}) + "\n");
     return ok();
   }

@@ -230,7 +230,11 @@ struct ModelsShow : Command {
     PHIAL_TRY(const fs::path path, find_model(name, ModelUse::kAnswers));
     PHIAL_TRY(auto opened, formats::Checkpoint::open(path));
     const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
-    PHIAL_TRY(const auto eye, model::ImageEncoder::find(checkpoint, projector.value_or(""), LoadMode::kMap));
+    std::shared_ptr<const formats::Checkpoint> eye;
+    if (const auto spec = model::Decoder::read_spec(*checkpoint)) {
+      PHIAL_TRY(eye, model::ImageEncoder::find(checkpoint, spec->hidden_dim, projector.value_or(""), LoadMode::kMap,
+                                               console.log()));
+    }
     const Json told = facts_of(*checkpoint, eye.get());
     console.write(json ? dump_json(told) + "\n" : page_of(told));
     return ok();

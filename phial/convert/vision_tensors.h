@@ -11,7 +11,7 @@
 namespace phial::convert {
 
 // `eye`: what it is stored in; the result refers to its bytes. `target`: what is written. kCorrupt names a tensor that
-// is missing or misshapen.
+// is missing or misshapen, kUnsupported one whose type is none of weights.
 Result<std::vector<formats::NewTensor>> vision_tensors(const formats::Checkpoint& eye, const spec::VisionSpec& spec,
                                                        formats::CheckpointKind target);
 

@@ -60,7 +60,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   engine->name_ = spec.name;
   engine->context_tokens_ =
       options.context_tokens > 0 ? options.context_tokens : std::min(spec.context, kDefaultContext);
-  PHIAL_TRY(const auto eye, model::ImageEncoder::find(checkpoint, options.projector, options.load));
+  PHIAL_TRY(const auto eye,
+            model::ImageEncoder::find(checkpoint, spec.hidden_dim, options.projector, options.load, options.log));
   PHIAL_TRY(const uint64_t vision_bytes, Pictures::bytes(eye.get(), spec, options.precision, pool.threads()));
   PHIAL_TRY(engine->plan_, model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_,
                                                 options.kv_type, options.sessions, vision_bytes));

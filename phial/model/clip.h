@@ -12,6 +12,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "phial/base/log.h"
 #include "phial/base/mapped_file.h"
 #include "phial/base/result.h"
 #include "phial/base/thread_pool.h"
@@ -25,11 +26,14 @@ namespace phial::model {
 
 class ImageEncoder {
  public:
-  // The checkpoint that holds the eye of `decoder`: its own (spec::has_vision); else `projector`, a GGUF file with an
-  // eye; else, where that is empty, the file that projector_beside() names, if it is there, with links followed. Null:
-  // the model does not see. kInvalid for a projector of a model that has an eye, or one that is none.
+  // The checkpoint that holds the eye of `decoder`, whose width is `output_dim`: its own (spec::has_vision); else
+  // `projector`, a GGUF file with an eye; else, where that is empty, the file that projector_beside() names, if it is
+  // there, with links followed. Null: the model does not see. kInvalid for a projector of a model that has an eye, one
+  // that is none, or one of another width, kUnsupported for another program's; of a file that was found by its name
+  // those two are a warning, and the model does not see.
   static Result<std::shared_ptr<const formats::Checkpoint>> find(std::shared_ptr<const formats::Checkpoint> decoder,
-                                                                 const std::filesystem::path& projector, LoadMode load);
+                                                                 int output_dim, const std::filesystem::path& projector,
+                                                                 LoadMode load, const Log& log);
   // The spec of a checkpoint that holds an eye. `output_dim`: the decoder's width.
   static Result<spec::VisionSpec> read_spec(const formats::Checkpoint& checkpoint, int output_dim);
   // What load() will take: packed weights and scratch.

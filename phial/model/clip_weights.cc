@@ -8,6 +8,7 @@
 
 #include "phial/base/json.h"
 #include "phial/base/json_file.h"
+#include "phial/base/utf8.h"
 #include "phial/model/clip.h"
 #include "phial/spec/vision_tensors.h"
 
@@ -68,6 +69,7 @@ class ClipBinder {
     const auto projector = matrices_of_projector(spec_);
     PHIAL_CHECKED(append(projector[0], out.project_in, out.project_in_bias));
     PHIAL_CHECKED(append(projector[1], out.project_out, out.project_out_bias));
+    PHIAL_CHECKED(refuse_leftovers());
     return out;
   }
 
@@ -88,7 +90,9 @@ class ClipBinder {
     std::vector<float> out(stored.rows * stored.cols);
     for (size_t r = 0; r < stored.rows; ++r) stored.decode(r, 0, std::span(out).subspan(r * stored.cols, stored.cols));
     for (const float value : out) {
-      if (!std::isfinite(value)) return not_finite("tensor '" + name + "'");
+      if (!std::isfinite(value)) {
+        return not_finite("tensor '" + stored_name(checkpoint_, name) + "'").in(checkpoint_.path().string());
+      }
     }
     return out;
   }
@@ -117,38 +121,71 @@ class ClipBinder {
     return out;
   }
 
+  // As the decoder's. A folder may hold layers behind the one whose features are taken, a file only what is run.
+  Status refuse_leftovers() {
+    for (const formats::Tensor& tensor : checkpoint_.tensors()) {
+      if (parts_.find().was_used(tensor.name) || !is_of_what_runs(tensor.name)) continue;
+      return Error{Code::kUnsupported,
+                   checkpoint_.path().string() + ": tensor '" + printable(tensor.name, 200) + "'" +
+                       " has no place in an image encoder of " + std::to_string(spec_.n_layers) + " layers",
+                   "this variant is not supported; use another model"};
+    }
+    return ok();
+  }
+  bool is_of_what_runs(std::string_view name) const {
+    if (checkpoint_.kind() == formats::CheckpointKind::kGguf || name.starts_with(kEye + "img_projection.")) return true;
+    for (int i = 0; i < spec_.n_layers; ++i) {
+      if (name.starts_with(spec::clip_layer_prefix(i))) return true;
+    }
+    return false;
+  }
+
   const formats::Checkpoint& checkpoint_;
   const spec::VisionSpec& spec_;
   EncoderParts parts_;
   uint64_t hidden_;
 };
 
-}  // namespace
+using SharedCheckpoint = std::shared_ptr<const formats::Checkpoint>;
 
-Result<std::shared_ptr<const formats::Checkpoint>> ImageEncoder::find(
-    std::shared_ptr<const formats::Checkpoint> decoder, const std::filesystem::path& projector, LoadMode load) {
-  std::filesystem::path file = projector;
-  if (spec::has_vision(decoder->metadata())) {
-    if (file.empty()) return decoder;
-    return Error{Code::kInvalid, decoder->path().string() + " has an image encoder of its own", "name no projector"};
-  }
-  if (file.empty()) {
-    if (decoder->kind() != formats::CheckpointKind::kGguf) return std::shared_ptr<const formats::Checkpoint>();
-    const std::filesystem::path& named = decoder->files().front().path();
-    std::error_code ignored;
-    for (const auto& place : {named, std::filesystem::canonical(named, ignored)}) {
-      if (file.empty() && std::filesystem::exists(formats::projector_beside(place), ignored)) {
-        file = formats::projector_beside(place);
-      }
-    }
-    if (file.empty()) return std::shared_ptr<const formats::Checkpoint>();
-  }
+Result<SharedCheckpoint> open_projector(const std::filesystem::path& file, int output_dim, LoadMode load) {
   PHIAL_TRY(formats::Checkpoint eye, formats::Checkpoint::open(file, load));
   if (!spec::is_projector(eye.metadata())) {
     return Error{Code::kInvalid, file.string() + " holds no image encoder alone",
                  "name the file that stands beside the model's: " + std::string(formats::kProjectorPrefix) + "..."};
   }
+  PHIAL_CHECKED(ImageEncoder::read_spec(eye, output_dim));
   return std::make_shared<const formats::Checkpoint>(std::move(eye));
+}
+
+// Empty: none stands beside the decoder's file.
+std::filesystem::path find_projector(const formats::Checkpoint& decoder) {
+  if (decoder.kind() != formats::CheckpointKind::kGguf) return {};
+  std::error_code ignored;
+  const std::filesystem::path& named = decoder.files().front().path();
+  for (const auto& place : {named, std::filesystem::canonical(named, ignored)}) {
+    const std::filesystem::path file = formats::projector_beside(place);
+    if (std::filesystem::exists(file, ignored)) return file;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<SharedCheckpoint> ImageEncoder::find(SharedCheckpoint decoder, int output_dim,
+                                            const std::filesystem::path& projector, LoadMode load, const Log& log) {
+  if (spec::has_vision(decoder->metadata())) {
+    if (projector.empty()) return decoder;
+    return Error{Code::kInvalid, decoder->path().string() + " has an image encoder of its own", "name no projector"};
+  }
+  if (!projector.empty()) return open_projector(projector, output_dim, load);
+  const std::filesystem::path found = find_projector(*decoder);
+  if (found.empty()) return SharedCheckpoint();
+  auto eye = open_projector(found, output_dim, load);
+  if (eye || (eye.error().code != Code::kUnsupported && eye.error().code != Code::kInvalid)) return eye;
+  // Nobody asked for it: other programs call theirs so too.
+  log(Severity::kWarning, "the model does not see pictures: " + eye.error().message);
+  return SharedCheckpoint();
 }
 
 Result<spec::VisionSpec> ImageEncoder::read_spec(const formats::Checkpoint& checkpoint, int output_dim) {

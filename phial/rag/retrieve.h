@@ -81,7 +81,8 @@ class Retriever {
  public:
   Retriever(Store& store, Embedder& embedder) : store_(store), embedder_(embedder) {}
 
-  // kCancelled: at once where the library's vectors are read, otherwise before the next of a few short stages.
+  // kCancelled: between two documents where the library's vectors are read, which stay, otherwise before the next of a
+  // few short stages.
   Result<Retrieval> search(std::string_view question, const SearchOptions& options);
 
  private:

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "phial/base/utf8.h"
 #include "phial/spec/fields.h"
 #include "phial/spec/vision.h"
 
@@ -34,7 +35,7 @@ Status must_be(const Fields& fields, const char* key, const char* wanted) {
   PHIAL_TRY(const std::string found, fields.text_or(key, wanted));
   if (found == wanted) return ok();
   return Error{Code::kUnsupported,
-               std::string(kWhere) + ": '" + key + "' is '" + found + "', Phial runs '" + wanted + "'",
+               std::string(kWhere) + ": '" + key + "' is " + in_quotes(found) + ", Phial runs '" + wanted + "'",
                "use a model of the layout of Phi-3-vision"};
 }
 
@@ -123,7 +124,7 @@ Result<VisionSpec> vision_of_config(const Json& config, const Json& preprocessor
   PHIAL_TRY(spec.n_heads, clip.count("num_attention_heads", 1, kMaxHeads));
   PHIAL_TRY(const int layers, clip.count("num_hidden_layers", 1, kMaxLayers));
   spec.n_layers = layers_to_run(facts.layer_index, layers);
-  PHIAL_CHECKED(in_range("layers to run", spec.n_layers, 0, layers));
+  PHIAL_CHECKED(in_range("layers to run", spec.n_layers, 1, layers));
   PHIAL_CHECKED(validate(spec));
   return spec;
 }
@@ -169,7 +170,7 @@ Json preprocessor_of(const VisionSpec& spec) {
 
 Status validate(const VisionSpec& spec) {
   constexpr int kMostSide = 4096;
-  PHIAL_CHECKED(in_range("layers to run", spec.n_layers, 0, kMaxLayers));
+  PHIAL_CHECKED(in_range("layers to run", spec.n_layers, 1, kMaxLayers));
   PHIAL_CHECKED(in_range("hidden dimensions", spec.hidden_dim, 1, kMaxWidth / 4));
   PHIAL_CHECKED(in_range("feed-forward dimensions", spec.ffn_dim, 1, kMaxWidth));
   PHIAL_CHECKED(in_range("output dimensions", spec.output_dim, 1, kMaxWidth));

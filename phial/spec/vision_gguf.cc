@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "phial/base/utf8.h"
 #include "phial/spec/fields.h"
 #include "phial/spec/vision.h"
 
@@ -37,7 +38,7 @@ Result<VisionSpec> vision_from_gguf(const Json& metadata, int output_dim) {
   const Fields clip(metadata, "clip.", kProjectorWhere);
   PHIAL_TRY(const std::string type, clip.text_or("projector_type", ""));
   if (type != kProjectorType) {
-    return not_phi3_vision("'clip.projector_type' is '" + type + "', Phial runs '" + kProjectorType + "'");
+    return not_phi3_vision("'clip.projector_type' is " + in_quotes(type) + ", Phial runs '" + kProjectorType + "'");
   }
   PHIAL_TRY(const bool is_gelu, clip.flag_or("use_gelu", false));
   PHIAL_TRY(const bool is_silu, clip.flag_or("use_silu", false));
@@ -55,7 +56,7 @@ Result<VisionSpec> vision_from_gguf(const Json& metadata, int output_dim) {
   }
   PHIAL_TRY(spec.image_side, fields.count("image_size", 1, kMaxWidth));
   PHIAL_TRY(spec.patch_side, fields.count("patch_size", 1, kMaxWidth));
-  PHIAL_TRY(spec.n_layers, fields.count("block_count", 0, kMaxLayers));
+  PHIAL_TRY(spec.n_layers, fields.count("block_count", 1, kMaxLayers));
   PHIAL_TRY(spec.hidden_dim, fields.count("embedding_length", 1, kMaxWidth));
   PHIAL_TRY(spec.ffn_dim, fields.count("feed_forward_length", 1, kMaxWidth));
   PHIAL_TRY(spec.n_heads, fields.count("attention.head_count", 1, kMaxHeads));

@@ -127,7 +127,7 @@ Result<VisionSpec> vision_of_tensors(const Json& config, const Json& preprocesso
   int stored_layers = 0;
   while (shape_of(clip_layer_prefix(stored_layers) + "layer_norm1.weight") != nullptr) ++stored_layers;
   spec.n_layers = layers_to_run(facts.layer_index, stored_layers);
-  if (spec.n_layers < 0 || spec.n_layers > stored_layers) {
+  if (spec.n_layers < 1 || spec.n_layers > stored_layers) {
     return Error{Code::kCorrupt,
                  "the feature is hidden state " + std::to_string(facts.layer_index) + " of a vision encoder of " +
                      std::to_string(stored_layers) + " layers",

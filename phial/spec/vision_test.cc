@@ -72,6 +72,7 @@ TEST(Vision, WhatWouldChangeTheArithmeticIsRefusedByName) {
   EXPECT_THAT(changed("embd_layer", "hd_transform_order", "glb_sub"), HasSubstr("'glb_sub'"));
   EXPECT_THAT(changed("embd_layer", "use_hd_transform", false), HasSubstr("'use_hd_transform' is false"));
   EXPECT_THAT(changed("img_processor", "name", "siglip"), HasSubstr("'siglip'"));
+  EXPECT_THAT(changed("img_processor", "name", "sig\nlip"), HasSubstr("'sig\\x0alip'"));
   EXPECT_THAT(changed("img_processor", "type_feature", "cls_patch"), HasSubstr("'cls_patch'"));
   EXPECT_THAT(why_not(published(), {{"num_crops", 100000}}), HasSubstr("num_crops"));
   EXPECT_THAT(why_not(published(), {{"image_mean", {1, 2}}}), HasSubstr("three numbers"));
@@ -164,7 +165,8 @@ TEST(Vision, OtherProjectorsAreRefusedByWhatTheyLack) {
   EXPECT_THAT(reason("clip.use_gelu", true), HasSubstr("activation"));
   EXPECT_THAT(reason("clip.vision.preproc_max_tiles", nullptr), HasSubstr("clip.vision.preproc_max_tiles"));
   EXPECT_THAT(reason("clip.vision.preproc_max_tiles", 1000000), HasSubstr("1000000"));
-  EXPECT_THAT(reason("clip.vision.block_count", -1), HasSubstr("clip.vision.block_count"));
+  EXPECT_THAT(reason("clip.projector_type", "ml\np"), HasSubstr("'clip.projector_type' is 'ml\\x0ap'"));
+  EXPECT_THAT(reason("clip.vision.block_count", 0), HasSubstr("clip.vision.block_count"));
   EXPECT_THAT(reason("clip.vision.image_size", 350), HasSubstr("cannot be cut"));
   EXPECT_THAT(reason("clip.vision.attention.head_count", 7), HasSubstr("7 heads"));
   EXPECT_THAT(reason("clip.vision.image_std", {1, 0, 1}), HasSubstr("clip.vision.image_std"));
