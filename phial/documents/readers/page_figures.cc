@@ -17,7 +17,7 @@ namespace {
 
 // Points.
 constexpr float kCell = 4;
-constexpr float kGap = 12;           // between parts of one figure
+constexpr float kPartGap = 12;       // between parts of one figure
 constexpr float kShortestSide = 50;  // some 18 mm: a logo in a letter's head is less high
 constexpr float kLongRule = 12;
 constexpr float kThinRule = 3;
@@ -25,14 +25,14 @@ constexpr float kLabelGap = 14;  // between an axis and its labels
 constexpr float kCaptionGap = 40;
 
 constexpr double kSmallestShare = 0.015;  // of the page's area
-constexpr double kMostWords = 0.35;       // of a figure's area: more is text in a box
+constexpr double kMostLabels = 0.35;      // of a figure's area: more is text in a box
 constexpr double kMostText = 0.05;        // the same of running text
 constexpr double kLeastDrawn = 0.003;     // of a figure's area, without rules
 constexpr double kPanel = 0.9;            // of one colour: paper of its own
 constexpr int kInk = 24;                  // of 255: how much a channel differs from the paper
 constexpr size_t kMostFigures = 8;        // of a page
 constexpr size_t kLabelWords = 4;         // longer runs of words are text
-constexpr int kDeepest = 2;               // panels in panels
+constexpr int kDeepestPanel = 2;          // panels in panels
 
 // Pixels; right and bottom are behind the last.
 struct Area {
@@ -176,14 +176,14 @@ class Finder {
   };
 
   void add(const Area& part, const Sheet& sheet, int depth, std::vector<Area>& found) {
-    if (share_of_words(part, kLabel) > kMostWords) return;
+    if (share_of_words(part, kLabel) > kMostLabels) return;
     const auto [colour, share] = paper_of(part);
     if (share < kPanel || !differs(colour, sheet.paper)) {
       if (is_drawn(part, sheet)) found.push_back(with_labels(part));
       return;
     }
     // A panel is as much of a figure as what stands in it.
-    if (depth == kDeepest) return;
+    if (depth == kDeepestPanel) return;
     const std::vector<Area> inside = find_in(part, depth + 1);
     const auto fills = [&](const Area& one) { return one.size() >= part.size() / 4; };
     if (std::ranges::any_of(inside, fills)) {
@@ -252,7 +252,7 @@ class Finder {
   std::vector<Area> parts_of(const Area& part_of_it, const Area& area, std::span<const uint8_t> drawing,
                              uint8_t least) const {
     const int side = std::max(1, static_cast<int>(std::lround(kCell * scale_)));
-    const int reach = std::max(1, static_cast<int>(std::lround(kGap * scale_ / static_cast<float>(side))));
+    const int reach = std::max(1, static_cast<int>(std::lround(kPartGap * scale_ / static_cast<float>(side))));
     const int across = (area.width() + side - 1) / side, down = (area.height() + side - 1) / side;
     std::vector<uint8_t> cells(count(across, down));
     for (int y = part_of_it.top; y < part_of_it.bottom; ++y) {
