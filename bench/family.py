@@ -4,7 +4,7 @@
     python3 bench/family.py [--context 1024] [--kv f16] [--gen 16] [--json] MODEL ...
 
 MODEL is a file or a folder: random weights of the true shapes serve (tools/random_phi3.py makes folders). A model is
-asked with as many tokens as fill the context but for the answer, by `phial generate` on all cores. `plan` is what `phial models show`
+asked with as many tokens as fill the context but for the answer, by `phial generate` on all cores without drafting. `plan` is what `phial models show`
 says of that context, `peak` the most that the process held at once (ru_maxrss), `load` all seconds but those of prompt and answer.
 Ends with status 1 if a peak is more than a twentieth away from its plan.
 """
@@ -45,6 +45,7 @@ def measured(model: str, args: argparse.Namespace) -> dict:
         sys.exit("--context must leave room for a prompt beside the --gen tokens of the answer")
     ids = ",".join(str(i % card["vocabulary"]) for i in range(args.context - args.gen))
     run, peak, seconds = answered([PHIAL, "generate", "--model", model, "--ids", ids, "-n", args.gen, "--greedy", "--ignore-end",
+                                   "--draft", "off",
                                    "--context", args.context, "--kv", args.kv, "--json"])
     times = run["timings"]
     return {"model": Path(model).name, "parameters": card["parameters"], "bytes": card["bytes"], "context": args.context,
