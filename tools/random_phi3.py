@@ -94,6 +94,24 @@ def small_config(layers: int, context: int) -> dict:
             "torch_dtype": "float16"}
 
 
+def write_repeated(path: Path, tensors: list) -> None:
+    """tensors: (name, safetensors' name of the type, shape, block): a block of numbers that is repeated until the tensor is full."""
+    header, end = {}, 0
+    for name, kind, shape, block in tensors:
+        size = block.itemsize * int(np.prod(shape))
+        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _, _, shape, block in tensors:
+            left = int(np.prod(shape))
+            while left > 0:
+                file.write(block[:left].tobytes())
+                left -= len(block)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -109,21 +127,9 @@ def main() -> None:
     if args.model == "vision":
         (args.folder / "preprocessor_config.json").write_text(json.dumps({"num_crops": 16}) + "\n")
 
-    header, end = {}, 0
-    for name, shape, _ in tensors:
-        size = 2 * int(np.prod(shape))
-        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [end, end + size]}
-        end += size
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
     drawn = np.random.default_rng(args.seed).standard_normal(1 << 20) * 0.02
-    with open(args.folder / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for _, shape, mean in tensors:
-            left, block = int(np.prod(shape)), (drawn + mean).astype("<f2")
-            while left > 0:
-                file.write(block[:left].tobytes())
-                left -= len(block)
+    blocks = {mean: (drawn + mean).astype("<f2") for mean in (0, 1)}
+    write_repeated(args.folder / "model.safetensors", [(name, "F16", shape, blocks[mean]) for name, shape, mean in tensors])
 
 
 if __name__ == "__main__":

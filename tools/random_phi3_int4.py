@@ -11,14 +11,13 @@ scattered over the inputs.
 
 import argparse
 import json
-import struct
 from pathlib import Path
 
 import numpy as np
+from random_phi3 import write_repeated
 
 HIDDEN, FFN, HEADS, VOCAB = 3072, 8192, 32, 32064
 BLOCK = 1 << 20
-TYPES = {"F16": 2, "I32": 4}
 
 
 def config(layers: int, layout: str, group: int):
@@ -69,21 +68,7 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     (args.folder / "config.json").write_text(json.dumps(config(args.layers, args.layout, args.group), indent=1) + "\n")
 
-    listed = list(tensors(args, np.random.default_rng(args.seed)))
-    header, end = {}, 0
-    for name, kind, shape, _ in listed:
-        size = TYPES[kind] * int(np.prod(shape))
-        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [end, end + size]}
-        end += size
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(args.folder / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for _, _, shape, block in listed:
-            left = int(np.prod(shape))
-            while left > 0:
-                file.write(block[:left].tobytes())
-                left -= len(block)
+    write_repeated(args.folder / "model.safetensors", list(tensors(args, np.random.default_rng(args.seed))))
 
 
 if __name__ == "__main__":
