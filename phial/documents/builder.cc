@@ -175,7 +175,7 @@ void DocumentBuilder::add_figure(const formats::Figure& figure) {
   auto& all = document_.figures;
   if (figure.start >= figure.end || figure.end > document_.text.size()) return;  // its text was cut off
   if (all.size() >= kMaxFigures) {
-    warn("figures from page " + std::to_string(figure.page) + " on were left out");
+    warn("there are more than " + std::to_string(kMaxFigures) + " figures: the others were left out");
     return;
   }
   const auto after = std::ranges::upper_bound(all, figure.start, {}, &formats::Figure::start);

@@ -28,8 +28,7 @@ struct Message {
   std::string role;
   std::string content;
   std::vector<Picture> pictures = {};
-  std::vector<size_t> picture_at =
-      {};  // empty, or for each picture the byte of the content that it precedes, ascending
+  std::vector<size_t> picture_at = {};  // ascending: the byte of the content that each picture precedes; or empty
 };
 
 struct SamplingOptions {

@@ -1,20 +1,20 @@
 // Rows of f32 and bf16 as loops of our own read and write them. Threads: pure functions.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 
 #include "phial/base/check.h"
+#include "phial/tensor/half.h"
 #include "phial/train/torch.h"
 
 namespace phial::train {
 
 inline float widened(float x) { return x; }
-inline float widened(at::BFloat16 x) { return std::bit_cast<float>(uint32_t{x.x} << 16); }
+inline float widened(at::BFloat16 x) { return tensor::bf16_to_f32(x.x); }
 
 inline void narrow(float x, float& to) { to = x; }
-// To nearest, ties to even; NaN stays. Without branches, for whole vectors.
+// As tensor::f32_to_bf16, but for the bits of NaN: without branches, for whole vectors.
 inline void narrow(float x, at::BFloat16& to) {
   const auto bits = std::bit_cast<uint32_t>(x);
   const uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;

@@ -42,16 +42,15 @@ Result<std::vector<PageParagraph>> recognised_paragraphs(ReaderJob& job) {
 // What cannot be shown to a model (TIFF) may have text all the same, and what has none may be shown.
 Status read_image(ReaderJob& job) {
   std::optional<formats::Figure> figure;
-  bool is_icon = false;
   auto picture = decoded(job.source);
   if (picture) {
     figure =
         formats::Figure{.right = static_cast<float>(picture->width), .bottom = static_cast<float>(picture->height)};
   }
-  if (picture) is_icon = std::min(picture->width, picture->height) < kLeastSide;
   const Status undecoded = picture ? ok() : Status(std::move(picture).error());
   picture = formats::Image{};  // before text recognition takes its memory
   auto paragraphs = recognised_paragraphs(job);
+  const bool is_icon = figure && std::min(figure->right, figure->bottom) < kLeastSide;
   if (is_icon && (!paragraphs || paragraphs->empty())) {
     return Error{Code::kUnsupported,
                  "the picture has less than " + std::to_string(kLeastSide) + " pixels on a side, and no text",
