@@ -3,7 +3,6 @@
 #include "phial/rag/ingest.h"
 
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <atomic>
@@ -22,6 +21,7 @@
 
 #include "phial/base/json.h"
 #include "phial/rag/chunk.h"
+#include "phial/rag/content_hasher.h"
 #include "phial/rag/describe.h"
 
 namespace phial::rag {
@@ -56,16 +56,13 @@ struct Outcome {
 Result<ContentHash> hash_file(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   if (!file) return Error{Code::kIo, path + " cannot be opened", "check its permissions"};
-  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
-  XXH3_128bits_reset(state.get());
+  ContentHasher hasher;
   std::vector<char> buffer(size_t{1} << 18);
   for (size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;) {
-    XXH3_128bits_update(state.get(), buffer.data(), got);
+    hasher.add(std::as_bytes(std::span(buffer).first(got)));
   }
   if (std::ferror(file.get()) != 0) return Error{Code::kIo, path + " cannot be read to its end", "check the disk"};
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state.get()));
-  return ContentHash(reinterpret_cast<const char*>(canonical.digest), sizeof canonical.digest);
+  return hasher.hash();
 }
 
 std::vector<Passage> chunk_document(const formats::ExtractedDocument& document, const Embedder& embedder) {
