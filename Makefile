@@ -12,7 +12,7 @@ help:
 	@echo 'make test         set up, build, run every test'
 	@echo 'make train        phial-train, beside phial in build/release/bin (fetches libtorch, 200 MB)'
 	@echo 'make bench        the measured figures; make bench-peers installs the peers they are compared with'
-	@echo 'make soak         the long checks: fuzzers for five minutes each, thread sanitizer, ARM, endurance'
+	@echo 'make soak         the long checks: fuzzers for five minutes each, thread sanitizer, ARM, WebAssembly, endurance'
 	@echo 'make format lint  clang-format-19 and clang-tidy-19'
 	@echo 'make install      into PREFIX (/usr/local)'
 
@@ -61,4 +61,4 @@ install:
 	@cmake --install build/release --prefix $(PREFIX)
 
 clean:
-	rm -rf build/release build/lint build/dev build/tsan build/fuzz build/arm64
+	rm -rf build/release build/lint build/dev build/tsan build/fuzz build/arm64 build/wasm

@@ -1,10 +1,11 @@
-# phial_library(<room> SOURCES ... [NATIVE ...] [USES ...] [PRIVATE ...])
+# phial_library(<room> SOURCES ... [NATIVE ...] [HOSTED ...] [WASM ...] [USES ...] [PRIVATE ...])
 #
 # Makes the library phial_<room> with the alias phial::<room>. From the files that lie beside its sources it also makes
 # phial_<room>_test (every x_test.cc), phial_<room>_bench (every x_bench.cc) and one fuzzer an x_fuzz.cc, so that a test
 # cannot be forgotten. USES are other rooms, PRIVATE third-party targets that only this room's sources see. NATIVE are
 # sources, or tests alone, that a cross build leaves out (sources with their tests), because Debian does not unpack the
-# libraries that they need for a second architecture by default.
+# libraries that they need for a second architecture by default. HOSTED are sources, or tests alone, that need what
+# WebAssembly lacks (threads, folders, mapped files; tests, what they need), WASM the sources that stand in for them there.
 #
 # Presets compile several sources of a room at a time (CMAKE_UNITY_BUILD), because the headers that they share cost more
 # than they do: so a name is used once in a room, in unnamed namespaces too. The arm64 preset compiles them one by
@@ -19,29 +20,42 @@ set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 
 option(PHIAL_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 
-# For another processor there is no GoogleTest to link: it is built from the sources of Debian's package googletest.
+# For another processor there is no GoogleTest to link: it is built from the sources of Debian's package googletest. For
+# WebAssembly without threads, exceptions and the redirection of streams.
 function(phial_find_googletest)
   if(NOT CMAKE_CROSSCOMPILING)
     find_package(GTest REQUIRED GLOBAL)
   elseif(NOT TARGET GTest::gtest_main)
     set(INSTALL_GTEST OFF)
+    set(gtest_disable_pthreads ${PHIAL_WASM} CACHE BOOL "" FORCE)
     add_subdirectory(/usr/src/googletest ${PROJECT_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
     foreach(target gtest gtest_main gmock gmock_main)
       target_compile_options(${target} PRIVATE -w)
+      if(PHIAL_WASM)
+        target_compile_options(${target} PRIVATE -fno-exceptions -UGTEST_HAS_EXCEPTIONS)
+        target_compile_definitions(${target} PUBLIC GTEST_HAS_STREAM_REDIRECTION=0)
+      endif()
     endforeach()
   endif()
 endfunction()
 
 function(phial_library room)
-  cmake_parse_arguments(ARG "" "" "SOURCES;NATIVE;USES;PRIVATE;TEST_USES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;NATIVE;HOSTED;WASM;USES;PRIVATE;TEST_USES" ${ARGN})
   set(left_out "")
-  if(CMAKE_CROSSCOMPILING)
-    list(TRANSFORM ARG_NATIVE REPLACE "(_test)?[.]cc" "_test.cc" OUTPUT_VARIABLE left_out)
-    list(TRANSFORM left_out PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
-  else()
-    list(FILTER ARG_NATIVE EXCLUDE REGEX "_test[.]cc$")
-    list(APPEND ARG_SOURCES ${ARG_NATIVE})
+  set(optional ${ARG_NATIVE} ${ARG_HOSTED})
+  if(PHIAL_WASM)
+    set(left_out ${optional})
+    list(APPEND ARG_SOURCES ${ARG_WASM})
+  elseif(CMAKE_CROSSCOMPILING)
+    set(left_out ${ARG_NATIVE})
   endif()
+  if(optional)
+    list(REMOVE_ITEM optional ${left_out} "")
+    list(FILTER optional EXCLUDE REGEX "_test[.]cc$")
+    list(APPEND ARG_SOURCES ${optional})
+  endif()
+  list(TRANSFORM left_out REPLACE "(_test)?[.]cc" "_test.cc")
+  list(TRANSFORM left_out PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
   add_library(phial_${room} STATIC ${ARG_SOURCES})
   add_library(phial::${room} ALIAS phial_${room})
   target_compile_features(phial_${room} PUBLIC cxx_std_20)
@@ -59,7 +73,11 @@ function(phial_library room)
     # Half the compiler's time of what ships; nobody waits for what the tests themselves compute.
     target_compile_options(phial_${room}_test PRIVATE -O1)
     target_compile_definitions(phial_${room}_test PRIVATE PHIAL_TESTDATA="${PROJECT_SOURCE_DIR}/testdata")
-    gtest_discover_tests(phial_${room}_test TEST_PREFIX ${room}. DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 600)
+    if(PHIAL_WASM)  # the engine takes longer to start than most tests to run
+      add_test(NAME ${room} COMMAND phial_${room}_test)
+    else()
+      gtest_discover_tests(phial_${room}_test TEST_PREFIX ${room}. DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 600)
+    endif()
   endif()
 
   file(GLOB_RECURSE benches CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_bench.cc)

@@ -1,58 +1,19 @@
 #include "phial/base/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
 #include "phial/base/descriptor.h"
 #include "phial/base/output_file.h"
+#include "phial/base/regular_file.h"
 
 namespace phial {
 namespace {
-
-// A regular file, open for reading.
-class RegularFile {
- public:
-  static Result<RegularFile> open(const std::filesystem::path& path) {
-    // O_NONBLOCK: opening a pipe that nobody writes to must not wait for ever.
-    Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (file.get() < 0) return system_error(path, "open");
-    struct stat info{};
-    if (::fstat(file.get(), &info) != 0) return system_error(path, "look at");
-    if (!S_ISREG(info.st_mode))
-      return Error{Code::kInvalid, "it is not a regular file (" + path.string() + ")", "name a file"};
-    return RegularFile(std::move(file), static_cast<size_t>(info.st_size));
-  }
-  int descriptor() const { return file_.get(); }
-  size_t size() const { return size_; }
-  Descriptor take() && { return std::move(file_); }
-
- private:
-  RegularFile(Descriptor file, size_t size) : file_(std::move(file)), size_(size) {}
-
-  Descriptor file_;
-  size_t size_;
-};
-
-// `size` bytes of `fd` from `offset` on; a file that shrinks meanwhile is an error, not silence.
-Status read_exactly(const std::filesystem::path& path, int fd, size_t offset, std::byte* to, size_t size) {
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t n = ::pread(fd, to + done, size - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error(path, "read");
-    if (n == 0) return Error{Code::kIo, path.string() + ": it became shorter while being read", "try again"};
-    done += static_cast<size_t>(n);
-  }
-  return ok();
-}
 
 size_t page_bytes() { return static_cast<size_t>(::sysconf(_SC_PAGESIZE)); }
 
@@ -133,19 +94,6 @@ void MappedFile::forget(std::span<const std::byte> part) const {
   const void* again =
       ::mmap(data_ + begin, end - begin, PROT_READ, MAP_PRIVATE | MAP_FIXED, file_.get(), static_cast<off_t>(begin));
   static_cast<void>(again);  // refused (too many mappings): what is held stays
-}
-
-Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes) {
-  PHIAL_TRY(const RegularFile file, RegularFile::open(path));
-  if (file.size() > max_bytes) {
-    return Error{Code::kOutOfRange,
-                 path.string() + " has " + std::to_string(file.size()) + " bytes, " + std::to_string(max_bytes) +
-                     " are allowed here",
-                 ""};
-  }
-  std::string text(file.size(), '\0');
-  PHIAL_CHECKED(read_exactly(path, file.descriptor(), 0, reinterpret_cast<std::byte*>(text.data()), text.size()));
-  return text;
 }
 
 Status write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {

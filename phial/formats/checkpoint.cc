@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <system_error>
 #include <utility>
 
+#include "phial/base/folder.h"
 #include "phial/base/utf8.h"
 #include "phial/formats/gguf.h"
 #include "phial/formats/int4_folder.h"
@@ -21,11 +21,6 @@ constexpr const char* kSingleName = "model.safetensors";
 constexpr const char* kConfigName = "config.json";
 constexpr size_t kLargestIndex = size_t{64} << 20;
 constexpr size_t kLargestConfig = size_t{16} << 20;
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 Result<Json> read_config(const fs::path& path) {
   PHIAL_TRY(const std::string text, read_text_file(path, kLargestConfig));
@@ -43,14 +38,12 @@ Result<fs::path> find_model_file(const fs::path& folder) {
   }
   std::vector<fs::path> safetensors, ggufs;
   bool has_pickle = false;
-  std::error_code failed;
-  for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) {
-    const fs::path& file = it->path();
+  PHIAL_TRY(const std::vector<fs::path> files, list_folder(folder));
+  for (const fs::path& file : files) {
     if (file.extension() == ".safetensors") safetensors.push_back(file);
     if (file.extension() == ".gguf" && !file.filename().string().starts_with(kProjectorPrefix)) ggufs.push_back(file);
     has_pickle = has_pickle || file.filename().string().starts_with("pytorch_model");
   }
-  if (failed) return Error{Code::kIo, folder.string() + ": cannot list the folder: " + failed.message(), ""};
   if (safetensors.size() == 1) return safetensors.front();
   if (safetensors.empty() && ggufs.size() == 1) return ggufs.front();
   if (safetensors.empty() && ggufs.empty() && has_pickle) {
@@ -128,17 +121,16 @@ Status open_one_file(const fs::path& path, LoadMode mode, Opened& opened) {
 }
 
 Result<Opened> open_path(const fs::path& path, LoadMode mode) {
-  std::error_code ignored;
-  const bool is_folder = fs::is_directory(path, ignored);
+  const bool in_folder = is_folder(path);
   fs::path file = path;
-  if (is_folder) {
+  if (in_folder) {
     PHIAL_TRY(file, find_model_file(path));
   }
   Opened opened;
   const bool is_index = file.extension() == ".json";
   PHIAL_CHECKED(is_index ? open_shards(file, mode, opened) : open_one_file(file, mode, opened));
   const fs::path config = file.parent_path() / kConfigName;
-  const bool wants_config = opened.kind == CheckpointKind::kHuggingFace && (is_folder || is_index);
+  const bool wants_config = opened.kind == CheckpointKind::kHuggingFace && (in_folder || is_index);
   if (wants_config) {
     PHIAL_TRY(opened.metadata, read_config(config));
   }
@@ -160,10 +152,7 @@ fs::path projector_beside(const fs::path& gguf_file) {
   return gguf_file.parent_path() / (kProjectorPrefix + gguf_file.filename().string());
 }
 
-fs::path Checkpoint::folder() const {
-  std::error_code ignored;
-  return fs::is_directory(path_, ignored) ? path_ : path_.parent_path();
-}
+fs::path Checkpoint::folder() const { return is_folder(path_) ? path_ : path_.parent_path(); }
 
 uint64_t Tensor::elements() const {
   uint64_t product = 1;

@@ -122,14 +122,21 @@ class Joiner {
     const bool is_awq = settings_.packing == Int4Matrix::Packing::kAwq;
     matrix_.packing = settings_.packing;
     matrix_.zero_offset = settings_.zero_offset;
-    matrix_.inputs = levels.shape[0] * (is_awq ? 1 : kPerWord);
-    matrix_.outputs = levels.shape[1] * (is_awq ? kPerWord : 1);
+    const uint64_t inputs = levels.shape[0] * (is_awq ? 1 : kPerWord);
+    const uint64_t outputs = levels.shape[1] * (is_awq ? kPerWord : 1);
+    if (!std::in_range<size_t>(inputs * outputs)) {
+      return Error{Code::kOutOfRange, called(kLevels) + " has more weights than a program of 32 bits can count",
+                   "use a smaller model"};
+    }
+    matrix_.inputs = static_cast<size_t>(inputs);
+    matrix_.outputs = static_cast<size_t>(outputs);
     matrix_.levels = levels.bytes.data();
     if (matrix_.inputs % kPerWord != 0 || matrix_.outputs % kPerWord != 0) {
       return corrupt(called(kLevels) + " maps " + std::to_string(matrix_.inputs) + " inputs to " +
                      std::to_string(matrix_.outputs) + " outputs, wanted multiples of 8");
     }
-    matrix_.group_size = std::min<uint64_t>(settings_.group_size.value_or(matrix_.inputs), matrix_.inputs);
+    matrix_.group_size =
+        static_cast<size_t>(std::min<uint64_t>(settings_.group_size.value_or(matrix_.inputs), matrix_.inputs));
     return ok();
   }
 

@@ -80,6 +80,53 @@ TEST_P(BlockAttention, ProductsOfInfinitiesAndNanAreAsScalar) {
   EXPECT_EQ(first_difference(product(isa, a, b, y, 13, 33, 5, false), product(scalar, a, b, y, 13, 33, 5, false)), "");
 }
 
+// What an emulation gets wrong: sums that lie in the middle between two floats but for a little, results below the
+// smallest normal float, infinities on the way. Scalar too: its fused multiply-add may be a library's.
+TEST_P(BlockAttention, ProductsAreRoundedOnce) {
+  constexpr float kEven = 1 + 0x1p-12F, kOdd = 1 + 0x3p-12F, kTiny = 0x1p-80F,
+                  kMost = std::numeric_limits<float>::max();
+  const struct {
+    float a, b, c, wanted;
+  } cases[] = {
+      {kEven, kEven, 0, 1 + 0x1p-11F},                    // 1 + 2^-11 + 2^-24, a tie: to even, down
+      {kEven, kEven, kTiny, 1 + 0x1p-11F + 0x1p-23F},     // above it
+      {kEven, kEven, -kTiny, 1 + 0x1p-11F},               // below it
+      {-kEven, kEven, -kTiny, -1 - 0x1p-11F - 0x1p-23F},  // the same, negative
+      {-kEven, kEven, kTiny, -1 - 0x1p-11F},
+      {kEven, kOdd, 0, 1 + 0x1p-10F + 0x1p-22F},       // 1 + 2^-10 + 2^-23 + 2^-24: to even, up
+      {kEven, kOdd, -kTiny, 1 + 0x1p-10F + 0x1p-23F},  // below it
+      {kEven, kEven, -1 - 0x1p-11F, 0x1p-24F},
+      {0x1p-75F * (1 + 0x1p-23F), 0x1p-75F * (1 - 0x1p-23F), 0x1p-127F + 0x1p-149F, 0x1p-127F + 0x1p-149F},
+      {0x1p-75F * (1 + 0x1p-23F), 0x1p-75F * (1 - 0x1p-23F), 0, 0},
+      {0x1p-75F * (1 + 0x1p-23F), 0x1p-75F, 0, 0x1p-149F},
+      {kMost, 1, 0x1p103F, kInfinity},
+      {kMost, 1, 0x1p103F * (1 - 0x1p-24F), kMost},
+      {kMost, 2, -kMost, kMost},
+      {kMost, kMost, -kInfinity, -kInfinity},
+      {kInfinity, 1, 1, kInfinity},
+      {kInfinity, 0, 1, std::numeric_limits<float>::quiet_NaN()},
+      {0, 1, 0, 0},
+  };
+  for (const auto& one : cases) {
+    for (const size_t n : {1, 4, 17, 64}) {
+      const std::vector<float> a(n, one.a), b(n, one.b);
+      std::vector<float> y(n * n, one.c);
+      isa.add_product({.M = n,
+                       .N = n,
+                       .K = 1,
+                       .a = a.data(),
+                       .a_row = 1,
+                       .a_column = 1,
+                       .b = b.data(),
+                       .b_stride = n,
+                       .y = y.data(),
+                       .y_stride = n});
+      EXPECT_EQ(first_difference(y, std::vector<float>(n * n, one.wanted)), "")
+          << one.a << " * " << one.b << " + " << one.c;
+    }
+  }
+}
+
 // Block after block it is the softmax of all of them.
 TEST_P(BlockAttention, OnlineSoftmaxIsSoftmaxOfAllBlocks) {
   for (const float spread : {0.0F, 1.0F, 30.0F, 1e4F}) {

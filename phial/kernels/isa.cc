@@ -10,6 +10,8 @@
 #endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(PHIAL_WASM_RELAXED)
+#include <wasm_simd128.h>
 #endif
 
 namespace phial::kernels {
@@ -83,6 +85,7 @@ bool ask(Feature feature) {
     case Feature::kNeon:
     case Feature::kDotprod:
     case Feature::kI8mm:
+    case Feature::kFusedMadd:
       return false;
   }
   return false;
@@ -107,6 +110,19 @@ bool ask(Feature feature) {
       return false;
   }
 }
+
+#elif defined(PHIAL_WASM_RELAXED)
+
+// An engine that has loaded this module has the instructions. How one rounds is asked by computing: the product, 1 +
+// 2^-11 + 2^-24, loses its last bit if it is rounded by itself.
+[[gnu::target("relaxed-simd")]] bool madd_is_fused() {
+  volatile float factor = 1 + 0x1p-12F;  // the compiler would answer for itself
+  const v128_t a = wasm_f32x4_splat(factor);
+  const v128_t difference = wasm_f32x4_relaxed_madd(a, a, wasm_f32x4_const_splat(-1 - 0x1p-11F));
+  return wasm_f32x4_extract_lane(difference, 0) == 0x1p-24F;
+}
+
+bool ask(Feature feature) { return feature == Feature::kFusedMadd && madd_is_fused(); }
 
 #else
 

@@ -3,7 +3,7 @@
 
 namespace phial::kernels {
 
-// Spelled as in the NEEDS of phial_isa(); a word that no x86 or ARM CPU here reports is never there.
+// Spelled as in the NEEDS of phial_isa(); a word that another CPU has is never there.
 enum class Feature {
   kAvx2,
   kFma,
@@ -19,6 +19,7 @@ enum class Feature {
   kNeon,
   kDotprod,
   kI8mm,
+  kFusedMadd,  // WebAssembly: relaxed SIMD, whose multiply-add rounds once on this machine
 };
 
 // True if the CPU has it and the operating system keeps its registers, which Linux has to be asked for AMX's tiles.

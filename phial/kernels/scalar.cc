@@ -16,6 +16,27 @@ namespace {
 using tensor::f16_to_f32;
 using tensor::f8_to_f32;
 
+// a b + c, rounded once.
+float fused(float a, float b, float c) {
+#if defined(__wasm__)
+  // The C library's own rounds some results below the smallest normal float twice. A double holds the product exactly;
+  // where their sum loses something, its last bit becomes 1, and rounding that to a float is rounding once.
+  const double product = double{a} * b;
+  double sum = product + c;
+  const double shadow = sum - product;
+  const double lost = (product - (sum - shadow)) + (c - shadow);
+  uint64_t bits;
+  std::memcpy(&bits, &sum, sizeof bits);
+  if ((lost < 0 || lost > 0) && bits % 2 == 0) {
+    bits += (lost < 0) == (sum < 0) ? 1 : uint64_t{0} - 1;
+    std::memcpy(&sum, &bits, sizeof bits);
+  }
+  return static_cast<float>(sum);
+#else
+  return fmaf(a, b, c);
+#endif
+}
+
 // Columns 4 * step .. 4 * step + 3 of row r, for each way of packing.
 int weight_of(const uint8_t (&nibbles)[256], int r, int column) {
   const uint8_t pair = nibbles[64 * (column / 8) + 4 * r + column % 4];
@@ -42,7 +63,7 @@ float scale_of(const PhialQ4Tile& tile, int r) { return f8_to_f32(tile.scale[r])
 float scale_of(const PhialQ3Tile& tile, int r) { return f8_to_f32(tile.scale[r]); }
 
 float add_min(const Q4MinTile& tile, int r, const Q8Block& x, float y) {
-  return fmaf(f16_to_f32(tile.min[r]), x.scale * static_cast<float>(x.sum), y);
+  return fused(f16_to_f32(tile.min[r]), x.scale * static_cast<float>(x.sum), y);
 }
 template <class Tile>
 float add_min(const Tile&, int, const Q8Block&, float y) {
@@ -66,7 +87,7 @@ void gemm(const Tile* w, const GemmArgs& args) {
         for (int r = 0; r < kTileRows; ++r) {
           int32_t sum = 0;
           for (int c = 0; c < kBlock; ++c) sum += rows[r][c] * x.q[c];
-          y[r] = add_min(w[b], r, x, fmaf(static_cast<float>(sum), scale[r] * x.scale, y[r]));
+          y[r] = add_min(w[b], r, x, fused(static_cast<float>(sum), scale[r] * x.scale, y[r]));
         }
       }
     }
@@ -79,7 +100,7 @@ void gemm_f32(const float* w, const GemmF32Args& args) {
       const float* x = args.x + t * args.x_stride;
       float sums[kTileRows] = {};
       for (size_t d = 0; d < args.D; ++d) {
-        for (int r = 0; r < kTileRows; ++r) sums[r] = fmaf(w[kTileRows * d + r], x[d], sums[r]);
+        for (int r = 0; r < kTileRows; ++r) sums[r] = fused(w[kTileRows * d + r], x[d], sums[r]);
       }
       std::memcpy(args.y + t * args.y_stride + kTileRows * i, sums, sizeof sums);
     }
@@ -114,7 +135,7 @@ float number(const KvQ4* row, size_t e) {
   const KvQ4& block = row[e / kBlock];
   const uint8_t pair = block.nibbles[e % (kBlock / 2)];
   const int n = e % kBlock < kBlock / 2 ? pair & 15 : pair >> 4;
-  return fmaf(f16_to_f32(block.scale), static_cast<float>(n), f16_to_f32(block.min));
+  return fused(f16_to_f32(block.scale), static_cast<float>(n), f16_to_f32(block.min));
 }
 
 template <class T>
@@ -138,7 +159,7 @@ void mix(const float* weights, size_t weights_stride, size_t n_queries, const Kv
       const float weight = weights[t * weights_stride + n];
       for (size_t e = 0; e < E; ++e) {
         float& sum = out[t * out_stride + e];
-        sum = fmaf(weight, number(values.first + n * values.stride, e), sum);
+        sum = fused(weight, number(values.first + n * values.stride, e), sum);
       }
     }
   }
@@ -208,7 +229,7 @@ void add_product(const ProductArgs& args) {
       const float factor = args.a[m * args.a_row + k * args.a_column];
       for (size_t n = 0; n < args.N; ++n) {
         float& sum = args.y[m * args.y_stride + n];
-        sum = fmaf(factor, args.b[k * args.b_stride + n], sum);
+        sum = fused(factor, args.b[k * args.b_stride + n], sum);
       }
     }
   }
@@ -262,8 +283,8 @@ void rope_half(float* x, const float* cos, const float* sin, size_t half) {
   for (size_t d = 0; d < half; ++d) {
     const float first = x[d];
     const float second = x[d + half];
-    x[d] = fmaf(-second, sin[d], first * cos[d]);
-    x[d + half] = fmaf(first, sin[d], second * cos[d]);
+    x[d] = fused(-second, sin[d], first * cos[d]);
+    x[d + half] = fused(first, sin[d], second * cos[d]);
   }
 }
 

@@ -7,7 +7,7 @@
 
 namespace phial::model {
 
-Result<AlignedBytes> AlignedBytes::make(size_t size, const char* purpose, Pages pages) {
+Result<AlignedBytes> AlignedBytes::make(uint64_t size, const char* purpose, Pages pages) {
   AlignedBytes bytes;
   if (size == 0) return bytes;
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -18,7 +18,7 @@ Result<AlignedBytes> AlignedBytes::make(size_t size, const char* purpose, Pages 
         "close other programs, ask for a shorter --context, or use a smaller model"};
   }
   bytes.data_ = static_cast<std::byte*>(memory);
-  bytes.size_ = size;
+  bytes.size_ = static_cast<size_t>(size);
   // Advice only: a machine without huge pages goes on without.
   if (pages == Pages::kHuge) ::madvise(memory, size, MADV_HUGEPAGE);
   return bytes;

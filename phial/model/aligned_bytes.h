@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "phial/base/result.h"
 
@@ -15,8 +16,8 @@ class AlignedBytes {
   enum class Pages { kSmall, kHuge };
 
   AlignedBytes() = default;
-  // kOutOfMemory that names `purpose` and the size if the machine has no room.
-  static Result<AlignedBytes> make(size_t size, const char* purpose, Pages pages = Pages::kSmall);
+  // kOutOfMemory that names `purpose` and the size if the machine has no room. More than a size_t holds is such a size.
+  static Result<AlignedBytes> make(uint64_t size, const char* purpose, Pages pages = Pages::kSmall);
 
   AlignedBytes(AlignedBytes&& other) noexcept;
   AlignedBytes& operator=(AlignedBytes&& other) noexcept;

@@ -231,7 +231,7 @@ void for_each_matrix(const DecoderTensors& tensors, const std::function<void(con
 Layout layout_for(const DecoderTensors& tensors, Precision precision, const StoredRows& matrix) {
   if (precision == Precision::kFast) return fast_layout(matrix);
   uint64_t bytes = 0;
-  for_each_matrix(tensors, [&](const StoredRows& rows) { bytes += rows.rows * rows.cols * sizeof(float); });
+  for_each_matrix(tensors, [&](const StoredRows& rows) { bytes += uint64_t{rows.rows} * rows.cols * sizeof(float); });
   return bytes <= kUnpackedExactBytes ? Layout::kF32 : Layout::kStored;
 }
 
@@ -240,7 +240,8 @@ uint64_t packed_bytes(const DecoderTensors& tensors, Precision precision) {
   for_each_matrix(tensors, [&](const StoredRows& rows) {
     const Layout layout = layout_for(tensors, precision, rows);
     const uint64_t tile_rows = round_up(rows.rows, kernels::kTileRows) / kernels::kTileRows;
-    bytes += layout == Layout::kStored ? rows.rows * rows.row_bytes : tile_rows * tile_row_bytes(layout, rows.cols);
+    bytes += layout == Layout::kStored ? uint64_t{rows.rows} * rows.row_bytes
+                                       : tile_rows * tile_row_bytes(layout, rows.cols);
   });
   return bytes;
 }

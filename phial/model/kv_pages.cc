@@ -6,8 +6,8 @@ namespace phial::model {
 
 Result<KvPage> KvPages::take() {
   if (free_.empty()) {
-    PHIAL_TRY(AlignedBytes slab, AlignedBytes::make(page_bytes_ * pages_a_slab_, "the cache of keys and values",
-                                                    AlignedBytes::Pages::kHuge));
+    PHIAL_TRY(AlignedBytes slab, AlignedBytes::make(uint64_t{page_bytes_} * pages_a_slab_,
+                                                    "the cache of keys and values", AlignedBytes::Pages::kHuge));
     slabs_.reserve(slabs_.size() + 1);
     free_.reserve((slabs_.size() + 1) * pages_a_slab_);  // so that giving a page back never allocates
     for (size_t i = pages_a_slab_; i-- > 0;) free_.push_back(slab.data() + i * page_bytes_);

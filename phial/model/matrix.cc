@@ -33,9 +33,9 @@ Result<Matrix> Matrix::make(const StoredRows& source, Layout layout, ThreadPool&
   matrix.layout_ = layout;
   matrix.source_ = source;
   if (layout == Layout::kStored) return matrix;
-  const size_t bytes = tile_row_bytes(layout, source.cols);
-  PHIAL_TRY(matrix.tiles_,
-            AlignedBytes::make(bytes * matrix.tile_rows(), "a weight matrix", AlignedBytes::Pages::kHuge));
+  const uint64_t in_all = tile_row_bytes(layout, source.cols) * matrix.tile_rows();
+  PHIAL_TRY(matrix.tiles_, AlignedBytes::make(in_all, "a weight matrix", AlignedBytes::Pages::kHuge));
+  const auto bytes = static_cast<size_t>(tile_row_bytes(layout, source.cols));
   std::atomic<bool> finite = true;
   pool.parallel_for(matrix.tile_rows(), 4, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
@@ -50,7 +50,8 @@ Result<Matrix> Matrix::make(const StoredRows& source, Layout layout, ThreadPool&
 }
 
 size_t Matrix::row_bytes_streamed() const {
-  return layout_ == Layout::kStored ? source_.row_bytes * kTileRows : tile_row_bytes(layout_, source_.cols);
+  if (layout_ == Layout::kStored) return source_.row_bytes * kTileRows;
+  return static_cast<size_t>(tile_row_bytes(layout_, source_.cols));
 }
 
 size_t Matrix::scratch_floats(size_t tokens) const {
@@ -94,7 +95,7 @@ void Matrix::multiply(const kernels::KernelSet& kernels, const Activations& x, s
                       float* y, size_t y_stride, std::span<float> scratch) const {
   const bool is_packed = layout_ != Layout::kStored;
   float* edge = scratch.data() + (is_packed ? 0 : source_.cols * kTileRows);
-  const size_t bytes = tile_row_bytes(layout_, source_.cols);
+  const auto bytes = static_cast<size_t>(tile_row_bytes(layout_, source_.cols));
   const size_t whole = rows() / kTileRows;  // tile rows without padding
   for (size_t i = first; i < last;) {
     const size_t count = !is_packed || i >= whole ? 1 : std::min(last, whole) - i;

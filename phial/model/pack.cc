@@ -269,7 +269,7 @@ std::vector<std::span<const std::byte>> StoredRows::pieces() const {
   const size_t numbers = int4->n_groups() * int4->outputs;
   return {{int4->levels, int4->inputs * int4->outputs / 2},
           {int4->zeros, numbers / 2},
-          {int4->scales, *tensor::bytes_of(int4->scale_type, numbers)},
+          {int4->scales, static_cast<size_t>(*tensor::bytes_of(int4->scale_type, numbers))},
           {int4->groups, int4->groups != nullptr ? int4->inputs * sizeof(int32_t) : 0}};
 }
 
@@ -292,8 +292,8 @@ Layout fast_layout(const StoredRows& source) {
   return Layout::kQ8;
 }
 
-size_t tile_row_bytes(Layout layout, size_t cols) {
-  const size_t blocks = (cols + kBlock - 1) / kBlock;
+uint64_t tile_row_bytes(Layout layout, size_t cols) {
+  const uint64_t blocks = (uint64_t{cols} + kBlock - 1) / kBlock;
   switch (layout) {
     case Layout::kQ4:
       return blocks * sizeof(Q4Tile);
@@ -306,7 +306,7 @@ size_t tile_row_bytes(Layout layout, size_t cols) {
     case Layout::kPhialQ3:
       return blocks * sizeof(PhialQ3Tile);
     case Layout::kF32:
-      return cols * kTileRows * sizeof(float);
+      return uint64_t{cols} * kTileRows * sizeof(float);
     case Layout::kStored:
       return 0;
   }
@@ -318,7 +318,7 @@ void pack_tile_row(const StoredRows& source, Layout layout, size_t tile, std::by
     pack_f32(source, tile, reinterpret_cast<float*>(out));
     return;
   }
-  std::memset(out, 0, tile_row_bytes(layout, source.cols));
+  std::memset(out, 0, static_cast<size_t>(tile_row_bytes(layout, source.cols)));
   if (source.int4 != nullptr && layout == Layout::kQ4) {
     pack_int4(source, tile, reinterpret_cast<Q4Tile*>(out));
   } else if (source.int4 != nullptr && layout == Layout::kQ4Min) {

@@ -56,7 +56,7 @@ struct StoredRows {
 Layout fast_layout(const StoredRows& source);
 
 // Bytes of one tile row (16 rows, all columns).
-size_t tile_row_bytes(Layout layout, size_t cols);
+uint64_t tile_row_bytes(Layout layout, size_t cols);
 
 // Writes tile row `tile`; rows beyond the last are zero. Promise: layout is not kStored, `out` holds tile_row_bytes().
 void pack_tile_row(const StoredRows& source, Layout layout, size_t tile, std::byte* out);

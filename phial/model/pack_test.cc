@@ -50,7 +50,7 @@ Stored random_rows(DType dtype, size_t rows, size_t cols) {
                  .dtype = dtype,
                  .rows = rows,
                  .cols = cols,
-                 .row_bytes = *tensor::bytes_of(dtype, cols),
+                 .row_bytes = static_cast<size_t>(*tensor::bytes_of(dtype, cols)),
                  .order = {},
                  .int4 = nullptr};
   return stored;

@@ -57,7 +57,7 @@ std::vector<SlowPath> slow_paths(const DecoderTensors& tensors, Precision precis
   uint64_t all_stored_bytes = 0;
   for_each_matrix(tensors, [&](const StoredRows& rows) {
     const Layout layout = layout_for(tensors, precision, rows);
-    const uint64_t stored = rows.rows * rows.row_bytes;
+    const uint64_t stored = uint64_t{rows.rows} * rows.row_bytes;
     const uint64_t read = rows.rows * tile_row_bytes(layout, rows.cols) / kernels::kTileRows;
     all_stored_bytes += stored;
     const bool is_unpacked = layout == Layout::kStored;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "phial/tensor/blocks.h"
 
@@ -23,6 +24,12 @@ Result<const formats::Tensor*> TensorFinder::find(const std::string& name, std::
                      ", which cannot hold weights of shape " + formats::shape_text({wanted.begin(), wanted.size()}),
                  "convert the model anew"};
   }
+  if (!std::in_range<size_t>(tensor->elements())) {
+    return Error{
+        Code::kOutOfRange,
+        checkpoint_.path().string() + ": tensor '" + name + "' has more numbers than a program of 32 bits can count",
+        "use a smaller model"};
+  }
   used_.insert(name);
   return tensor;
 }
@@ -39,16 +46,16 @@ Result<StoredRows> TensorFinder::matrix(const std::string& name, std::initialize
   StoredRows stored;
   stored.bytes = tensor->bytes.data();
   stored.dtype = tensor->dtype;
-  stored.rows = rows;
-  stored.cols = cols;
-  stored.row_bytes = *row_bytes;
+  stored.rows = static_cast<size_t>(rows);
+  stored.cols = static_cast<size_t>(cols);
+  stored.row_bytes = static_cast<size_t>(*row_bytes);
   stored.int4 = tensor->int4 ? &*tensor->int4 : nullptr;
   return stored;
 }
 
 Result<std::vector<float>> TensorFinder::vector(const std::string& name, uint64_t size) {
   PHIAL_TRY(const formats::Tensor* tensor, find(name, {size}));
-  std::vector<float> values(size);
+  std::vector<float> values(static_cast<size_t>(size));
   tensor::decode_row(tensor->dtype, tensor->bytes.data(), 0, values);
   if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
     return not_finite("tensor '" + name + "'").in(checkpoint_.path().string());

@@ -17,7 +17,7 @@ class Cutter {
     // Rows of blocks (40 bytes) stay one after the other: a stride counts whole elements.
     rows.stride = row_bytes % sizeof(T) == 0 ? row_bytes / sizeof(T) : columns;
     if (base_ != nullptr) rows.data = reinterpret_cast<T*>(base_ + used_);
-    used_ += round_up(rows_ * rows.stride * sizeof(T), kLine);
+    used_ += (uint64_t{rows_} * rows.stride * sizeof(T) + kLine - 1) / kLine * kLine;
     return rows;
   }
 
@@ -29,15 +29,15 @@ class Cutter {
     return inputs;
   }
 
-  size_t used() const { return used_; }
+  uint64_t used() const { return used_; }
 
  private:
   std::byte* base_;
   size_t rows_;
-  size_t used_ = 0;
+  uint64_t used_ = 0;
 };
 
-size_t lay_out(Workspace& to, const WorkspaceShape& shape, std::byte* base) {
+uint64_t lay_out(Workspace& to, const WorkspaceShape& shape, std::byte* base) {
   Cutter cutter(base, shape.rows);
   to.is_integer = shape.is_integer;
   to.x = cutter.cut<float>(shape.hidden);
@@ -54,7 +54,7 @@ size_t lay_out(Workspace& to, const WorkspaceShape& shape, std::byte* base) {
 
 }  // namespace
 
-size_t Workspace::bytes(const WorkspaceShape& shape) {
+uint64_t Workspace::bytes(const WorkspaceShape& shape) {
   Workspace counted;
   return lay_out(counted, shape, nullptr);
 }

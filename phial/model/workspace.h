@@ -39,7 +39,7 @@ struct WorkspaceShape {
 class Workspace {
  public:
   static Result<Workspace> make(const WorkspaceShape& shape);
-  static size_t bytes(const WorkspaceShape& shape);
+  static uint64_t bytes(const WorkspaceShape& shape);
 
   Rows<float> x, branch, qkv, gate_up, cos, sin;
   Inputs hidden, attended, activated;

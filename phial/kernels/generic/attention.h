@@ -1,6 +1,6 @@
 // Queries against keys, and weights against values.
 //
-// A score is one chain of fused multiply-adds a lane and then one tree over the lanes, whatever else is computed beside
+// A score is one chain of multiply-adds a lane and then one tree over the lanes, whatever else is computed beside
 // it; an output element is one chain over the keys. Rows of a cache come in short runs, over whose ends the hardware's
 // prefetcher does not see, so what is read some KiB later is asked for here, over the end of a run too. For many
 // queries some values at a time are gathered as floats first: the stride of a cache puts all its rows into a few sets
@@ -73,7 +73,7 @@ void score_keys(const float* q, size_t q_stride, const T* keys, size_t key_strid
     for (int k = 0; k < kKeys; ++k) {
       const auto numbers = how.load(key[k] + e);
 #pragma GCC unroll 4
-      for (int t = 0; t < kQueries; ++t) sums[t][k] = Simd::fma(query[t], numbers, sums[t][k]);
+      for (int t = 0; t < kQueries; ++t) sums[t][k] = Simd::mul_add(query[t], numbers, sums[t][k]);
     }
   });
 #pragma GCC unroll 4

@@ -15,16 +15,16 @@ typename Simd::F32 exponential(typename Simd::F32 x) {
   const auto c = [](float value) { return Simd::set_f32(value); };
   x = Simd::max(c(-105.0F), x);  // gives 0, as would anything below; in this order NaN stays
   const auto n = Simd::round(Simd::mul(x, c(1.44269504F)));
-  auto r = Simd::fnma(n, c(0.693359375F), x);  // ln 2 in two parts: n times the first is exact
-  r = Simd::fnma(n, c(-2.12194440e-4F), r);
+  auto r = Simd::mul_add(n, c(-0.693359375F), x);  // ln 2 in two parts: n times the first is exact
+  r = Simd::mul_add(n, c(2.12194440e-4F), r);
   auto e = c(1.0F / 5040);
-  e = Simd::fma(e, r, c(1.0F / 720));
-  e = Simd::fma(e, r, c(1.0F / 120));
-  e = Simd::fma(e, r, c(1.0F / 24));
-  e = Simd::fma(e, r, c(1.0F / 6));
-  e = Simd::fma(e, r, c(0.5F));
-  e = Simd::fma(e, r, c(1.0F));
-  e = Simd::fma(e, r, c(1.0F));
+  e = Simd::mul_add(e, r, c(1.0F / 720));
+  e = Simd::mul_add(e, r, c(1.0F / 120));
+  e = Simd::mul_add(e, r, c(1.0F / 24));
+  e = Simd::mul_add(e, r, c(1.0F / 6));
+  e = Simd::mul_add(e, r, c(0.5F));
+  e = Simd::mul_add(e, r, c(1.0F));
+  e = Simd::mul_add(e, r, c(1.0F));
   return Simd::times_power_of_2(e, n);
 }
 
@@ -104,7 +104,7 @@ void layernorm(const float* x, const float* gain, const float* bias, size_t D, f
   const auto inverse = inverse_root<Simd>(squares / static_cast<float>(D) + eps);
   sweep<Simd>(D, [&](size_t d, auto how) {
     const auto v = Simd::mul(Simd::sub(how.load(x + d), middle), inverse);
-    how.store(y + d, Simd::fma(v, how.load(gain + d), how.load(bias + d)));
+    how.store(y + d, Simd::mul_add(v, how.load(gain + d), how.load(bias + d)));
   });
 }
 
@@ -136,12 +136,12 @@ void silu_mul(const float* gate, const float* up, size_t n, float* out) {
 template <class Simd>
 typename Simd::F32 erfc_of_positive(typename Simd::F32 z) {
   const auto c = [](float value) { return Simd::set_f32(value); };
-  const auto t = Simd::div(c(1), Simd::fma(c(0.3275911F), z, c(1)));
+  const auto t = Simd::div(c(1), Simd::mul_add(c(0.3275911F), z, c(1)));
   auto p = c(1.061405429F);
-  p = Simd::fma(p, t, c(-1.453152027F));
-  p = Simd::fma(p, t, c(1.421413741F));
-  p = Simd::fma(p, t, c(-0.284496736F));
-  p = Simd::fma(p, t, c(0.254829592F));
+  p = Simd::mul_add(p, t, c(-1.453152027F));
+  p = Simd::mul_add(p, t, c(1.421413741F));
+  p = Simd::mul_add(p, t, c(-0.284496736F));
+  p = Simd::mul_add(p, t, c(0.254829592F));
   return Simd::mul(Simd::mul(p, t), exponential<Simd>(Simd::sub(Simd::zero_f32(), Simd::mul(z, z))));
 }
 

@@ -42,10 +42,11 @@ struct BlockNumbers<Simd, KvQ4> {
 
   BlockNumbers(const KvQ4& from, const float* halves)
       : block(from), scale(Simd::set_f32(halves[0])), min(Simd::set_f32(halves[1])) {}
+  // The product is exact: eleven bits times four.
   F32 vector(int i) const {
     constexpr int kHalf = kBlockVectors<Simd> / 2;
     const uint8_t* nibbles = block.nibbles + Simd::kLanes * (i % kHalf);
-    return Simd::fma(scale, i < kHalf ? Simd::load_low_nibbles(nibbles) : Simd::load_high_nibbles(nibbles), min);
+    return Simd::mul_add(scale, i < kHalf ? Simd::load_low_nibbles(nibbles) : Simd::load_high_nibbles(nibbles), min);
   }
 };
 
@@ -131,7 +132,7 @@ void score_keys_of_blocks(const float* q, const KvRows<Block>& keys, const Block
     for (int k = 0; k < kKeys; ++k) {
       const BlockNumbers<Simd, Block> numbers(keys.first[row[k] * keys.stride + b], scales.of(row[k], b, blocks));
 #pragma GCC unroll 8
-      for (int i = 0; i < kVectors; ++i) sums[k] = Simd::fma(query[i], numbers.vector(i), sums[k]);
+      for (int i = 0; i < kVectors; ++i) sums[k] = Simd::mul_add(query[i], numbers.vector(i), sums[k]);
     }
   }
   store_scores<Simd>(sums, keys.n - n, scale, scores);

@@ -13,6 +13,7 @@
 //   to_f16 from_f16     of one number
 //   load_i8 load_low_nibbles load_high_nibbles       kLanes bytes, or their halves, as floats
 //   add sub mul div max abs sqrt  fma(a, b, c) = a b + c  fnma(a, b, c) = c - a b
+//   mul_add(a, b, c)    a b + c, rounded once or twice: where a bound is promised, not bits
 //   max(a, b)           NaN where b is; where a alone is, either
 //   round               to the nearest integer, ties to even
 //   times_power_of_2(x, n)           n a whole number in -252..252

@@ -67,6 +67,7 @@ struct Avx2Words {
   static F32 sqrt(F32 a) { return _mm256_sqrt_ps(a); }
   static F32 fma(F32 a, F32 b, F32 c) { return _mm256_fmadd_ps(a, b, c); }
   static F32 fnma(F32 a, F32 b, F32 c) { return _mm256_fnmadd_ps(a, b, c); }
+  static F32 mul_add(F32 a, F32 b, F32 c) { return fma(a, b, c); }
   static F32 round(F32 a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   static F32 if_negative(F32 x, F32 a, F32 b) {
     return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, zero_f32(), _CMP_LT_OQ));

@@ -60,6 +60,7 @@ struct Avx512Words {
   static F32 sqrt(F32 a) { return _mm512_sqrt_ps(a); }
   static F32 fma(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }
   static F32 fnma(F32 a, F32 b, F32 c) { return _mm512_fnmadd_ps(a, b, c); }
+  static F32 mul_add(F32 a, F32 b, F32 c) { return fma(a, b, c); }
   static F32 round(F32 a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   static F32 if_negative(F32 x, F32 a, F32 b) {
     return _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask(x, zero_f32(), _CMP_LT_OQ), a);

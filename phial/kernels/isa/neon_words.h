@@ -71,6 +71,7 @@ struct NeonWords {
   static F32 sqrt(F32 a) { return vsqrtq_f32(a); }
   static F32 fma(F32 a, F32 b, F32 c) { return vfmaq_f32(c, a, b); }
   static F32 fnma(F32 a, F32 b, F32 c) { return vfmsq_f32(c, a, b); }
+  static F32 mul_add(F32 a, F32 b, F32 c) { return fma(a, b, c); }
   static F32 round(F32 a) { return vrndnq_f32(a); }
   static F32 if_negative(F32 x, F32 a, F32 b) { return vbslq_f32(vcltzq_f32(x), a, b); }
   // In two halves, since 2^n itself may be no float.
