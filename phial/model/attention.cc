@@ -211,10 +211,13 @@ int sparse_keys(const spec::BlockSparse& pattern, int keys) {
   return static_cast<int>(std::min<int64_t>(keys, near + far_blocks * pattern.block));
 }
 
-int query_block(int keys, int heads_per_kv) {
-  constexpr int kScores = 128 << 10;  // half a MiB
-  constexpr int kMost = 32;
-  return std::clamp(kScores / std::max(1, keys) / heads_per_kv, 1, kMost);
+QueryTile query_tile(int tokens, int keys, int heads_per_kv) {
+  constexpr int kScores = 128 << 10;      // half a MiB
+  constexpr int kMost = 32, kKernel = 4;  // queries that kernels take at once
+  const int fit = kScores / std::max(1, keys), of_all_heads = std::clamp(fit / heads_per_kv, 1, kMost);
+  if (tokens <= of_all_heads) return {of_all_heads, heads_per_kv};
+  // Beyond a cache's size scores are still fewer bytes than the keys and values that they share.
+  return {std::clamp(fit - fit % kKernel, kKernel, kMost), 1};
 }
 
 size_t attention_scratch(int queries, int keys, int heads_per_kv) {
