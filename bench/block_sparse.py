@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""What block-sparse attention saves: one layer of Phi-3-small at its true shape, dense beside block-sparse, one thread.
+"""What block-sparse attention saves: one layer of Phi-3-small at its true shape, dense beside block-sparse, one thread, f16.
 Prints JSON.
 
     scripts/build release phial_model_bench
-    python3 bench/block_sparse.py [--repetitions N]
+    python3 bench/block_sparse.py [--repetitions N] [--bench FILE ...]
 
-`decode` is one query at the end of `depth` positions, `prefill` 32 of them. `ratio` is dense time over sparse time of
-processor, medians of interleaved repetitions; `ceiling` is all blocks over those that a head reads; `of_ceiling` their
-quotient. Decoding is bound by memory, and the four heads of a key-value head together read half of its far blocks: what can be
-won there tends to 2, not to 8. A prompt's dense scores leave the caches, so leaving blocks out wins more than it skips.
+`prompt` is a whole prompt in the decoder's chunks, `decode` one token behind the others. `ratio` is dense time over sparse time of
+processor, medians of interleaved repetitions; `of_ceiling` is its part of what can be won: of a prompt, `ceiling` is all pairs of query
+and key over those that heads read; of decoding, which is bound by memory, `byte_ceiling` is the whole cache over what is read of
+it, and `ceiling` counts pairs, which four heads that share a key-value head read apart. `gops`: 1e9 operations a second of a prompt, a multiply-add
+counted as two. Several --bench: programs of several versions, a repetition of each in turn, `ratio` by program.
 """
 
 import argparse
@@ -21,27 +22,43 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "build/release/phial/model/phial_model_bench"
 
 
+def measured(bench):
+    """By label: the processor's milliseconds, and the counters."""
+    command = [bench, "--benchmark_filter=^(prompt|decode)/", "--benchmark_format=json", "--benchmark_min_time=0.05"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return {tuple(one["run_name"].split("/")[:3]): one for one in json.loads(run.stdout)["benchmarks"]}
+
+
+def compared(runs, kind, depth):
+    """Medians of several runs."""
+    median = lambda way, what: statistics.median(run[kind, way, depth][what] for run in runs)
+    dense, sparse = median("0", "cpu_time"), median("1", "cpu_time")
+    row = {"tokens": int(depth), "dense_ms": round(dense, 3), "sparse_ms": round(sparse, 3), "ratio": round(dense / sparse, 2),
+           "ceiling": round(1 / median("1", "kept"), 2)}
+    kept = "kept"
+    if kind == "decode":
+        kept = "kept_bytes"
+        row["byte_ceiling"] = round(1 / median("1", kept), 2)
+    row["of_ceiling"] = round(dense / sparse * median("1", kept), 2)
+    if kind == "prompt":
+        row |= {"dense_gops": round(median("0", "GOPS"), 1), "sparse_gops": round(median("1", "GOPS"), 1)}
+    return row
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--bench", nargs="+", type=Path, default=[BENCH])
     args = parser.parse_args()
-    command = [BENCH, "--benchmark_filter=^attention/", "--benchmark_format=json", "--benchmark_min_time=0.05",
-               f"--benchmark_repetitions={args.repetitions}", "--benchmark_enable_random_interleaving=true"]
-    run = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    times, kept = {}, {}
-    for one in json.loads(run.stdout)["benchmarks"]:
-        if one["run_type"] != "iteration":
-            continue
-        _, sparse, queries, depth = one["run_name"].split("/")[:4]
-        times.setdefault((sparse, queries, int(depth)), []).append(one["cpu_time"])
-        kept[int(depth)] = one["kept"]
-    out = {"repetitions": args.repetitions, "decode": [], "prefill": []}
-    for name, queries in (("decode", "1"), ("prefill", "32")):
-        for depth in sorted(kept):
-            dense, sparse = (statistics.median(times[way, queries, depth]) for way in "01")
-            out[name].append({"depth": depth, "dense_ms": round(dense, 3), "sparse_ms": round(sparse, 3),
-                              "ratio": round(dense / sparse, 2), "ceiling": round(1 / kept[depth], 2),
-                              "of_ceiling": round(dense / sparse * kept[depth], 2)})
+    runs = {bench: [] for bench in args.bench}
+    for _ in range(args.repetitions):
+        for bench in args.bench:
+            runs[bench].append(measured(bench))
+    out = {"repetitions": args.repetitions}
+    for bench in args.bench:
+        depths = sorted({depth for _, _, depth in runs[bench][0]}, key=int)
+        rows = {kind: [compared(runs[bench], kind, depth) for depth in depths] for kind in ("prompt", "decode")}
+        out |= rows if len(args.bench) == 1 else {bench.name: rows}
     print(json.dumps(out, indent=1))
 
 

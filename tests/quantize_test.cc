@@ -180,8 +180,7 @@ TEST_F(Quantize, WhatIsMissingEmptyOrInTheWayIsOneLineAndLeavesNothing) {
   expect_error(home_.run({"quantize", kFolder, "/nonexistent/out.gguf", "--to", "Q4_0"}), "/nonexistent");
   EXPECT_EQ(n_models(), 0U);
 
-  // A model of another kind, and one whose vocabulary is not there to calibrate with.
-  expect_error(quantize(testdata("golden/phi3-vision-like"), {"--to", "Q4_0"}), "phi3-vision-like");
+  // One whose vocabulary is not there to calibrate with.
   const std::string biased = testdata("golden/llama-biased");
   expect_error(quantize(biased, {"--to", "Q8_0", "--calibrate", text()}), "llama-biased");
   EXPECT_EQ(n_models(), 0U);
@@ -191,6 +190,34 @@ TEST_F(Quantize, WhatIsMissingEmptyOrInTheWayIsOneLineAndLeavesNothing) {
   const auto before = fs::last_write_time(path);
   expect_error(quantize(kFolder, {"--to", "Q4_0"}), "is there already");
   EXPECT_EQ(fs::last_write_time(path), before);
+}
+
+// Its eye comes along in a file of its own, and stays what it is.
+TEST_F(Quantize, AFolderThatSeesGivesAFileThatSees) {
+  const std::string folder = testdata("golden/phi3-vision-like"), picture = folder + "/image0.png";
+  const auto file = [&](const std::string& name) { return (home_.path() / name).string(); };
+  std::string ids = "1";
+  for (int i = 0; i < 757; ++i) ids += ",-1";
+  const auto answer_of = [&](const std::string& name) {
+    return home_
+        .run({"generate", "--model", file(name), "--image", picture, "-n", "8", "--greedy", "--ids=" + ids + ",5,9"})
+        .out;
+  };
+  const Finished finished = quantize(folder, {"--to", "Q8_0", "--json"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ((*parse_json(finished.out))["projector"], file("mmproj-out.gguf"));
+
+  ASSERT_EQ(home_.run({"models", "convert", folder, file("whole.gguf")}).status, 0);
+  ASSERT_EQ(home_.run({"quantize", file("whole.gguf"), file("other.gguf"), "--to", "Q8_0"}).status, 0);
+  EXPECT_EQ(*read_text_file(file("mmproj-out.gguf")), *read_text_file(file("mmproj-whole.gguf")));
+  const std::string answer = answer_of("out.gguf");
+  EXPECT_THAT(answer, Not(IsEmpty()));
+  fs::rename(file("mmproj-whole.gguf"), file("mmproj-other.gguf"));
+  EXPECT_EQ(answer, answer_of("other.gguf"));
+
+  fs::remove(out());
+  EXPECT_THAT(quantize(folder, {"--to", "Q4_0"}).err, HasSubstr("mmproj-out.gguf"));
+  EXPECT_FALSE(fs::exists(out()));
 }
 
 TEST_F(Quantize, ABlockSparseModelRunsFromWhatWasWritten) {

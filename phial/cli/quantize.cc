@@ -9,11 +9,13 @@
 #include "phial/base/bytes_text.h"
 #include "phial/base/fnv.h"
 #include "phial/base/json.h"
+#include "phial/base/output_file.h"
 #include "phial/cli/compute_flags.h"
 #include "phial/cli/home.h"
 #include "phial/cli/input.h"
 #include "phial/cli/verbs.h"
 #include "phial/cli/version.h"
+#include "phial/convert/eye.h"
 #include "phial/convert/gguf_model.h"
 #include "phial/generate/open_tokenizer.h"
 #include "phial/quantize/bits.h"
@@ -72,7 +74,9 @@ struct QuantizeCommand : Command {
 
   void describe(Flags& flags) override {
     flags.argument("IN", &in, "a GGUF file, a Hugging Face folder, or a known name").offers(Completes::kModel).must();
-    flags.argument("OUT", &out, "the GGUF file to write").offers(Completes::kPath).must();
+    flags.argument("OUT", &out, "the GGUF file to write; of a folder that sees, with its image encoder beside it")
+        .offers(Completes::kPath)
+        .must();
     flags.add("--to", &to, "TYPE", "what the matrices become; phial_q3 and phial_q4 are for Phial alone")
         .one_of(names_of_types());
     flags
@@ -85,10 +89,9 @@ struct QuantizeCommand : Command {
         .offers(Completes::kPath);
     flags.add("-t,--threads", &compute.threads, "T", "threads; the default is the cores this process may use")
         .between(1, 1024);
-    flags.add(
-        "--json", json,
-        "one JSON object: in, out, to, bits, bytes, weights, bits_per_weight, relative_error, relative_output_error, "
-        "calibration, tensors");
+    flags.add("--json", json,
+              "one JSON object: in, out, projector, to, bits, bytes, weights, bits_per_weight, relative_error, "
+              "relative_output_error, calibration, tensors");
   }
 
   Status check() override {
@@ -112,12 +115,14 @@ struct QuantizeCommand : Command {
 
   Status run(Console& console) override {
     PHIAL_TRY(const auto path, find_model(in, ModelUse::kAnswers));
-    PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(path));
-    if (spec::has_vision(checkpoint.metadata())) {
-      return Error{Code::kUnsupported, path.string() + " is a model that sees: its image encoder is not quantized",
-                   "'phial models convert' it to GGUF, quantize the model's file, and name the other with --projector"};
+    PHIAL_TRY(formats::Checkpoint opened, formats::Checkpoint::open(path));
+    const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
+    PHIAL_TRY(const convert::GgufModel model, convert::as_gguf(*checkpoint));
+    std::optional<convert::Eye> eye;  // of a folder; that of a GGUF file is a file already
+    if (spec::has_vision(checkpoint->metadata())) {
+      PHIAL_TRY(eye, convert::find_eye(checkpoint, model.spec, {}, console.log()));
+      PHIAL_CHECKED(check_is_new(formats::projector_beside(out)));
     }
-    PHIAL_TRY(const convert::GgufModel model, convert::as_gguf(checkpoint));
     if (quantize::is_quantized(model.tensors)) {
       console.log()(Severity::kWarning,
                     path.string() + " is quantized already: its errors stay, and new ones come on top of them");
@@ -148,19 +153,24 @@ struct QuantizeCommand : Command {
       }
       return quantize::choose_types(source.tensors, *tensor::dtype_from_name(*to), source.n_layers);
     };
-    const auto written = quantize::write_quantized(source, {.path = out, .asked = asked(checkpoint, reading)}, choose,
-                                                   read_text, pool, console.stopped(), show("quantizing: "));
-    if (!written) {
-      if (written.error().code == Code::kCancelled && std::filesystem::exists(partial_path(out))) {
+    Report report;
+    const auto write = [&]() -> Status {
+      PHIAL_TRY(report, quantize::write_quantized(source, {.path = out, .asked = asked(*checkpoint, reading)}, choose,
+                                                  read_text, pool, console.stopped(), show("quantizing: ")));
+      return ok();
+    };
+    const auto projector = convert::write_with_eye(eye, model.spec.name, out, console.stopped(), write);
+    if (!projector) {
+      if (projector.error().code == Code::kCancelled && std::filesystem::exists(partial_path(out))) {
         console.note("the same command goes on from here; what it has is in '" + partial_path(out).string() + "'");
       }
-      return written.error();
+      return projector.error();
     }
-    const Report& report = *written;
     if (json) {
-      console.write(dump_json(to_json(path, report, reading)) + "\n");
+      console.write(dump_json(to_json(path, report, reading, *projector)) + "\n");
     } else {
       write_table(console, report);
+      if (eye) console.note("wrote '" + projector->string() + "', by which it sees pictures, not quantized");
     }
     return ok();
   }
@@ -182,7 +192,8 @@ struct QuantizeCommand : Command {
             {"text", reading ? Json(text.value()) : Json()}};
   }
 
-  Json to_json(const std::filesystem::path& path, const Report& report, const std::optional<Reading>& reading) const {
+  Json to_json(const std::filesystem::path& path, const Report& report, const std::optional<Reading>& reading,
+               const std::filesystem::path& projector) const {
     const auto output_error = [](bool is_calibrated, const quantize::Deviation& deviation) {
       return is_calibrated ? Json(deviation.relative_output()) : Json();
     };
@@ -200,6 +211,7 @@ struct QuantizeCommand : Command {
     if (reading) read = {{"file", *calibrate}, {"tokens", reading->tokens()}};
     return {{"in", path.string()},
             {"out", out},
+            {"projector", projector.empty() ? Json() : Json(projector.string())},
             {"to", to ? Json(*to) : Json()},
             {"bits", bits ? Json(*bits) : Json()},
             {"bytes", report.file_bytes},

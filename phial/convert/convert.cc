@@ -1,6 +1,5 @@
 #include "phial/convert/convert.h"
 
-#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -13,12 +12,12 @@
 #include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/convert/decoder_tensors.h"
+#include "phial/convert/eye.h"
 #include "phial/convert/gguf_model.h"
 #include "phial/convert/settings.h"
 #include "phial/convert/vision_tensors.h"
 #include "phial/formats/gguf_writer.h"
 #include "phial/formats/safetensors_writer.h"
-#include "phial/model/clip.h"
 #include "phial/model/decoder.h"
 #include "phial/spec/vision.h"
 #include "phial/tokenizer/convert.h"
@@ -36,51 +35,17 @@ Status write_text(const fs::path& path, const std::string& text) {
 
 using SharedCheckpoint = std::shared_ptr<const formats::Checkpoint>;
 
-// Of a model that sees: what its eye is, and the checkpoint that holds it.
-struct Eye {
-  SharedCheckpoint checkpoint;
-  spec::VisionSpec spec;
-};
-
-Result<std::optional<Eye>> find_eye(const SharedCheckpoint& decoder, const spec::DecoderSpec& spec,
-                                    const ConvertOptions& options) {
-  PHIAL_TRY(const SharedCheckpoint eye,
-            model::ImageEncoder::find(decoder, spec.hidden_dim, options.projector, LoadMode::kMap, options.log));
-  if (eye == nullptr) return std::optional<Eye>();
-  PHIAL_TRY(const spec::VisionSpec vision, model::ImageEncoder::read_spec(*eye, spec.hidden_dim));
-  return std::optional<Eye>({eye, vision});
-}
-
-Status write_projector(const Eye& eye, const std::string& name, const fs::path& out, const std::stop_token& stop) {
-  PHIAL_TRY(const auto tensors, vision_tensors(*eye.checkpoint, eye.spec, CheckpointKind::kGguf));
-  Json metadata = spec::gguf_of_vision(eye.spec);
-  const auto matrix = std::ranges::find_if(tensors, [](const NewTensor& tensor) { return tensor.shape.size() == 2; });
-  metadata.update({{"general.architecture", "clip"},
-                   {"general.type", "mmproj"},
-                   {"general.name", name},
-                   {"general.file_type", file_type(matrix->dtype)}});
-  return formats::write_gguf(out, metadata, tensors, stop);
-}
-
 Result<Converted> to_gguf(const SharedCheckpoint& checkpoint, const fs::path& out, const ConvertOptions& options) {
-  const fs::path projector = formats::projector_beside(out);
-  PHIAL_CHECKED(check_is_new(projector));
+  PHIAL_CHECKED(check_is_new(formats::projector_beside(out)));
   PHIAL_TRY(const GgufModel model, as_gguf(*checkpoint));
-  PHIAL_TRY(const std::optional<Eye> eye, find_eye(checkpoint, model.spec, options));
-  const auto write_decoder = [&](const fs::path& partial) {
-    return formats::write_gguf(partial, model.metadata, model.tensors, options.stop);
+  PHIAL_TRY(const std::optional<Eye> eye, find_eye(checkpoint, model.spec, options.projector, options.log));
+  const auto write_decoder = [&] {
+    return write_beside(out, [&](const fs::path& partial) {
+      return formats::write_gguf(partial, model.metadata, model.tensors, options.stop);
+    });
   };
-  if (!eye) {
-    PHIAL_CHECKED(write_beside(out, write_decoder));
-    return Converted{};
-  }
-  // The decoder comes to its place first: by itself it is a whole model, that does not see.
-  const auto write_both = [&](const fs::path& partial) -> Status {
-    PHIAL_CHECKED(write_projector(*eye, model.spec.name, partial, options.stop));
-    return write_beside(out, write_decoder);
-  };
-  PHIAL_CHECKED(write_beside(projector, write_both));
-  return Converted{.sees = true, .projector = projector};
+  PHIAL_TRY(const fs::path projector, write_with_eye(eye, model.spec.name, out, options.stop, write_decoder));
+  return Converted{.sees = eye.has_value(), .projector = projector};
 }
 
 Result<Converted> to_folder(const SharedCheckpoint& checkpoint, const fs::path& out, const ConvertOptions& options) {
@@ -89,7 +54,7 @@ Result<Converted> to_folder(const SharedCheckpoint& checkpoint, const fs::path& 
   std::vector<NewTensor> tensors = decoder_tensors(bound, spec, CheckpointKind::kHuggingFace);
   PHIAL_TRY(Json config, folder_config(spec, tensors.front().dtype, checkpoint->metadata()));
   PHIAL_TRY(const auto files, tokenizer::folder_files(checkpoint->metadata()));
-  PHIAL_TRY(const std::optional<Eye> eye, find_eye(checkpoint, spec, options));
+  PHIAL_TRY(const std::optional<Eye> eye, find_eye(checkpoint, spec, options.projector, options.log));
   if (eye) {
     PHIAL_TRY(std::vector<NewTensor> sees, vision_tensors(*eye->checkpoint, eye->spec, CheckpointKind::kHuggingFace));
     std::ranges::move(sees, std::back_inserter(tensors));

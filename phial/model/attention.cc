@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <type_traits>
+#include <vector>
 
 #include "phial/model/size.h"
 
@@ -29,15 +30,15 @@ struct PageRows {
 // Of `left` positions from `first` on, those in its page.
 int in_page(int first, int left) { return std::min(left, kPageTokens - first % kPageTokens); }
 
-// body(run, what is known to be read after it: nothing, or the next run's positions) over positions [seen.first,
-// seen.first + seen.count), in order.
+// body(run, what is read after it: the next run's positions, or `after`) over positions [seen.first, seen.first +
+// seen.count), in order.
 template <class Body>
-void for_each_run(PageRun seen, const Body& body) {
+void for_each_run(PageRun seen, const Positions& after, const Body& body) {
   for (int left = seen.count; left > 0;) {
     seen.count = in_page(seen.first, left);
     left -= seen.count;
     const int next = seen.first + seen.count;
-    body(seen, Positions{.first = next, .count = in_page(next, left)});
+    body(seen, left > 0 ? Positions{.first = next, .count = in_page(next, left)} : after);
     seen.first = next;
     seen.column += seen.count;
   }
@@ -54,18 +55,17 @@ class Attention {
         kv_head_(kv_head),
         queries_(queries),
         scores_(scratch.data()) {
-    const int last = queries.first_position + queries.tokens - 1;
     for (int h = 0; h < shape.heads_per_kv; ++h) most_far_ = std::max(most_far_, n_far(h));
-    first_near_ = first_seen(0);
-    n_columns_ = most_far_ + last - first_near_ + 1;
+    if (most_far_ > 0) find_far();
+    near_ = {.first = first_seen(0), .column = most_far_, .n_heads = shape.heads_per_kv};
+    near_.count = queries.first_position + queries.tokens - near_.first;
+    n_columns_ = most_far_ + near_.count;
   }
 
   void run() {
-    const int n_near = n_columns_ - most_far_;
-    const Positions first_values = {.first = first_near_, .count = in_page(first_near_, n_near)};
+    const Positions first_values = in_first_page(far_.empty() ? near_ : far_.front());
     for_each_seen([&](const PageRun& r, const Positions& next) {
-      const bool ends = next.count == 0 && most_far_ == 0;  // values come next
-      score(keys({r.first, r.count}), ends ? values(first_values) : keys(next), r);
+      score(keys({r.first, r.count}), next.count == 0 ? values(first_values) : keys(next), r);
     });
     for (int t = 0; t < queries_.tokens; ++t) {
       for (int h = 0; h < shape_.heads_per_kv; ++h) normalise(t, h);
@@ -102,16 +102,18 @@ class Attention {
   }
   size_t head_offset(int head) const { return size(head) * size(shape_.head_dim); }
 
-  // body(run, what comes next) over what any head sees, positions ascending.
+  static Positions in_first_page(const PageRun& run) { return {run.first, in_page(run.first, run.count)}; }
+
+  // body(run, what comes next; nothing at the end) over what any head sees, positions ascending.
   template <class Body>
   void for_each_seen(const Body& body) const {
-    if (most_far_ > 0) for_each_far(body);
-    for_each_run(
-        {.first = first_near_, .count = n_columns_ - most_far_, .column = most_far_, .n_heads = shape_.heads_per_kv},
-        body);
+    for (size_t i = 0; i < far_.size(); ++i) {
+      for_each_run(far_[i], in_first_page(i + 1 < far_.size() ? far_[i + 1] : near_), body);
+    }
+    for_each_run(near_, {}, body);
   }
-  template <class Body>
-  void for_each_far(const Body& body) const {
+
+  void find_far() {
     const uint64_t computed = (~uint64_t{0} >> (64 - shape_.heads_per_kv)) << queries_.first_head;
     for (const auto& entry : shape_.sparse->far(kv_head_, query_block())) {
       const uint64_t heads = (entry.heads & computed) >> queries_.first_head;
@@ -121,7 +123,7 @@ class Attention {
       if (seen.n_heads > 1) seen.head_step = std::countr_zero(heads & (heads - 1)) - seen.head;
       const int before = shape_.sparse->n_before(kv_head_, queries_.first_head + seen.head, entry.block) * block();
       seen.column = most_far_ - n_far(seen.head) + before;
-      for_each_run(seen, body);
+      far_.push_back(seen);
     }
   }
 
@@ -172,8 +174,8 @@ class Attention {
   // Weights of the keys that the query sees; 0 for the others that its neighbours see.
   void normalise(int token, int head) {
     float* weights = row(token, head);
-    const int begin = most_far_ - n_far(head) + first_seen(token) - first_near_;
-    const int end = most_far_ + queries_.first_position + token - first_near_ + 1;
+    const int begin = most_far_ - n_far(head) + first_seen(token) - near_.first;
+    const int end = most_far_ + queries_.first_position + token - near_.first + 1;
     std::fill(weights, weights + begin, 0.0F);
     kernels_.softmax(weights + begin, size(end - begin));
     std::fill(weights + end, weights + n_columns_, 0.0F);
@@ -200,7 +202,9 @@ class Attention {
   const Queries& queries_;
   float* scores_;
   int most_far_ = 0;  // far keys of the head that sees most
-  int first_near_ = 0, n_columns_ = 0;
+  std::vector<PageRun> far_;
+  PageRun near_;
+  int n_columns_ = 0;
 };
 
 }  // namespace
@@ -211,10 +215,13 @@ int sparse_keys(const spec::BlockSparse& pattern, int keys) {
   return static_cast<int>(std::min<int64_t>(keys, near + far_blocks * pattern.block));
 }
 
-int query_block(int keys, int heads_per_kv) {
-  constexpr int kScores = 128 << 10;  // half a MiB
-  constexpr int kMost = 32;
-  return std::clamp(kScores / std::max(1, keys) / heads_per_kv, 1, kMost);
+QueryTile query_tile(int tokens, int keys, int heads_per_kv) {
+  constexpr int kScores = 128 << 10;      // half a MiB
+  constexpr int kMost = 32, kKernel = 4;  // queries that kernels take at once
+  const int fit = kScores / std::max(1, keys), of_all_heads = std::clamp(fit / heads_per_kv, 1, kMost);
+  if (tokens <= of_all_heads) return {of_all_heads, heads_per_kv};
+  // Beyond a cache's size scores are still fewer bytes than the keys and values that they share.
+  return {std::clamp(fit - fit % kKernel, kKernel, kMost), 1};
 }
 
 size_t attention_scratch(int queries, int keys, int heads_per_kv) {

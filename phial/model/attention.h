@@ -25,8 +25,15 @@ struct AttentionShape {
 
 // The most keys that a head of a block-sparse layer sees of `keys` positions.
 int sparse_keys(const spec::BlockSparse& pattern, int keys);
-// Queries that are worth computing together, for scores to stay in a core's cache.
-int query_block(int keys, int heads_per_kv);
+// Queries that are computed together: of at most so many tokens, and of so many of the heads that share a key-value
+// head.
+struct QueryTile {
+  int tokens = 1, heads = 1;
+};
+// Of `tokens` over `keys` positions, so that scores stay in a core's cache. Few (decoding) are computed with all heads,
+// for which keys and values are read once. Of a prompt each head is computed apart: as many scores are those of more
+// tokens then, and all of them meet a far block of a block-sparse layer, which one head sees.
+QueryTile query_tile(int tokens, int keys, int heads_per_kv);
 // Floats of scratch that attend() needs for `queries` tokens over `keys` positions.
 size_t attention_scratch(int queries, int keys, int heads_per_kv);
 

@@ -13,46 +13,43 @@ size_t wanted_of(LogitsOf which, size_t count, bool has_last) {
   return which == LogitsOf::kLast && has_last ? std::min<size_t>(count, 1) : 0;
 }
 
-// Scores of all keys are held for the queries of a block.
-void need_scratch(size_t queries, int keys, int heads_per_kv, Chunk& chunk) {
-  const size_t scratch = attention_scratch(static_cast<int>(queries), keys, heads_per_kv);
-  chunk.attention_scratch = std::max(chunk.attention_scratch, scratch);
-}
-
-// Rows [at, at + count) from position `first` on, `keys` positions being there at the end.
-void cut_for_sparse_layers(size_t at, size_t count, int first, int keys, const spec::DecoderSpec& spec, Chunk& chunk) {
-  const int heads_per_kv = spec.n_heads / spec.n_kv_heads, seen = sparse_keys(spec.block_sparse, keys);
-  const auto most = static_cast<size_t>(query_block(seen, heads_per_kv));
-  const auto pattern = static_cast<size_t>(spec.block_sparse.block);
-  for (size_t t = 0; t < count;) {
-    const size_t left = pattern - (static_cast<size_t>(first) + t) % pattern;
-    const size_t rows = std::min({most, left, count - t});
-    chunk.sparse_blocks.push_back({at + t, rows});
-    t += rows;
-  }
-  need_scratch(most, seen, heads_per_kv, chunk);
-}
-
 // Appends tokens [begin, end) of a part.
 void add(const Part& part, size_t begin, size_t end, const spec::DecoderSpec& spec, Chunk& chunk) {
   const size_t count = end - begin;
   const KvAccess cache(*part.segment->cache);
-  const int first = cache.length() + static_cast<int>(begin), keys = first + static_cast<int>(count);
-  const int heads_per_kv = spec.n_heads / spec.n_kv_heads;
-  const auto block = static_cast<size_t>(query_block(keys, heads_per_kv));
-  const size_t at = chunk.rows.size();
-  for (size_t t = 0; t < count; t += block) chunk.blocks.push_back({at + t, std::min(block, count - t)});
+  const QueryRows rows = {chunk.rows.size(), count, cache.length() + static_cast<int>(begin)};
   for (size_t t = 0; t < count; ++t) {
     const Segment& segment = *part.segment;
     const size_t at_id = part.begin + begin + t;
     const float* embedding = segment.rows.empty() ? nullptr : segment.rows[at_id];
-    chunk.rows.push_back({segment.ids[at_id], embedding, first + static_cast<int>(t), part.segment->table, cache});
+    chunk.rows.push_back(
+        {segment.ids[at_id], embedding, rows.position + static_cast<int>(t), part.segment->table, cache});
   }
-  need_scratch(block, keys, heads_per_kv, chunk);
-  if (spec.block_sparse.active()) cut_for_sparse_layers(at, count, first, keys, spec, chunk);
+  const int heads_per_kv = spec.n_heads / spec.n_kv_heads;
+  size_t scratch = cut_queries(rows, {}, heads_per_kv, chunk.blocks);
+  if (spec.block_sparse.active()) {
+    scratch = std::max(scratch, cut_queries(rows, spec.block_sparse, heads_per_kv, chunk.sparse_blocks));
+  }
+  chunk.attention_scratch = std::max(chunk.attention_scratch, scratch);
 }
 
 }  // namespace
+
+size_t cut_queries(const QueryRows& rows, const spec::BlockSparse& pattern, int heads_per_kv,
+                   std::vector<QueryBlock>& blocks) {
+  const int count = static_cast<int>(rows.count), keys = rows.position + count;
+  const int seen = pattern.active() ? sparse_keys(pattern, keys) : keys;
+  const QueryTile tile = query_tile(count, seen, heads_per_kv);
+  size_t scratch = 0;
+  for (int t = 0; t < count;) {
+    int n = std::min(tile.tokens, count - t);
+    if (pattern.active()) n = std::min(n, pattern.block - (rows.position + t) % pattern.block);
+    blocks.push_back({rows.first + static_cast<size_t>(t), static_cast<size_t>(n), tile.heads});
+    scratch = std::max(scratch, attention_scratch(n, seen, tile.heads));
+    t += n;
+  }
+  return scratch;
+}
 
 std::vector<std::vector<Part>> cut_into_chunks(std::span<const Segment> segments) {
   std::vector<std::vector<Part>> chunks;

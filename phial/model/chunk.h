@@ -33,15 +33,27 @@ struct Row {
   KvAccess cache;
 };
 
-// Neighbouring rows of one cache whose attention is computed together.
+// Neighbouring rows of one cache whose attention is computed together, for so many query heads of a key-value head.
 struct QueryBlock {
   size_t first, rows;
+  int heads;
 };
+
+// Rows of one cache, the first of them at `position`.
+struct QueryRows {
+  size_t first, count;
+  int position;
+};
+
+// Appends the blocks that the rows are cut into: those of a block-sparse layer each in one block of `pattern`, which is
+// not active for a dense one. Returns the floats of scratch that attention needs for any of them.
+size_t cut_queries(const QueryRows& rows, const spec::BlockSparse& pattern, int heads_per_kv,
+                   std::vector<QueryBlock>& blocks);
 
 struct Chunk {
   std::vector<Row> rows;
   std::vector<QueryBlock> blocks;         // in the order of their rows
-  std::vector<QueryBlock> sparse_blocks;  // the same of block-sparse layers: each in one block of their pattern
+  std::vector<QueryBlock> sparse_blocks;  // the same of block-sparse layers
   size_t wanted_rows = 0;                 // the last ones
   size_t attention_scratch = 0;           // floats that attention needs of a thread
 };

@@ -239,33 +239,37 @@ class Pass {
     const auto& all = is_sparse ? c_.chunk.sparse_blocks : c_.chunk.blocks;
     const auto wanted = std::ranges::lower_bound(all, first_, {}, &QueryBlock::first);
     const std::span<const QueryBlock> blocks(wanted, all.end());
-    const int shared_by = spec_.n_heads / spec_.n_kv_heads;
     // Few key-value heads would leave threads idle: then each query head is a piece of its own.
     const bool split = blocks.size() * size(spec_.n_kv_heads) < 4 * size(crew_.size());
-    const int heads = split ? 1 : shared_by;
-    const size_t groups = size(spec_.n_heads / heads);
+    // All blocks of a head in turn: its keys and values are in the core's own cache from the second on. Heads that are
+    // computed together are when the first of them has its turn.
+    crew_.share(size(spec_.n_heads) * blocks.size(), 1, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        const QueryBlock& block = blocks[i % blocks.size()];
+        const int head = static_cast<int>(i / blocks.size()), heads = split ? 1 : block.heads;
+        if (head % heads == 0) attend_with(layer, is_sparse, block, head, heads);
+      }
+    });
+  }
+
+  // Query heads [head, head + heads), which share a key-value head.
+  void attend_with(int layer, bool is_sparse, const QueryBlock& block, int head, int heads) {
+    const int shared_by = spec_.n_heads / spec_.n_kv_heads;
     const AttentionShape shape = {.heads_per_kv = heads,
                                   .head_dim = spec_.head_dim,
                                   .window = spec_.sliding_window,
                                   .scale = spec::attention_scale(spec_),
                                   .sparse = is_sparse ? c_.sparse : nullptr};
-    // All blocks of a group in turn: its keys and values are in the core's own cache from the second on.
-    crew_.share(groups * blocks.size(), 1, [&](size_t begin, size_t end) {
-      for (size_t i = begin; i < end; ++i) {
-        const QueryBlock& block = blocks[i % blocks.size()];
-        const Row& first = tokens_[block.first];
-        const size_t group = i / blocks.size(), column = group * size(heads) * size(spec_.head_dim);
-        const Queries queries = {.q = w_.qkv.row(block.first) + column,
-                                 .q_stride = w_.qkv.stride,
-                                 .out = w_.attended.floats.row(block.first) + column,
-                                 .out_stride = w_.attended.floats.stride,
-                                 .first_head = static_cast<int>(group) * heads % shared_by,
-                                 .first_position = first.position,
-                                 .tokens = static_cast<int>(block.rows)};
-        attend(k_, shape, first.cache, layer, static_cast<int>(group) * heads / shared_by, queries,
-               w_.scratch(crew_.index()));
-      }
-    });
+    const Row& first = tokens_[block.first];
+    const size_t column = size(head) * size(spec_.head_dim);
+    const Queries queries = {.q = w_.qkv.row(block.first) + column,
+                             .q_stride = w_.qkv.stride,
+                             .out = w_.attended.floats.row(block.first) + column,
+                             .out_stride = w_.attended.floats.stride,
+                             .first_head = head % shared_by,
+                             .first_position = first.position,
+                             .tokens = static_cast<int>(block.rows)};
+    attend(k_, shape, first.cache, layer, head / shared_by, queries, w_.scratch(crew_.index()));
   }
 
   // Pieces of a row, so that one token keeps all threads busy. Their borders are fixed: what a vector's end computes

@@ -136,20 +136,21 @@ void pack_q4_k(const StoredRows& source, size_t tile, Q4MinTile* out) {
 template <class Tile>
 void pack_int4(const StoredRows& rows, size_t tile, Tile* out) {
   const tensor::Int4Matrix& source = *rows.int4;
-  const size_t blocks = source.inputs / kBlock;
-  for (size_t r = 0; r < kTileRows && tile * kTileRows + r < source.outputs; ++r) {
-    const size_t output = rows.order.stored_row(tile * kTileRows + r);
-    for (size_t b = 0; b < blocks; ++b) {
-      uint8_t levels[kBlock];
-      tensor::read_levels(source, output, b * kBlock, levels);
+  const size_t n_rows = std::min<size_t>(kTileRows, source.outputs - tile * kTileRows);
+  size_t outputs[kTileRows];
+  for (size_t r = 0; r < n_rows; ++r) outputs[r] = rows.order.stored_row(tile * kTileRows + r);
+  for (size_t b = 0; b < source.inputs / kBlock; ++b) {
+    uint8_t levels[kTileRows * kBlock];
+    tensor::read_levels(source, {outputs, n_rows}, b * kBlock, kBlock, levels);
+    const size_t group = source.group(b * kBlock);
+    for (size_t r = 0; r < n_rows; ++r) {
       uint32_t columns[8];
-      std::memcpy(columns, levels, sizeof columns);
+      std::memcpy(columns, levels + r * kBlock, sizeof columns);
       place_nibbles(columns, r, out[b].nibbles);
-      const size_t group = source.group(b * kBlock);
-      const float scale = source.scale(group, output);
+      const float scale = source.scale(group, outputs[r]);
       out[b].scale[r] = tensor::f32_to_f16(scale);
       if constexpr (std::is_same_v<Tile, Q4MinTile>) {
-        out[b].min[r] = tensor::f32_to_f16(-static_cast<float>(source.zero(group, output)) * scale);
+        out[b].min[r] = tensor::f32_to_f16(-static_cast<float>(source.zero(group, outputs[r])) * scale);
       }
     }
   }

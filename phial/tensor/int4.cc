@@ -38,18 +38,25 @@ float Int4Matrix::scale(size_t group, size_t output) const {
   return value;
 }
 
-void read_levels(const Int4Matrix& matrix, size_t output, size_t first, std::span<uint8_t> levels) {
+void read_levels(const Int4Matrix& matrix, std::span<const size_t> outputs, size_t first, size_t n, uint8_t* levels) {
   if (matrix.packing == Int4Matrix::Packing::kAwq) {  // words run along the outputs, one row of them an input
-    const int shift = shift_of(matrix.packing, output);
-    const size_t stride = matrix.outputs / 8;
-    for (size_t i = 0; i < levels.size(); ++i) {
-      levels[i] = (word_at(matrix.levels, (first + i) * stride + output / 8) >> shift) & 15;
+    constexpr size_t kTogether = 16;
+    const size_t row_bytes = matrix.outputs / 8 * sizeof(uint32_t);
+    for (; !outputs.empty(); outputs = outputs.subspan(std::min(outputs.size(), kTogether)), levels += kTogether * n) {
+      const std::span<const size_t> some = outputs.first(std::min(outputs.size(), kTogether));
+      int shifts[kTogether];
+      for (size_t o = 0; o < some.size(); ++o) shifts[o] = shift_of(matrix.packing, some[o]);
+      for (size_t i = 0; i < n; ++i) {
+        const std::byte* row = matrix.levels + (first + i) * row_bytes;
+        for (size_t o = 0; o < some.size(); ++o) levels[o * n + i] = (word_at(row, some[o] / 8) >> shifts[o]) & 15;
+      }
     }
     return;
   }
-  for (size_t i = 0; i < levels.size(); ++i) {  // words run along the inputs, the first in the lowest nibble
-    const size_t input = first + i;
-    levels[i] = (word_at(matrix.levels, input / 8 * matrix.outputs + output) >> (4 * (input % 8))) & 15;
+  for (const size_t output : outputs) {  // words run along the inputs, the first in the lowest nibble
+    for (size_t input = first; input < first + n; ++input) {
+      *levels++ = (word_at(matrix.levels, input / 8 * matrix.outputs + output) >> (4 * (input % 8))) & 15;
+    }
   }
 }
 
@@ -61,7 +68,7 @@ void decode_row(const Int4Matrix& matrix, size_t output, size_t first, std::span
   int zero = 0;
   for (size_t done = 0; done < out.size(); done += kChunk) {
     const size_t count = std::min(kChunk, out.size() - done);
-    read_levels(matrix, output, first + done, {levels, count});
+    read_levels(matrix, {&output, 1}, first + done, count, levels);
     for (size_t i = 0; i < count; ++i) {
       if (const size_t own = matrix.group(first + done + i); own != group) {
         group = own;

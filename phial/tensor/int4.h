@@ -34,8 +34,9 @@ struct Int4Matrix {
   float scale(size_t group, size_t output) const;
 };
 
-// The levels of one output's inputs [first, first + levels.size()).
-void read_levels(const Int4Matrix& matrix, size_t output, size_t first, std::span<uint8_t> levels);
+// The levels of inputs [first, first + n) of each of some outputs: levels[o * n + i]. Outputs that are asked for
+// together are read together, since AWQ keeps the inputs of one far apart.
+void read_levels(const Int4Matrix& matrix, std::span<const size_t> outputs, size_t first, size_t n, uint8_t* levels);
 
 // The weights of one output's inputs [first, first + out.size()), exact.
 void decode_row(const Int4Matrix& matrix, size_t output, size_t first, std::span<float> out);
