@@ -11,7 +11,8 @@ help:
 	@echo 'make demo         set up, build, fetch the default models, index the sample documents, answer a question'
 	@echo 'make test         set up, build, run every test'
 	@echo 'make train        phial-train, beside phial in build/release/bin (fetches libtorch, 200 MB)'
-	@echo 'make bench        the measured figures; make bench-peers installs the peers they are compared with'
+	@echo 'make bench        the measured figures'
+	@echo 'make bench-peers  installs the peers; with PHIAL_PEERS=FOLDER measures the table beside them'
 	@echo 'make soak         the long checks: fuzzers for five minutes each, thread sanitizer, ARM, WebAssembly, endurance'
 	@echo 'make format lint  clang-format-19 and clang-tidy-19'
 	@echo 'make install      into PREFIX (/usr/local)'
@@ -42,8 +43,10 @@ bench: setup models
 	@scripts/build release phial phial-reader
 	@bench/run
 
-bench-peers: setup
+bench-peers: setup models
 	@bench/peers/install
+	@[ -z "$(PHIAL_PEERS)" ] || scripts/build release phial phial_answers_probe
+	@[ -z "$(PHIAL_PEERS)" ] || python3 bench/peers/table.py --peers "$(PHIAL_PEERS)" $(TABLE)
 
 soak: models
 	@scripts/soak

@@ -9,7 +9,7 @@ used for other things.
 
 The peers' side is measured by the scripts of --peers: llama.cpp through llama-cpp-python on the same GGUF
 (bench/peers/install builds it for this machine), and, with --python-ort, ONNX Runtime GenAI on random weights of
-Phi-3-mini's shape, with 4 and 8 layers, extrapolated to 32 along a straight line. They measure the prompt at the first
+Phi-3-mini's shape, with 4 and 8 layers, extrapolated to 32 along a straight line (--ort-layers). They measure the prompt at the first
 depth only, and so does what is compared.
 """
 
@@ -72,9 +72,11 @@ class Engines:
         return fastest(runs)
 
     def ort(self) -> dict[int, dict]:
+        layers = self.args.ort_layers
         rows = json_lines([self.args.python_ort, f"{self.args.peers}/ort_genai.py", "--work", self.args.ort_work, *self.shape,
-                           "--depths", self.args.depths])
-        return fastest([{row["depth"]: {**row, "setting": "f32"} for row in rows if "extrapolated_from" in row}])
+                           "--depths", self.args.depths, "--layers", layers])
+        is_whole = "," not in layers
+        return fastest([{row["depth"]: {**row, "setting": "f32"} for row in rows if is_whole or "extrapolated_from" in row}])
 
 
 def median_of(values: list) -> float | None:
@@ -114,6 +116,7 @@ def main() -> None:
     parser.add_argument("--python-llama", default=str(ROOT / "build/peers/llama/bin/python"))
     parser.add_argument("--python-ort", help="compares with ONNX Runtime GenAI as well")
     parser.add_argument("--ort-work", default=str(ROOT / "build/peers/ort-models"), help="for its models, 8 GB")
+    parser.add_argument("--ort-layers", default="4,8", help="layers that it is measured with; one number: the whole model")
     parser.add_argument("--peers", required=True, help="the folder with llama_cpp.py and ort_genai.py")
     args = parser.parse_args()
 

@@ -1,10 +1,10 @@
 // A quantized file that is being written, with what is known of its tensors: a run that is stopped or killed leaves
 // both, and the same run goes on from there.
 //
-// Beside the target stand the file's beginning, partial_path(target), and a log of the same name with ".log": one JSON
-// object a line, first what was asked for and the choices, then each tensor that is whole. A tensor's line is written
-// once its bytes are on the disk; a last line that was cut short does not count.
-// Errors: kIo, kNotFound; kInvalid if the target is there, or another process is writing it. Threads: one at a time.
+// Beside the target stand the file's beginning, partial_path(target), and a log of the same name with ".log"
+// (run_log.h). A tensor's line is written once its bytes are on the disk; a last line that was cut short does not
+// count. Errors: kIo, kNotFound; kInvalid if the target is there, or another process is writing it. Threads: one at a
+// time.
 #pragma once
 
 #include <filesystem>
@@ -24,9 +24,9 @@ namespace phial::quantize {
 
 class UnfinishedFile {
  public:
-  // `tensors`: of the source. What a run left that was asked for something else is written over.
+  // `tensors`: of the source, a model of `n_layers`. What a run left that was asked for something else is written over.
   static Result<UnfinishedFile> open(const std::filesystem::path& target, const Json& asked,
-                                     std::span<const formats::NewTensor> tensors);
+                                     std::span<const formats::NewTensor> tensors, int n_layers);
 
   // Nothing: the file is begun anew.
   const std::optional<std::vector<Choice>>& choices() const { return choices_; }
@@ -46,14 +46,12 @@ class UnfinishedFile {
 
  private:
   UnfinishedFile(const std::filesystem::path& target, Json asked, Descriptor lock);
-  void read_log(std::span<const formats::NewTensor> tensors);
   Status write_line(const Json& line);
 
   std::filesystem::path target_, part_, log_path_;
   Json asked_;
   Descriptor lock_;  // of the log, for as long as this lives
   std::optional<OutputFile> log_;
-  uint64_t log_bytes_ = 0;  // of its whole lines
   std::optional<std::vector<Choice>> choices_;
   std::vector<TensorReport> whole_;
 };

@@ -1,0 +1,72 @@
+"""The files that the table of peers is measured on. What is missing in the folder is made, once."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gguf_copies import write_random_phial, write_windowed
+
+BITS = 4.25
+WINDOW = 2047
+
+
+@dataclass(frozen=True)
+class Files:
+    weights: str        # what to say of them
+    plain: Path         # the same file for Phial and llama.cpp
+    small: Path         # Phial's, of at most BITS a weight
+    peer_small: Path    # llama.cpp's nearest
+    ort_work: Path      # holds the folders ort-int4-b32-LAYERS
+    ort_layers: tuple[int, ...]  # one: the whole model
+    layers: int
+    windowed: Path | None = None  # `small` with a sliding window
+
+
+def run(*command) -> None:
+    print("table: " + " ".join(map(str, command)), file=sys.stderr)
+    if subprocess.run([str(word) for word in command], stdout=sys.stderr).returncode != 0:
+        sys.exit(f"table.py: error: {command[0]} failed, see above")
+
+
+def once(target: Path, make) -> Path:
+    if not target.exists():
+        make(target)
+    return target
+
+
+def mini(args) -> Files:
+    """Phi-3-mini at full size with random weights."""
+    folder, peers = args.folder, args.peers
+    vocabulary = args.vocabulary or Path(peers).parent / "golden/tokenizers/ggml-vocabs/ggml-vocab-phi-3.gguf"
+
+    def random(kind):
+        return lambda target: run(args.python_llama, Path(peers) / "make_phi3_gguf.py", vocabulary, target, "--type", kind)
+
+    plain = once(folder / "phi3-mini-q4_0.gguf", random("q4_0"))
+    peer_small = once(folder / "phi3-mini-q4_k.gguf", random("q4_k"))  # Q4_K_M has Q6_K as well, and is larger
+    # Quantizing numbers that are random anyway would take an hour.
+    small = once(folder / "phi3-mini-phial_q4.gguf", lambda target: write_random_phial(plain, target))
+    windowed = once(folder / "phi3-mini-phial_q4-window.gguf", lambda target: write_windowed(small, target, WINDOW))
+    return Files("Phi-3-mini at full size, random weights: answers go round in circles, which flatters drafting", plain, small,
+                 peer_small, args.ort_work, (4, 8), 32, windowed)
+
+
+def smol(args) -> Files:
+    plain, ort_work, layers = args.smol, args.folder / "smol-ort", 30
+    small = once(args.folder / "smol-4.25.gguf", lambda target: run(args.phial, "quantize", plain, target, "--bits", BITS))
+    if args.python_ort:
+        once(ort_work / f"ort-int4-b32-{layers}", lambda target: build_ort(args, plain, target))
+    return Files("SmolLM2-135M-Instruct", plain, small, plain, ort_work, (layers,), layers)
+
+
+def build_ort(args, source: Path, target: Path) -> None:
+    """By ONNX Runtime GenAI's own model builder, as ort_genai.py of the peers does."""
+    folder = once(target.parent / "hf", lambda folder: run(args.phial, "models", "convert", source, folder))
+    part = target.with_name(target.name + ".part")
+    run(args.python_ort, "-m", "onnxruntime_genai.models.builder", "-i", folder, "-o", part, "-p", "int4", "-e", "cpu",
+        "-c", target.parent / "cache", "--extra_options", "block_size=32", "accuracy_level=4")
+    part.rename(target)
+
+
+MODELS = {"mini": mini, "smol": smol}
