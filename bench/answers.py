@@ -6,7 +6,7 @@
     python3 bench/answers.py fit ...        the coefficients of phial/rag/answerable.cc
     python3 bench/answers.py tune ...       the support check's thresholds, on SciFact's train claims
 
-`--models` holds all-MiniLM-L6-v2, `--data` holds scifact/. The sample questions (testdata/ask/questions.jsonl) are split by
+`--models` holds all-MiniLM-L6-v2 with its reader, `--data` holds scifact/. The sample questions (testdata/ask/questions.jsonl) are split by
 their number: odd ones fit, even ones report. What is fitted sees besides only testdata/ask/training.jsonl (small documents
 of many kinds with questions that they answer and do not answer). SciFact's train claims tune the support check; dev claims
 only report.
@@ -27,6 +27,7 @@ import numpy
 from retrieval import ROOT, Probe, lines
 
 SIGNS = ("joint", "contrast", "missing_names", "missing", "size")  # of AnswerSigns, those that are weighed
+WITH_READER = (*SIGNS, "reading")  # where the encoder has learned to read
 GOAL_RECOGNISED, GOAL_REFUSED = 0.9, 0.1
 MOST_WORDS = 0.7
 FEWEST_OWN_WORDS = 0.4  # kFewestOwnWords of phial/rag/citations.cc
@@ -102,8 +103,8 @@ class Bench:
         return samples
 
 
-def features(samples):
-    return numpy.array([[seen["signs"][name] for name in SIGNS] for seen, *_ in samples])
+def features(samples, names):
+    return numpy.array([[seen["signs"][name] for name in names] for seen, *_ in samples])
 
 
 def sample_weights(samples):
@@ -156,15 +157,20 @@ def by_set(scores, samples, cut=0.0):
     return {name: rates(scores[pick(name)], [samples[i] for i in pick(name)], cut) for name in names}
 
 
-def fit(bench):
-    samples = bench.sample_half(True) + bench.small_documents()
-    x, y, weights = features(samples), numpy.array([float(one[1]) for one in samples]), sample_weights(samples)
+def fitted(samples, names):
+    x, y, weights = features(samples, names), numpy.array([float(one[1]) for one in samples]), sample_weights(samples)
     beta = logistic_fit(x, y, weights)
     scores = beta[0] + x @ beta[1:]
     cut = best_cut(scores, samples)
     beta[0] -= cut
-    terms = " + ".join(f"{value:.2f} * signs.{name}" for name, value in zip(SIGNS, beta[1:])).replace("+ -", "- ")
-    return {"cpp": f"const double z = {beta[0]:.2f} + {terms};", "on_what_was_fitted": by_set(scores - cut, samples)}
+    term = lambda name: "*signs.reading" if name == "reading" else f"signs.{name}"
+    terms = " + ".join(f"{value:.2f} * {term(name)}" for name, value in zip(names, beta[1:])).replace("+ -", "- ")
+    return {"cpp": f"{beta[0]:.2f} + {terms}", "on_what_was_fitted": by_set(scores - cut, samples)}
+
+
+def fit(bench):
+    samples = bench.sample_half(True) + bench.small_documents()
+    return {"without_reader": fitted(samples, SIGNS), "with_reader": fitted(samples, WITH_READER)}
 
 
 def margins(samples):

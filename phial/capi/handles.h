@@ -40,6 +40,11 @@ class LoadedEmbedder final : public rag::Embedder {
     const std::scoped_lock one_at_a_time(mutex_);
     return embedder_->embed(texts);
   }
+  Result<std::vector<std::vector<float>>> read(std::string_view question,
+                                               std::span<const rag::PassageSentences> passages) override {
+    const std::scoped_lock one_at_a_time(mutex_);
+    return embedder_->read(question, passages);
+  }
 
  private:
   ThreadPool pool_;

@@ -10,7 +10,7 @@
 #include "phial/base/json_file.h"
 #include "phial/base/output_file.h"
 #include "phial/base/utf8.h"
-#include "phial/convert/lora.h"
+#include "phial/formats/lora.h"
 #include "phial/formats/safetensors_writer.h"
 
 namespace phial::convert {
@@ -49,7 +49,7 @@ NewTensor with_added(const Tensor& tensor, const formats::LowRank& low) {
   return sum;
 }
 
-Result<std::vector<NewTensor>> merged_tensors(const formats::Checkpoint& base, const LoraAdapter& adapter,
+Result<std::vector<NewTensor>> merged_tensors(const formats::Checkpoint& base, const formats::LoraAdapter& adapter,
                                               const fs::path& named) {
   std::vector<NewTensor> merged;
   for (const Tensor& tensor : base.tensors()) {
@@ -83,8 +83,8 @@ Result<std::vector<NewTensor>> merged_tensors(const formats::Checkpoint& base, c
 }
 
 // A head that was trained beside an embedding that was its weights: from now on they are two.
-Status untie_head(const formats::Checkpoint& base, const LoraAdapter& adapter, const fs::path& named, Json& config,
-                  std::vector<NewTensor>& tensors) {
+Status untie_head(const formats::Checkpoint& base, const formats::LoraAdapter& adapter, const fs::path& named,
+                  Json& config, std::vector<NewTensor>& tensors) {
   for (const auto& [name, tensor] : adapter.whole) {
     if (base.find(name) != nullptr) continue;
     if (name != kHead) return does_not_fit(named, "there is no " + in_quotes(name));
@@ -122,7 +122,7 @@ Status merge_lora(const fs::path& base, const fs::path& adapter, const fs::path&
       return Error{Code::kUnsupported, base.string() + " is no Hugging Face folder",
                    "adapters name their tensors as those folders do: merge into one, then convert or quantize it"};
     }
-    PHIAL_TRY(const LoraAdapter lora, open_lora(adapter));
+    PHIAL_TRY(const formats::LoraAdapter lora, formats::open_lora(adapter));
     PHIAL_TRY(std::vector<NewTensor> tensors, merged_tensors(model, lora, adapter));
     Json config = model.metadata();
     PHIAL_CHECKED(untie_head(model, lora, adapter, config, tensors));

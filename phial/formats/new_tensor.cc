@@ -17,14 +17,6 @@ uint64_t NewTensor::bytes() const {
   return elements / tensor::info(dtype).block_size * tensor::info(dtype).block_bytes;
 }
 
-void LowRank::add_to(std::span<float> weights, size_t row, uint64_t first) const {
-  for (size_t r = 0; r < rank; ++r) {
-    const float factor = scale * b[row * rank + r];
-    const float* from = a.data() + r * columns + first;
-    for (size_t i = 0; i < weights.size(); ++i) weights[i] += factor * from[i];
-  }
-}
-
 Status write_values(OutputFile& file, const NewTensor& tensor, const std::stop_token& stop) {
   std::vector<float> decoded;
   std::vector<std::byte> encoded;

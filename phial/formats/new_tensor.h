@@ -11,20 +11,11 @@
 
 #include "phial/base/output_file.h"
 #include "phial/base/result.h"
+#include "phial/formats/low_rank.h"
 #include "phial/tensor/dtype.h"
 #include "phial/tensor/int4.h"
 
 namespace phial::formats {
-
-// What is added to a matrix [rows, columns]: scale · b a, with b [rows, rank] and a [rank, columns].
-struct LowRank {
-  size_t rank = 0, rows = 0, columns = 0;
-  float scale = 0;
-  std::vector<float> a, b;
-
-  // Adds columns first, first + 1, ... of its row `row`.
-  void add_to(std::span<float> weights, size_t row, uint64_t first) const;
-};
 
 // `count` stored weights, whole blocks.
 struct Piece {

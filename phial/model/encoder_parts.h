@@ -26,8 +26,9 @@ struct EncoderLayer {
 
 class EncoderParts {
  public:
-  EncoderParts(const formats::Checkpoint& checkpoint, Precision precision, ThreadPool& pool)
-      : checkpoint_(checkpoint), precision_(precision), pool_(pool), find_(checkpoint) {}
+  EncoderParts(const formats::Checkpoint& checkpoint, Precision precision, ThreadPool& pool,
+               const formats::LoraAdapter* adapter = nullptr)
+      : checkpoint_(checkpoint), precision_(precision), pool_(pool), find_(checkpoint, adapter) {}
 
   TensorFinder& find() { return find_; }
   // NAME.weight and NAME.bias.

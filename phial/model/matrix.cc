@@ -46,6 +46,7 @@ Result<Matrix> Matrix::make(const StoredRows& source, Layout layout, ThreadPool&
   });
   if (!finite) return not_finite("a weight matrix");
   matrix.source_.bytes = nullptr;
+  matrix.source_.added = nullptr;
   return matrix;
 }
 

@@ -217,7 +217,7 @@ void pack_q8(const StoredRows& source, size_t tile, Q8Tile* out) {
       std::fill(decoded + count, decoded + count + kBlock, 0.0F);  // columns that pad the last block
       for (size_t i = 0; i < count; i += kBlock) {
         const size_t block = (first + i) / kBlock;
-        const uint16_t own = has_whole_steps(source.dtype)
+        const uint16_t own = has_whole_steps(source.dtype) && source.added == nullptr
                                  ? read_u16(source.row(tile * kTileRows + r) + block * block_bytes)
                                  : uint16_t{0};
         pack_q8_block(decoded + i, own, r, out[block]);
@@ -280,9 +280,11 @@ void StoredRows::decode(size_t r, size_t first, std::span<float> out) const {
   } else {
     tensor::decode_row(dtype, row(r), first, out);
   }
+  if (added != nullptr) added->add_to(out, order.stored_row(r), first);
 }
 
 Layout fast_layout(const StoredRows& source) {
+  if (source.added != nullptr) return Layout::kQ8;
   if (source.int4 != nullptr && tensor::groups_are_whole(*source.int4, kBlock)) {
     return tensor::all_zeros_are(*source.int4, 8) ? Layout::kQ4 : Layout::kQ4Min;
   }

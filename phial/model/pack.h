@@ -3,7 +3,7 @@
 // Exact where the tile can hold what is stored: Phial's own types, Q4_0, Q4_1, Q5_0, Q8_0 and IQ4_NL keep every bit, as
 // does INT4 whose zero points are all 8. Q4_K has its scales rounded to f16, other INT4 the products of scale and zero
 // point; the rest (and INT4 whose groups are scattered over the inputs) is rounded to 8 bits with a scale for 32
-// weights.
+// weights. So is whatever a low rank is added to.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "phial/formats/low_rank.h"
 #include "phial/tensor/dtype.h"
 #include "phial/tensor/int4.h"
 
@@ -44,6 +45,7 @@ struct StoredRows {
   size_t row_bytes = 0;
   RowOrder order;
   const tensor::Int4Matrix* int4 = nullptr;  // of kInt4 only: its rows do not lie in one piece
+  const formats::LowRank* added = nullptr;   // LoRA's: decode() adds it, row() has the stored bytes without it
 
   // The stored bytes: one piece, or for kInt4 its levels, zero points, scales and groups.
   std::vector<std::span<const std::byte>> pieces() const;

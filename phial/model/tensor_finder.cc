@@ -1,6 +1,7 @@
 #include "phial/model/tensor_finder.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -50,6 +51,19 @@ Result<StoredRows> TensorFinder::matrix(const std::string& name, std::initialize
   stored.cols = static_cast<size_t>(cols);
   stored.row_bytes = static_cast<size_t>(*row_bytes);
   stored.int4 = tensor->int4 ? &*tensor->int4 : nullptr;
+  if (adapter_ != nullptr) {
+    const auto low = adapter_->added.find(name);
+    if (low != adapter_->added.end()) {
+      if (low->second.rows != rows || low->second.columns != cols) {
+        return Error{Code::kInvalid,
+                     adapter_->file.path().string() + ": what it adds to '" + name + "' is " +
+                         formats::shape_text(std::array<uint64_t, 2>{low->second.rows, low->second.columns}) +
+                         ", wanted " + formats::shape_text(std::array<uint64_t, 2>{rows, cols}),
+                     "the adapter belongs to another model"};
+      }
+      stored.added = &low->second;
+    }
+  }
   return stored;
 }
 

@@ -9,13 +9,16 @@
 
 #include "phial/base/result.h"
 #include "phial/formats/checkpoint.h"
+#include "phial/formats/lora.h"
 #include "phial/model/matrix.h"
 
 namespace phial::model {
 
 class TensorFinder {
  public:
-  explicit TensorFinder(const formats::Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
+  // With `adapter`, which outlives what is found: its low ranks are added to the matrices that bear the same name.
+  explicit TensorFinder(const formats::Checkpoint& checkpoint, const formats::LoraAdapter* adapter = nullptr)
+      : checkpoint_(checkpoint), adapter_(adapter) {}
 
   bool has(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
   Result<StoredRows> matrix(const std::string& name, uint64_t rows, uint64_t cols);
@@ -29,6 +32,7 @@ class TensorFinder {
   Result<const formats::Tensor*> find(const std::string& name, std::initializer_list<uint64_t> wanted);
 
   const formats::Checkpoint& checkpoint_;
+  const formats::LoraAdapter* adapter_;
   std::unordered_set<std::string> used_;
 };
 

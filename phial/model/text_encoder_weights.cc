@@ -1,5 +1,6 @@
 #include "phial/model/text_encoder_weights.h"
 
+#include <span>
 #include <string>
 #include <utility>
 
@@ -8,18 +9,15 @@ namespace {
 
 class EncoderBinder {
  public:
-  EncoderBinder(const formats::Checkpoint& checkpoint, const spec::EncoderSpec& spec, Precision precision,
-                ThreadPool& pool)
+  EncoderBinder(const formats::Checkpoint& checkpoint, const formats::LoraAdapter* adapter,
+                const spec::EncoderSpec& spec, Precision precision, ThreadPool& pool)
       : checkpoint_(checkpoint),
+        adapter_(adapter),
         spec_(spec),
-        parts_(checkpoint, precision, pool),
+        parts_(checkpoint, precision, pool, adapter),
         hidden_(static_cast<uint64_t>(spec.hidden_dim)),
-        ffn_(static_cast<uint64_t>(spec.ffn_dim)) {
-    for (const char* root : {"bert.", "roberta.", ""}) {
-      root_ = root;
-      if (parts_.find().has(root_ + "embeddings.word_embeddings.weight")) break;
-    }
-  }
+        ffn_(static_cast<uint64_t>(spec.ffn_dim)),
+        root_(encoder_root(checkpoint)) {}
 
   Result<EncoderWeights> run() {
     EncoderWeights out;
@@ -31,8 +29,10 @@ class EncoderBinder {
     if (spec_.token_types > 0) {
       PHIAL_TRY(const StoredRows types, parts_.find().matrix(place + "token_type_embeddings.weight",
                                                              static_cast<uint64_t>(spec_.token_types), hidden_));
-      out.token_type.resize(hidden_);
-      types.decode(0, 0, out.token_type);
+      out.token_types.resize(types.rows * hidden_);
+      for (size_t t = 0; t < types.rows; ++t) {
+        types.decode(t, 0, std::span(out.token_types).subspan(t * hidden_, hidden_));
+      }
     }
     PHIAL_CHECKED(hold(checkpoint_, out.words));
     PHIAL_CHECKED(hold(checkpoint_, out.positions));
@@ -40,6 +40,14 @@ class EncoderBinder {
     for (int i = 0; i < spec_.n_layers; ++i) {
       PHIAL_TRY(EncoderLayer one, layer(root_ + "encoder.layer." + std::to_string(i) + "."));
       out.layers.push_back(std::move(one));
+    }
+    if (adapter_ == nullptr) return out;
+    for (const auto& [name, low] : adapter_->added) {
+      // Rows that ids look up are read where they are stored, as they are.
+      if (name.starts_with(place) || !parts_.find().was_used(name)) {
+        return Error{Code::kInvalid, adapter_->file.path().string() + ": '" + name + "' is no matrix of a layer",
+                     "name the model that the adapter was trained on"};
+      }
     }
     return out;
   }
@@ -59,6 +67,7 @@ class EncoderBinder {
   }
 
   const formats::Checkpoint& checkpoint_;
+  const formats::LoraAdapter* adapter_;
   const spec::EncoderSpec& spec_;
   EncoderParts parts_;
   uint64_t hidden_, ffn_;
@@ -67,9 +76,16 @@ class EncoderBinder {
 
 }  // namespace
 
-Result<EncoderWeights> load_encoder_weights(const formats::Checkpoint& checkpoint, const spec::EncoderSpec& spec,
-                                            Precision precision, ThreadPool& pool) {
-  return EncoderBinder(checkpoint, spec, precision, pool).run();
+std::string encoder_root(const formats::Checkpoint& checkpoint) {
+  for (const char* root : {"bert.", "roberta."}) {
+    if (checkpoint.find(std::string(root) + "embeddings.word_embeddings.weight") != nullptr) return root;
+  }
+  return "";
+}
+
+Result<EncoderWeights> load_encoder_weights(const formats::Checkpoint& checkpoint, const formats::LoraAdapter* adapter,
+                                            const spec::EncoderSpec& spec, Precision precision, ThreadPool& pool) {
+  return EncoderBinder(checkpoint, adapter, spec, precision, pool).run();
 }
 
 }  // namespace phial::model

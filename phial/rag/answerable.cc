@@ -6,14 +6,16 @@
 namespace phial::rag {
 namespace {
 constexpr double kMaxNameShare = 0.75;
-}
+constexpr double kLeastReading = -20;  // of passages without a word
+}  // namespace
 
 Json to_json(const AnswerSigns& signs) {
   return {{"joint", signs.joint},
           {"contrast", signs.contrast},
           {"missing_names", signs.missing_names},
           {"missing", signs.missing},
-          {"size", signs.size}};
+          {"size", signs.size},
+          {"reading", signs.reading ? Json(*signs.reading) : Json()}};
 }
 
 namespace {
@@ -44,6 +46,7 @@ AnswerSigns signs_of(const Evidence& evidence) {
   for (const EvidenceSentence& sentence : evidence.sentences()) {
     sum += sentence.cosine;
     best = std::max(best, static_cast<double>(sentence.cosine));
+    if (sentence.reading) signs.reading = std::max(signs.reading.value_or(kLeastReading), double{*sentence.reading});
     signs.joint = std::max(signs.joint, (sentence.cosine + evidence.overlap(evidence.stems_of(sentence.hit))) / 2);
   }
   if (!evidence.sentences().empty()) {

@@ -6,17 +6,20 @@
 // Threads: any.
 #pragma once
 
+#include <optional>
+
 #include "phial/base/json.h"
 #include "phial/rag/evidence.h"
 
 namespace phial::rag {
 
 struct AnswerSigns {
-  double contrast = 0;       // by how much the best sentence is nearer than those looked at on average
-  double joint = 0;          // best mean of a sentence's cosine and its passage's share of the question's weight
-  double missing_names = 0;  // share of the question's names and codes that no passage looked at has together
-  double size = 0;           // of the library: passages, as a power of ten; among many, one is near by chance
-  double missing = 0;        // share of the question's weight in words that no passage of the library has
+  double contrast = 0;            // by how much the best sentence is nearer than those looked at on average
+  double joint = 0;               // best mean of a sentence's cosine and its passage's share of the question's weight
+  double missing_names = 0;       // share of the question's names and codes that no passage looked at has together
+  double size = 0;                // of the library: passages, as a power of ten; among many, one is near by chance
+  double missing = 0;             // share of the question's weight in words that no passage of the library has
+  std::optional<double> reading;  // log odds of the sentence likeliest to hold the answer (rag/extractive_reader.h)
 };
 
 Json to_json(const AnswerSigns& signs);

@@ -89,4 +89,14 @@ Result<std::vector<float>> EncoderEmbedder::embed(std::span<const std::string> t
   return vectors;
 }
 
+Result<std::vector<std::vector<float>>> EncoderEmbedder::read(std::string_view question,
+                                                              std::span<const PassageSentences> passages) {
+  if (reader_ == nullptr) {
+    if (!open_reader_) return Embedder::read(question, passages);
+    PHIAL_TRY(auto opened, open_reader_());
+    reader_ = std::make_unique<ExtractiveReader>(std::move(opened), tokenizer_, begin_, end_);
+  }
+  return reader_->read(question, passages);
+}
+
 }  // namespace phial::rag

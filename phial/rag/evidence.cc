@@ -134,6 +134,19 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     evidence.sentences_[i].vector.assign(vector.begin(), vector.end());
     evidence.sentences_[i].cosine = dot(question_vector, vector);
   }
+  // What a passage is about may stand above it only.
+  std::vector<PassageSentences> passages(evidence.hits());
+  for (size_t i = 0; i < passages.size(); ++i) {
+    passages[i].push_back(headings_text(hits[i].passage.title, hits[i].passage.heading));
+  }
+  for (const EvidenceSentence& sentence : evidence.sentences_) passages[sentence.hit].push_back(sentence.text);
+  PHIAL_TRY(const auto read, embedder.read(question, passages));
+  if (!read.empty()) {
+    std::vector<size_t> next(passages.size(), 1);
+    for (EvidenceSentence& sentence : evidence.sentences_) {
+      sentence.reading = read[sentence.hit][next[sentence.hit]++];
+    }
+  }
   return evidence;
 }
 

@@ -5,6 +5,7 @@
 // Threads: immutable once made.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,7 +30,9 @@ struct EvidenceSentence {
   std::unordered_set<std::string> numbers;  // "3.5", "1024"
   Polarity polarity;
   std::vector<float> vector;
-  float cosine = 0;    // with the question
+  float cosine = 0;  // with the question
+  // Log odds that it holds the answer, of a reader (rag/extractive_reader.h); none if the encoder has not learned to.
+  std::optional<float> reading;
   double overlap = 0;  // of the question's words, weighted by rarity, 0 to 1
 
   // How near it is to the question, by meaning and words.

@@ -7,13 +7,17 @@
 #include "phial/base/fnv.h"
 #include "phial/base/json_file.h"
 #include "phial/formats/checkpoint.h"
+#include "phial/formats/lora.h"
 #include "phial/generate/open_tokenizer.h"
+#include "phial/model/span_reader.h"
 #include "phial/model/text_encoder.h"
 #include "phial/spec/spec.h"
 
 namespace phial::rag {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr const char* kReaderFolder = "reader";
 
 // Two models with equal names are told apart by a look at their weights (FNV-1a over the start of each tensor).
 std::string identity_of(const formats::Checkpoint& checkpoint) {
@@ -25,6 +29,12 @@ std::string identity_of(const formats::Checkpoint& checkpoint) {
   char text[20];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash.value()));
   return checkpoint.folder().filename().string() + "-" + text;
+}
+
+// Questions and passages together are longer than what the embedding model was trained to embed.
+spec::EncoderSpec reader_spec(spec::EncoderSpec spec) {
+  spec.max_tokens = spec.max_positions - spec.first_position;
+  return spec;
 }
 
 }  // namespace
@@ -47,6 +57,14 @@ Result<std::unique_ptr<Embedder>> open_embedder(const fs::path& model, model::Pr
   PHIAL_TRY(auto encoder, model::TextEncoder::load(checkpoint, *spec, precision, pool));
   PHIAL_TRY(auto tokenizer, generate::open_tokenizer(folder));
   PHIAL_TRY(auto embedder, EncoderEmbedder::make(std::move(encoder), std::move(tokenizer), identity_of(*checkpoint)));
+  if (const fs::path reader = folder / kReaderFolder; fs::exists(reader)) {
+    embedder->learn_to_read([=, spec = reader_spec(*spec), &pool]() -> Result<std::unique_ptr<model::SpanReader>> {
+      PHIAL_TRY(auto again, formats::Checkpoint::open(model, load));
+      PHIAL_TRY(auto adapter, formats::open_lora(reader));
+      return model::SpanReader::load(std::make_shared<const formats::Checkpoint>(std::move(again)), std::move(adapter),
+                                     spec, precision, pool);
+    });
+  }
   return std::unique_ptr<Embedder>(std::move(embedder));
 }
 

@@ -12,7 +12,8 @@
 
 namespace phial::rag {
 
-// `model`: a Hugging Face folder of a BERT-like model; kUnsupported for another. The pool outlives the embedder.
+// `model`: a Hugging Face folder of a BERT-like model; kUnsupported for another. If it has a folder `reader` with a
+// LoRA adapter (model/span_reader.h), the embedder reads with it. The pool outlives the embedder.
 Result<std::unique_ptr<Embedder>> open_embedder(const std::filesystem::path& model, model::Precision precision,
                                                 LoadMode load, ThreadPool& pool);
 

@@ -1,4 +1,4 @@
-#include "phial/convert/lora.h"
+#include "phial/formats/lora.h"
 
 #include <cmath>
 #include <optional>
@@ -9,12 +9,10 @@
 #include "phial/base/utf8.h"
 #include "phial/tensor/blocks.h"
 
-namespace phial::convert {
+namespace phial::formats {
 namespace {
 
 namespace fs = std::filesystem;
-using formats::LowRank;
-using formats::Tensor;
 
 constexpr std::string_view kPrefix = "base_model.model.";
 constexpr const char* kMergeInPeft = "merge it with PEFT itself (merge_and_unload)";
@@ -91,7 +89,7 @@ Result<LoraAdapter> open_lora(const fs::path& folder) {
                  "name the folder that PEFT saved"};
   }
   PHIAL_CHECKED(check_method(config_file, config));
-  PHIAL_TRY(formats::Checkpoint opened, formats::Checkpoint::open(weights));
+  PHIAL_TRY(Checkpoint opened, Checkpoint::open(weights));
   LoraAdapter adapter = {.file = std::move(opened), .added = {}, .whole = {}};
   const Reading reading(config_file, config);
   for (const Tensor& tensor : adapter.file.tensors()) {
@@ -123,4 +121,4 @@ Result<LoraAdapter> open_lora(const fs::path& folder) {
   return adapter;
 }
 
-}  // namespace phial::convert
+}  // namespace phial::formats

@@ -11,17 +11,17 @@
 
 #include "phial/base/result.h"
 #include "phial/formats/checkpoint.h"
-#include "phial/formats/new_tensor.h"
+#include "phial/formats/low_rank.h"
 
-namespace phial::convert {
+namespace phial::formats {
 
 // By the name of the base model's tensor.
 struct LoraAdapter {
-  formats::Checkpoint file;  // that `whole` stands in
-  std::map<std::string, formats::LowRank> added;
-  std::map<std::string, formats::Tensor> whole;  // in place of the base model's
+  Checkpoint file;  // that `whole` stands in
+  std::map<std::string, LowRank> added;
+  std::map<std::string, Tensor> whole;  // in place of the base model's
 };
 
 Result<LoraAdapter> open_lora(const std::filesystem::path& folder);
 
-}  // namespace phial::convert
+}  // namespace phial::formats
