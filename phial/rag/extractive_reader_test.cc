@@ -1,0 +1,94 @@
+#include "phial/rag/extractive_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "phial/base/default_models_for_test.h"
+#include "phial/rag/answerable.h"
+#include "phial/rag/fake_embedder.h"
+#include "phial/rag/open_embedder.h"
+
+namespace phial::rag {
+namespace {
+
+class Reading : public DefaultModels {
+ protected:
+  void SetUp() override {
+    DefaultModels::SetUp();
+    if (IsSkipped()) return;
+    auto opened = open_embedder(minilm(), model::Precision::kFast, LoadMode::kMap, pool);
+    ASSERT_TRUE(opened) << opened.error().text();
+    embedder = *std::move(opened);
+  }
+
+  std::vector<float> read(std::string_view question, const PassageSentences& passage) {
+    const auto scores = embedder->read(question, std::span(&passage, 1));
+    EXPECT_TRUE(scores) << (scores ? "" : scores.error().text());
+    return scores && scores->size() == 1 ? scores->front() : std::vector<float>(passage.size());
+  }
+
+  static size_t best_of(const std::vector<float>& scores) {
+    return static_cast<size_t>(std::ranges::max_element(scores) - scores.begin());
+  }
+
+  ThreadPool pool{2};
+  std::unique_ptr<Embedder> embedder;
+  const PassageSentences boat = {"The Marigold is a wooden ferry.", "She was launched at Leith in the spring of 1911.",
+                                 "Her captain for twenty years was Agnes Doyle.", "She carried coal and sheep."};
+};
+
+TEST_F(Reading, FindsTheSentenceThatAnswers) {
+  EXPECT_EQ(best_of(read("Who was the captain of the Marigold?", boat)), 2U);
+  EXPECT_EQ(best_of(read("When was the ferry launched?", boat)), 1U);
+}
+
+TEST_F(Reading, MissesAnAnswerThatIsNotThere) {
+  PassageSentences without = boat;
+  without.erase(without.begin() + 2);
+  const std::string_view question = "Who was the captain of the Marigold?";
+  EXPECT_GT(std::ranges::max(read(question, boat)), std::ranges::max(read(question, without)) + 1);
+}
+
+TEST_F(Reading, LongPassagesAreReadToTheirEnd) {
+  PassageSentences passage;
+  for (int i = 0; i < 120; ++i) passage.push_back("Crate number " + std::to_string(i) + " was full of nails and rope.");
+  passage.push_back("The lighthouse keeper's name was Orla Finn.");
+  const auto scores = read("What was the name of the lighthouse keeper?", passage);
+  ASSERT_EQ(scores.size(), passage.size());
+  EXPECT_EQ(best_of(scores), passage.size() - 1);
+}
+
+TEST_F(Reading, TakesWhatCannotBeRead) {
+  const std::string long_word(4000, 'x');
+  std::string long_question;
+  for (int i = 0; i < 600; ++i) long_question += "why ";
+  EXPECT_EQ(read("Who?", {"", "  ", long_word + " " + long_word, "\xff\xfe"}).size(), 4U);
+  EXPECT_EQ(read(long_question, boat).size(), boat.size());
+  EXPECT_EQ(read("", boat).size(), boat.size());
+  const auto nothing = embedder->read("Who?", std::vector<PassageSentences>(2));
+  ASSERT_TRUE(nothing);
+  EXPECT_EQ(*nothing, std::vector<std::vector<float>>(2));
+}
+
+TEST(WithoutAReader, NothingIsRead) {
+  FakeEmbedder embedder;
+  const std::vector<PassageSentences> passages = {{"One sentence."}};
+  const auto read = embedder.read("Which?", passages);
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(read->empty());
+}
+
+TEST(Confidence, RisesWithWhatIsRead) {
+  AnswerSigns signs;
+  signs.joint = 0.5;
+  signs.reading = -8;
+  const double low = confidence(signs);
+  signs.reading = 8;
+  EXPECT_GT(confidence(signs), low + 0.5);
+  signs.reading.reset();
+  EXPECT_TRUE(to_json(signs)["reading"].is_null());
+}
+
+}  // namespace
+}  // namespace phial::rag
