@@ -65,8 +65,10 @@ AnswerSigns signs_of(const Evidence& evidence) {
 
 double confidence(const AnswerSigns& signs) {
   // bench/answers.py fit
-  const double z = -0.93 + 4.21 * signs.joint + 4.92 * signs.contrast - 1.91 * signs.missing_names -
-                   1.94 * signs.missing - 0.73 * signs.size;
+  const double z = signs.reading ? 2.08 + 1.51 * signs.joint + 3.72 * signs.contrast - 1.81 * signs.missing_names -
+                                       1.67 * signs.missing - 0.75 * signs.size + 0.28 * *signs.reading
+                                 : -0.95 + 4.14 * signs.joint + 5.11 * signs.contrast - 1.90 * signs.missing_names -
+                                       1.93 * signs.missing - 0.72 * signs.size;
   return 1 / (1 + std::exp(-z));
 }
 
