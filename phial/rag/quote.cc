@@ -1,14 +1,11 @@
 #include "phial/rag/quote.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace phial::rag {
 namespace {
 
 constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
-constexpr double kReadingWeight = 0.4;
-constexpr double kReadingSpread = 4;  // by which log odds of a reader are wider than a chance's: it is sure too soon
 constexpr size_t kMaxQuoted = 2;
 constexpr double kNearlyAsGood = 0.85;
 constexpr double kUnderHeading = 0.9;
@@ -18,9 +15,7 @@ constexpr size_t kMinWords = 3;
 }  // namespace
 
 double quote_score(const EvidenceSentence& sentence, const Hit& hit) {
-  const double near = kCosineWeight * sentence.cosine + kOverlapWeight * sentence.overlap + kPassageWeight * hit.score;
-  if (!sentence.reading) return near;
-  return near + kReadingWeight / (1 + std::exp(-*sentence.reading / kReadingSpread));
+  return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.overlap + kPassageWeight * hit.score;
 }
 
 std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits) {

@@ -1,7 +1,7 @@
 // The sentences of the passages that answer a question best, word for word.
 //
-// A sentence is ranked by its cosine with the question, the share of the question's words it holds, the rank of its
-// passage, and what a reader says of it if there is one; a following sentence joins when it ranks nearly as high.
+// A sentence is ranked by its cosine with the question, the share of the question's words it holds, and the rank of its
+// passage; a following sentence joins when it ranks nearly as high.
 // Threads: any.
 #pragma once
 
@@ -17,7 +17,7 @@ namespace phial::rag {
 // One or a few sentences, each supported by its own passage; empty if there is no evidence.
 std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits);
 
-// How well a sentence answers, about 0 to 1, with a reader to 1.4.
+// How well a sentence answers, about 0 to 1.
 double quote_score(const EvidenceSentence& sentence, const Hit& hit);
 
 }  // namespace phial::rag
