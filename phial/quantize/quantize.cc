@@ -195,7 +195,8 @@ Status write_tensors(const Source& source, std::span<const Choice> choices, Cali
 Result<Report> write_quantized(const Source& source, const Target& target, const ChooseTypes& choose,
                                Calibration* calibration, ThreadPool& pool, const std::stop_token& stop,
                                const std::function<void(const Progress&)>& on_progress) {
-  PHIAL_TRY(UnfinishedFile file, UnfinishedFile::open(target.path, target.asked, source.tensors, source.n_layers));
+  PHIAL_TRY(UnfinishedFile file,
+            UnfinishedFile::open(target.path, target.asked, source.tensors, source.n_layers, calibration != nullptr));
   Report report;
   Status done = ok();
   if (!file.choices()) {

@@ -367,7 +367,7 @@ TEST_F(Stopped, ChoicesThatCannotBeAreNotTakenOver) {
 }
 
 TEST_F(Stopped, TwoRunsDoNotWriteTheSameFile) {
-  const auto first = UnfinishedFile::open(place_ / "out", {{"to", 1}}, tensors_, 3);
+  const auto first = UnfinishedFile::open(place_ / "out", {{"to", 1}}, tensors_, 3, true);
   ASSERT_TRUE(first);
   const auto report = run("out", {{"to", 1}});
   ASSERT_FALSE(report);

@@ -1,6 +1,7 @@
 #include "phial/quantize/run_log.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -27,12 +28,30 @@ std::optional<Choice> choice_from(const Json& json, Choice smallest, uint64_t co
   return smallest;
 }
 
-std::optional<TensorReport> report_from(const Json& json, const NewTensor& tensor, const Choice& choice) {
+// Four sums of squares, those of the outputs only if they were measured.
+std::optional<Deviation> deviation_from(const Json& json, bool is_calibrated) {
+  Deviation found;
+  for (const auto& [key, number] :
+       {std::pair("error", &found.error), std::pair("reference", &found.reference),
+        std::pair("output_error", &found.output_error), std::pair("output_reference", &found.output_reference)}) {
+    const auto read = find_number(json, key);
+    if (!read || !std::isfinite(*read) || *read < 0) return std::nullopt;
+    *number = *read;
+  }
+  if (!is_calibrated && (found.output_error != 0 || found.output_reference != 0)) return std::nullopt;
+  return found;
+}
+
+std::optional<TensorReport> report_from(const Json& json, const NewTensor& tensor, const Choice& choice,
+                                        bool has_calibration) {
   const std::string* name = find_string(json, "name");
-  if (name == nullptr || *name != tensor.name) return std::nullopt;
+  const auto is_calibrated = find_bool(json, "calibrated");
+  if (name == nullptr || *name != tensor.name || !is_calibrated) return std::nullopt;
+  if (*is_calibrated && !(has_calibration && choice.inputs)) return std::nullopt;
+  const auto deviation = deviation_from(json, *is_calibrated);
+  if (!deviation) return std::nullopt;
   NewTensor written = tensor;
   written.dtype = choice.type;
-  const auto number = [&json](const char* key) { return find_number(json, key).value_or(0); };
   return TensorReport{.name = tensor.name,
                       .reason = choice.reason,
                       .shape = tensor.shape,
@@ -40,11 +59,8 @@ std::optional<TensorReport> report_from(const Json& json, const NewTensor& tenso
                       .weights = count_weights(tensor),
                       .bytes = written.bytes(),
                       .is_quantized = choice.is_quantized,
-                      .is_calibrated = find_bool(json, "calibrated").value_or(false),
-                      .deviation = {.error = number("error"),
-                                    .reference = number("reference"),
-                                    .output_error = number("output_error"),
-                                    .output_reference = number("output_reference")}};
+                      .is_calibrated = *is_calibrated,
+                      .deviation = *deviation};
 }
 
 // Takes the next whole line off `left`.
@@ -74,7 +90,8 @@ std::optional<std::vector<Choice>> choices_from(const Json& head, const Json& as
 
 }  // namespace
 
-LoggedRun read_run_log(std::string_view text, const Json& asked, std::span<const NewTensor> tensors, int n_layers) {
+LoggedRun read_run_log(std::string_view text, const Json& asked, std::span<const NewTensor> tensors, int n_layers,
+                       bool has_calibration) {
   LoggedRun run;
   std::string_view left = text;
   const auto head = next_line(left);
@@ -84,7 +101,7 @@ LoggedRun read_run_log(std::string_view text, const Json& asked, std::span<const
   while (run.whole.size() < tensors.size()) {
     const size_t i = run.whole.size();
     const auto line = next_line(left);
-    auto tensor = line ? report_from(*line, tensors[i], (*run.choices)[i]) : std::nullopt;
+    auto tensor = line ? report_from(*line, tensors[i], (*run.choices)[i], has_calibration) : std::nullopt;
     if (!tensor) break;
     run.whole.push_back(*std::move(tensor));
     run.bytes = text.size() - left.size();

@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       NewTensor{.name = "output_norm.weight", .dtype = tensor::DType::kF32, .shape = {64}, .pieces = {}}};
   static const Json asked = {{"to", "Q4_0"}};
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const quantize::LoggedRun run = quantize::read_run_log(text, asked, tensors, 1);
+  const quantize::LoggedRun run = quantize::read_run_log(text, asked, tensors, 1, true);
   PHIAL_CHECK(run.bytes <= size && run.choices.has_value() == (run.bytes > 0) && run.whole.size() <= tensors.size());
   if (!run.choices) {
     PHIAL_CHECK(run.whole.empty());
@@ -31,11 +31,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     PHIAL_CHECK(tensor::bytes_of(choice.type, tensors[i].shape.back()).has_value());
   }
   std::string again = dump_json(quantize::run_log_line(asked, *run.choices)) + "\n";
-  for (const quantize::TensorReport& tensor : run.whole) {
-    PHIAL_CHECK(std::isfinite(tensor.deviation.error) && std::isfinite(tensor.deviation.output_reference));
+  for (size_t i = 0; i < run.whole.size(); ++i) {
+    const quantize::TensorReport& tensor = run.whole[i];
+    const quantize::Deviation& found = tensor.deviation;
+    for (const double number : {found.error, found.reference, found.output_error, found.output_reference}) {
+      PHIAL_CHECK(std::isfinite(number) && number >= 0);
+    }
+    PHIAL_CHECK(!tensor.is_calibrated || (*run.choices)[i].inputs);
     again += dump_json(quantize::run_log_line(tensor)) + "\n";
   }
-  const quantize::LoggedRun same = quantize::read_run_log(again, asked, tensors, 1);
+  const quantize::LoggedRun same = quantize::read_run_log(again, asked, tensors, 1, true);
   PHIAL_CHECK(same.bytes == again.size() && same.choices && same.whole.size() == run.whole.size());
   for (size_t i = 0; i < run.whole.size(); ++i) {
     PHIAL_CHECK(same.whole[i].bytes == run.whole[i].bytes &&

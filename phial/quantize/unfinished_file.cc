@@ -22,7 +22,8 @@ UnfinishedFile::UnfinishedFile(const fs::path& target, Json asked, Descriptor lo
       lock_(std::move(lock)) {}
 
 Result<UnfinishedFile> UnfinishedFile::open(const fs::path& target, const Json& asked,
-                                            std::span<const formats::NewTensor> tensors, int n_layers) {
+                                            std::span<const formats::NewTensor> tensors, int n_layers,
+                                            bool has_calibration) {
   PHIAL_CHECKED(check_is_new(target));
   const fs::path log = partial_path(target).string() + ".log";
   Descriptor lock(::open(log.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
@@ -39,7 +40,8 @@ Result<UnfinishedFile> UnfinishedFile::open(const fs::path& target, const Json& 
   }
   UnfinishedFile file(target, asked, std::move(lock));
   LoggedRun run;
-  if (const auto text = read_text_file(file.log_path_)) run = read_run_log(*text, asked, tensors, n_layers);
+  if (const auto text = read_text_file(file.log_path_))
+    run = read_run_log(*text, asked, tensors, n_layers, has_calibration);
   file.choices_ = std::move(run.choices);
   file.whole_ = std::move(run.whole);
   PHIAL_TRY(file.log_, OutputFile::append(file.log_path_, run.bytes));

@@ -26,7 +26,7 @@ class UnfinishedFile {
  public:
   // `tensors`: of the source, a model of `n_layers`. What a run left that was asked for something else is written over.
   static Result<UnfinishedFile> open(const std::filesystem::path& target, const Json& asked,
-                                     std::span<const formats::NewTensor> tensors, int n_layers);
+                                     std::span<const formats::NewTensor> tensors, int n_layers, bool has_calibration);
 
   // Nothing: the file is begun anew.
   const std::optional<std::vector<Choice>>& choices() const { return choices_; }
