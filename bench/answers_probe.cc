@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/need.h"
 #include "phial/base/json.h"
 #include "phial/base/json_file.h"
 #include "phial/base/thread_pool.h"
@@ -22,17 +23,6 @@ namespace {
 
 using namespace phial;
 using Clock = std::chrono::steady_clock;
-
-[[noreturn]] void fail(const std::string& why) {
-  std::fprintf(stderr, "answers_probe: error: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T need(Result<T> result) {
-  if (!result) fail(result.error().text());
-  return *std::move(result);
-}
 
 model::KvType kv_type(std::string_view name) {
   for (const model::KvType type : {model::KvType::kF16, model::KvType::kQ8, model::KvType::kQ4}) {

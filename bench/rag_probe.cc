@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 
+#include "bench/need.h"
 #include "phial/base/json.h"
 #include "phial/generate/fake_model.h"
 #include "phial/rag/answer.h"
@@ -30,15 +31,6 @@
 namespace {
 
 using namespace phial;
-
-template <class T>
-T need(Result<T> result) {
-  if (!result) {
-    std::fprintf(stderr, "rag_probe: %s\n", result.error().text().c_str());
-    std::exit(1);
-  }
-  return *std::move(result);
-}
 
 std::unique_ptr<rag::Embedder> open_embedder(const std::string& name, ThreadPool& pool) {
   constexpr std::string_view kHashed = "hashed:";

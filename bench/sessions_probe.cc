@@ -12,6 +12,7 @@
 #include <map>
 #include <vector>
 
+#include "bench/need.h"
 #include "phial/base/json.h"
 #include "phial/base/random.h"
 #include "phial/base/thread_pool.h"
@@ -22,15 +23,6 @@ namespace {
 using namespace phial;
 
 constexpr int kSessions[] = {1, 2, 4, 8, 16};
-
-template <class T>
-T need(Result<T> result) {
-  if (!result) {
-    std::fprintf(stderr, "sessions_probe: %s\n", result.error().text().c_str());
-    std::exit(1);
-  }
-  return *std::move(result);
-}
 
 // Steps after which all of them write: a step reads at most a chunk of one prompt.
 int reading_steps(int sessions, int prompt_tokens) { return sessions * (prompt_tokens / 256 + 1) + 1; }
