@@ -23,12 +23,13 @@ class Header:
     def __init__(self, file) -> None:
         self.data, self.at = file.read(HEAD_BYTES), 8
         n_tensors, self.n_pairs = self.take("<QQ")
-        self.architecture = ""
+        self.architecture, self.keys = "", []
         pairs_begin = self.at
         for _ in range(self.n_pairs):
             key, kind = self.string(), self.take("<I")[0]
             if key == "general.alignment":
                 raise SystemExit("table.py: error: a file with an alignment of its own is not copied")
+            self.keys.append(key)
             value = self.value(kind)
             if key == "general.architecture":
                 self.architecture = value
@@ -77,18 +78,19 @@ def write(target: Path, n_pairs: int, pairs: bytes, tensors: list, write_data) -
     out = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), n_pairs) + pairs
     for name, dims, kind, offset in tensors:
         out += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, offset)
-    part = target.with_name(target.name + ".part")
-    with part.open("wb") as file:
+    with target.open("wb") as file:
         file.write(out.ljust(padded(len(out)), b"\0"))
         write_data(file)
-    part.rename(target)
 
 
 def write_windowed(source: Path, target: Path, window: int) -> None:
     """A model of the same weights with a sliding window."""
     with source.open("rb") as file:
         header = Header(file)
-        pair = text(f"{header.architecture}.attention.sliding_window") + struct.pack("<II", UINT32, window)
+        key = f"{header.architecture}.attention.sliding_window"
+        if key in header.keys:
+            raise SystemExit(f"table.py: error: {source}: has a sliding window already")
+        pair = text(key) + struct.pack("<II", UINT32, window)
         file.seek(header.data_begin)
         write(target, header.n_pairs + 1, header.pairs + pair, header.tensors, lambda out: shutil.copyfileobj(file, out, 16 << 20))
 

@@ -1,5 +1,6 @@
 """The files that the table of peers is measured on. What is missing in the folder is made, once."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -7,8 +8,11 @@ from pathlib import Path
 
 from gguf_copies import write_random_phial, write_windowed
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+VOCABULARY = ROOT / "testdata/tokenizers/ggml-vocabs/ggml-vocab-phi-3.gguf"
 BITS = 4.25
 WINDOW = 2047
+ORT_LAYERS = (4, 8)  # of Phi-3-mini, for ONNX Runtime GenAI
 
 
 @dataclass(frozen=True)
@@ -30,26 +34,33 @@ def run(*command) -> None:
 
 
 def once(target: Path, make) -> Path:
+    """`make`(another path of the same kind), then put in place: what is there is whole."""
     if not target.exists():
-        make(target)
+        part = target.with_name(f"{target.stem}.part{target.suffix}")
+        if part.is_dir():
+            shutil.rmtree(part)
+        part.unlink(missing_ok=True)
+        make(part)
+        part.rename(target)
     return target
 
 
 def mini(args) -> Files:
     """Phi-3-mini at full size with random weights."""
-    folder, peers = args.folder, args.peers
-    vocabulary = args.vocabulary or Path(peers).parent / "golden/tokenizers/ggml-vocabs/ggml-vocab-phi-3.gguf"
+    folder, peers = args.folder, Path(args.peers)
 
     def random(kind):
-        return lambda target: run(args.python_llama, Path(peers) / "make_phi3_gguf.py", vocabulary, target, "--type", kind)
+        return lambda target: run(args.python_llama, peers / "make_phi3_gguf.py", VOCABULARY, target, "--type", kind)
 
     plain = once(folder / "phi3-mini-q4_0.gguf", random("q4_0"))
     peer_small = once(folder / "phi3-mini-q4_k.gguf", random("q4_k"))  # Q4_K_M has Q6_K as well, and is larger
     # Quantizing numbers that are random anyway would take an hour.
     small = once(folder / "phi3-mini-phial_q4.gguf", lambda target: write_random_phial(plain, target))
     windowed = once(folder / "phi3-mini-phial_q4-window.gguf", lambda target: write_windowed(small, target, WINDOW))
+    if args.python_ort:
+        run(args.python_ort, peers / "ort_genai.py", "--work", args.ort_work, "--layers", ",".join(map(str, ORT_LAYERS)), "--build-only")
     return Files("Phi-3-mini at full size, random weights: answers go round in circles, which flatters drafting", plain, small,
-                 peer_small, args.ort_work, (4, 8), 32, windowed)
+                 peer_small, args.ort_work, ORT_LAYERS, 32, windowed)
 
 
 def smol(args) -> Files:
@@ -63,10 +74,8 @@ def smol(args) -> Files:
 def build_ort(args, source: Path, target: Path) -> None:
     """By ONNX Runtime GenAI's own model builder, as ort_genai.py of the peers does."""
     folder = once(target.parent / "hf", lambda folder: run(args.phial, "models", "convert", source, folder))
-    part = target.with_name(target.name + ".part")
-    run(args.python_ort, "-m", "onnxruntime_genai.models.builder", "-i", folder, "-o", part, "-p", "int4", "-e", "cpu",
+    run(args.python_ort, "-m", "onnxruntime_genai.models.builder", "-i", folder, "-o", target, "-p", "int4", "-e", "cpu",
         "-c", target.parent / "cache", "--extra_options", "block_size=32", "accuracy_level=4")
-    part.rename(target)
 
 
 MODELS = {"mini": mini, "smol": smol}

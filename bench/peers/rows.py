@@ -14,9 +14,8 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
-from model_files import WINDOW, Files
+from model_files import ROOT, WINDOW, Files
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 import decode  # noqa: E402
 import drafting  # noqa: E402
@@ -118,8 +117,17 @@ def prompts_of(phial: str, model: Path) -> dict:
     return ask_prompts(phial, model)
 
 
-def asked(request: dict, command) -> dict:
-    """What `command`(path of the request) prints."""
+def warm(weights: Path) -> None:
+    """Reads a file, or the files of a folder, into the page cache."""
+    for path in [weights] if weights.is_file() else [one for one in weights.rglob("*") if one.is_file()]:
+        with path.open("rb") as file:
+            while file.read(16 << 20):
+                pass
+
+
+def asked(request: dict, weights: Path, command) -> dict:
+    """What `command`(path of the request) prints, `weights` in the page cache."""
+    warm(weights)
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({key: request[key] for key in ("prompts", "tokens")}, file)
         file.flush()
@@ -128,21 +136,22 @@ def asked(request: dict, command) -> dict:
 
 def phial_answers(files: Files, args, request: dict, kv: str, draft: str) -> dict:
     probe = ROOT / "build/release/bench/phial_answers_probe"
-    return asked(request, lambda path: [probe, files.plain, path, args.threads, kv, draft])
+    return asked(request, files.plain, lambda path: [probe, files.plain, path, args.threads, kv, draft])
 
 
 def llama_answers(files: Files, args, request: dict, mode: str, *flags) -> dict:
     flash, kv = mode.split("/")
     script = [args.python_llama, ROOT / "bench/peers/answers_llama.py", files.plain]
     flags = ["--peers", args.peers, "--threads", args.threads, "--flash", flash, "--kv", kv, *flags]
-    return asked(request, lambda path: [*script, path, *flags])
+    return asked(request, files.plain, lambda path: [*script, path, *flags])
 
 
 def ort_answers(files: Files, args, request: dict) -> dict:
     """Of all layers; seconds are those of a straight line through the layers that are measured."""
     script = [args.python_ort, ROOT / "bench/peers/answers_ort.py"]
     folders = [files.ort_work / f"ort-int4-b32-{layers}" for layers in files.ort_layers]
-    runs = [asked(request, lambda path, folder=folder: [*script, folder, path, "--threads", args.threads]) for folder in folders]
+    runs = [asked(request, folder, lambda path, folder=folder: [*script, folder, path, "--threads", args.threads])
+            for folder in folders]
 
     def line(of) -> float:
         return straight_line(files.ort_layers, [of(run) for run in runs], files.layers)
@@ -222,15 +231,10 @@ def first_row(files: Files, args) -> dict:
     request = {"prompts": [prompts_of(args.phial, files.plain)["prompts"][0][:FIRST_PROMPT]], "tokens": 1}
     ids = ",".join(map(str, request["prompts"][0]))
 
-    def warm() -> None:
-        with files.plain.open("rb") as file:
-            while file.read(16 << 20):
-                pass
-
     def phial() -> dict:
         runs = []
         for load in ("map", "copy"):
-            warm()
+            warm(files.plain)
             began = time.perf_counter()
             told = decode.json_lines([str(word) for word in [*generate(args, files.plain, ids, 1), "--load", load]])[-1]
             runs.append({START: value(time.perf_counter() - began, load, prefill_s=told["timings"]["prefill_ms"] / 1000)})
@@ -241,7 +245,6 @@ def first_row(files: Files, args) -> dict:
         return {START: value(found["load_s"] + prefill_s, setting, prefill_s=prefill_s)}
 
     def llama() -> dict:
-        warm()
         return best([told(llama_answers(files, args, request, "off/f16", "--draft", "0", "--load", load), load)
                      for load in ("map", "read")], "s")
 

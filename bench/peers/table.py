@@ -16,6 +16,7 @@ Phi-3-mini and extrapolated to 32. One round takes about 20 minutes on two cores
 import argparse
 import json
 import platform
+import re
 import statistics
 import sys
 import time
@@ -23,11 +24,6 @@ from pathlib import Path
 
 from model_files import MODELS
 from rows import FIGURES, LLAMA, ORT, PHIAL, ROOT, ROWS, SMOL_SHARE
-
-GOALS = {  # of the ratios to llama.cpp and ONNX Runtime GenAI, or of the value itself
-    "mini.decode": "decode: 2 and 1.5 times, 2.5 behind 2,048 and 4,000; prompt: 3.5 times both", "mini.small": "decode 2.2 times",
-    "mini.ask": "3 times both", "mini.memory": "2.6 GB; 2.35 GB with the window", "mini.first": "0.3 s and the prompt",
-    "smol.decode": "2 times both"}
 
 
 def chosen(names: str) -> list:
@@ -68,22 +64,22 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr)
 
 
-def measure(plan: list, rounds: int) -> list[dict]:
-    """[{"mini.decode": {engine: {figure: value}}}], one a round. `plan`: (name, row, {engine: measure}, seconds an engine)."""
+def measure(plan: list, n_rounds: int, rounds: list[dict], keep) -> None:
+    """Appends {"mini.decode": {engine: {figure: value}}} a round to `rounds`, and calls `keep`() after each. What fails
+    leaves there what the round had. `plan`: (name, row, {engine: measure}, seconds an engine)."""
     steps = []
-    for number in range(rounds):
+    for number in range(n_rounds):
         for name, _, engines, seconds in plan:
             steps += [(f"round {number + 1}, {name}, {engine}", seconds) for engine in in_order(engines, number)]
-    progress, out = Progress(steps), []
-    for number in range(rounds):
-        found: dict = {}
+    progress = Progress(steps)
+    for number in range(n_rounds):
+        rounds.append({})
         for name, _, engines, _ in plan:
             for engine in in_order(engines, number):
                 progress.begin()
-                found.setdefault(name, {})[engine] = engines[engine]()
+                rounds[-1].setdefault(name, {})[engine] = engines[engine]()
                 progress.end()
-        out.append(found)
-    return out
+        keep()
 
 
 def in_order(engines: dict, number: int) -> list[str]:
@@ -91,21 +87,24 @@ def in_order(engines: dict, number: int) -> list[str]:
 
 
 def summary(plan: list, rounds: list[dict]) -> list[dict]:
-    """One a figure, with medians and the medians of the ratios inside the rounds."""
+    """One a figure, with medians and the medians of the ratios inside the rounds that have both."""
     out = []
     for name, row, engines, _ in plan:
-        for figure in rounds[0][name][PHIAL]:
+        measured = [one.get(name, {}) for one in rounds]
+        for figure in dict.fromkeys(figure for one in measured for figure in one.get(PHIAL, {})):
             line: dict = {"row": name, "figure": figure, "unit": row.unit}
             for engine in engines:
-                mine = [one[name][engine][figure] for one in rounds if figure in one[name][engine]]
+                both = [(one.get(PHIAL, {}).get(figure), one.get(engine, {}).get(figure)) for one in measured]
+                mine = [one for _, one in both if one]
                 if not mine:
                     continue
-                line[engine] = {"median": statistics.median(one["value"] for one in mine), "setting": mine[0]["setting"]}
+                line[engine] = {"median": statistics.median(one["value"] for one in mine),
+                                "setting": " or ".join(dict.fromkeys(one["setting"] for one in mine))}
                 limits = [one["of_limit"] for one in mine if one.get("of_limit")]
                 if limits:
                     line[engine]["of_limit"] = statistics.median(limits)
-                if engine != PHIAL:
-                    pairs = [(one[name][PHIAL][figure]["value"], one[name][engine][figure]["value"]) for one in rounds]
+                pairs = [(ours["value"], theirs["value"]) for ours, theirs in both if ours and theirs]
+                if engine != PHIAL and pairs:
                     less = FIGURES[row.unit].less
                     line[engine]["ratio"] = statistics.median(theirs / ours if less else ours / theirs for ours, theirs in pairs)
             out.append(line)
@@ -126,9 +125,6 @@ def print_table(lines: list[dict]) -> None:
         digits = FIGURES[line["unit"]].digits
         cells = [cell(line.get(engine), digits) for engine in (PHIAL, LLAMA, ORT)]
         print(f"| {line['row']} | {line['figure']}, {line['unit']} | {' | '.join(cells)} |")
-    for name in dict.fromkeys(line["row"] for line in lines):
-        if name in GOALS:
-            print(f"goal of {name}: {GOALS[name]}")
 
 
 def processor() -> str:
@@ -136,11 +132,15 @@ def processor() -> str:
         return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
 
 
+def command(words: list[str]) -> str:
+    """As it was given, but for the folders of this machine."""
+    return " ".join(re.sub(r"(^|=)/.*/", r"\1", word) for word in words)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", required=True, help="the folder with llama_cpp.py, ort_genai.py and make_phi3_gguf.py")
     parser.add_argument("--folder", type=Path, default=ROOT / "build/peers/models", help="where the models are, or are made")
-    parser.add_argument("--vocabulary", type=Path, help="a GGUF file with Phi-3's tokenizer, for the random models")
     parser.add_argument("--smol", type=Path, default=ROOT / "build/home/models/SmolLM2-135M-Instruct.Q4_1.gguf")
     parser.add_argument("--rows", default="", help="such as mini.ask, or decode,smol; all by default")
     parser.add_argument("--rounds", type=int, default=5)
@@ -154,27 +154,36 @@ def main() -> None:
     parser.add_argument("--python-llama", default=str(ROOT / "build/peers/llama/bin/python"))
     parser.add_argument("--python-ort", default=str(ROOT / "build/peers/ort/bin/python"), help="empty: without ONNX Runtime GenAI")
     parser.add_argument("--ort-work", type=Path, default=ROOT / "build/peers/ort-models", help="for its models, 8 GB")
-    parser.add_argument("--out", type=Path, help="for the JSON, with every round")
+    parser.add_argument("--out", type=Path, help="for the JSON, with every round; written after each, and when an engine fails")
     args = parser.parse_args()
 
     wanted = chosen(args.rows)
     args.folder.mkdir(parents=True, exist_ok=True)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
     files, plan = {}, []
     for model, row in wanted:
         if model not in files:
             files[model] = MODELS[model](args)
         engines = {engine: run for engine, run in row.make(files[model], args).items() if engine != ORT or args.python_ort}
         plan.append((f"{model}.{row.name}", row, engines, row.seconds * (SMOL_SHARE if model == "smol" else 1)))
-    rounds = measure(plan, args.rounds)
-    lines = summary(plan, rounds)
-    print_table(lines)
+    told = {"date": time.strftime("%Y-%m-%d"), "machine": processor(), "threads": args.threads,
+            "weights": {model: one.weights for model, one in files.items()}, "command": command(sys.argv)}
+    rounds: list[dict] = []
+
+    def keep() -> None:
+        if args.out and any(rounds):
+            part = args.out.with_name(args.out.name + ".part")
+            part.write_text(json.dumps({**told, "summary": summary(plan, rounds), "rounds": rounds}, indent=1) + "\n")
+            part.replace(args.out)
+
+    try:
+        measure(plan, args.rounds, rounds, keep)
+    finally:  # a peer that fails ends the run, but loses nothing
+        keep()
+        print_table(summary(plan, rounds))
     for model, one in files.items():
         print(f"{model}: {one.weights}")
-    if args.out:
-        told = {"date": time.strftime("%Y-%m-%d"), "machine": processor(), "threads": args.threads,
-                "weights": {model: one.weights for model, one in files.items()},
-                "command": " ".join(Path(word).name if "/" in word else word for word in sys.argv), "summary": lines, "rounds": rounds}
-        args.out.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":
