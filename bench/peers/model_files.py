@@ -6,13 +6,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gguf_copies import write_random_phial, write_windowed
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 VOCABULARY = ROOT / "testdata/tokenizers/ggml-vocabs/ggml-vocab-phi-3.gguf"
 BITS = 4.25
 WINDOW = 2047
-ORT_LAYERS = (4, 8)  # of Phi-3-mini, for ONNX Runtime GenAI
+LAYERS, ORT_LAYERS = 32, (4, 8)  # of Phi-3-mini, and those of it that ONNX Runtime GenAI gets
 
 
 @dataclass(frozen=True)
@@ -54,13 +52,18 @@ def mini(args) -> Files:
 
     plain = once(folder / "phi3-mini-q4_0.gguf", random("q4_0"))
     peer_small = once(folder / "phi3-mini-q4_k.gguf", random("q4_k"))  # Q4_K_M has Q6_K as well, and is larger
-    # Quantizing numbers that are random anyway would take an hour.
-    small = once(folder / "phi3-mini-phial_q4.gguf", lambda target: write_random_phial(plain, target))
-    windowed = once(folder / "phi3-mini-phial_q4-window.gguf", lambda target: write_windowed(small, target, WINDOW))
+
+    # Quantizing numbers that are random anyway would take an hour. With all norms below 4.25 bits a weight.
+    def random_phial(*flags):
+        return lambda target: run(args.python_llama, ROOT / "tools/random_quantized.py", plain, target, "--layers", LAYERS,
+                                  "--type", "phial_q4", "--head", "phial_q4", "--embedding", "phial_q3", *flags)
+
+    small = once(folder / "phi3-mini-phial_q4.gguf", random_phial())
+    windowed = once(folder / "phi3-mini-phial_q4-window.gguf", random_phial("--window", WINDOW))
     if args.python_ort:
         run(args.python_ort, peers / "ort_genai.py", "--work", args.ort_work, "--layers", ",".join(map(str, ORT_LAYERS)), "--build-only")
     return Files("Phi-3-mini at full size, random weights: answers go round in circles, which flatters drafting", plain, small,
-                 peer_small, args.ort_work, ORT_LAYERS, 32, windowed)
+                 peer_small, args.ort_work, ORT_LAYERS, LAYERS, windowed)
 
 
 def smol(args) -> Files:
