@@ -5,7 +5,8 @@
 # cannot be forgotten. USES are other rooms, PRIVATE third-party targets that only this room's sources see. NATIVE are
 # sources, or tests alone, that a cross build leaves out (sources with their tests), because Debian does not unpack the
 # libraries that they need for a second architecture by default. HOSTED are sources, or tests alone, that need what
-# WebAssembly lacks (threads, folders, mapped files; tests, what they need), WASM the sources that stand in for them there.
+# WebAssembly lacks (threads, mapped files, streams of files, std::filesystem beside paths) or another HOSTED source; WASM
+# are the sources that stand in for them there.
 #
 # Presets compile several sources of a room at a time (CMAKE_UNITY_BUILD), because the headers that they share cost more
 # than they do: so a name is used once in a room, in unnamed namespaces too. The arm64 preset compiles them one by
@@ -27,7 +28,9 @@ function(phial_find_googletest)
     find_package(GTest REQUIRED GLOBAL)
   elseif(NOT TARGET GTest::gtest_main)
     set(INSTALL_GTEST OFF)
-    set(gtest_disable_pthreads ${PHIAL_WASM} CACHE BOOL "" FORCE)
+    if(PHIAL_WASM)
+      set(gtest_disable_pthreads ON CACHE BOOL "" FORCE)
+    endif()
     add_subdirectory(/usr/src/googletest ${PROJECT_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
     foreach(target gtest gtest_main gmock gmock_main)
       target_compile_options(${target} PRIVATE -w)

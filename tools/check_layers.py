@@ -68,7 +68,7 @@ HEADERS_OF_ROOMS = [
     (r"ft2build\.h|freetype/.*", {"data"}),
     (r"gumbo\.h|cmark-gfm.*|zip\.h|pugixml\.hpp|poppler/.*|uchardet.*|tesseract/.*|leptonica/.*", {"documents"}),
     (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|boost/beast.*|boost/asio.*|curl/.*", set()),
-    (r"immintrin\.h|x86intrin\.h|arm_neon\.h|cpuid\.h|sys/auxv\.h|asm/hwcap\.h", {"kernels"}),
+    (r"immintrin\.h|x86intrin\.h|arm_neon\.h|wasm_simd128\.h|cpuid\.h|sys/auxv\.h|asm/hwcap\.h", {"kernels"}),
 ]
 
 # Words that only the person's own room may say: (pattern, what, exceptions by path).
@@ -151,6 +151,7 @@ PLANTED = [
     ("phial/rag/side.cc", '#include "phial/documents/reader.h"\n', "rag may not include documents"),
     ("phial/documents/parse.cc", '#include "phial/formats/checkpoint.h"\n', "only phial/formats/extracted_document.h"),
     ("phial/model/store.cc", "#include <sqlite3.h>\n", "sqlite3.h belongs to rag"),
+    ("phial/model/lanes.cc", "#include <wasm_simd128.h>\n", "wasm_simd128.h belongs to kernels"),
     ("phial/model/learn.cc", "#include <torch/torch.h>\n", "torch/torch.h belongs to train"),
     ("phial/cli/learn.cc", '#include "phial/train/network.h"\n', ", not phial/train/network.h"),
     ("phial/train/infer.cc", '#include "phial/model/decoder.h"\n', "train may not include model"),

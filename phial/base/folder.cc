@@ -4,12 +4,19 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
 
-#include "phial/base/descriptor.h"
-
 namespace phial {
+namespace {
+
+Error not_listed(const std::filesystem::path& folder) {
+  return Error{Code::kIo, folder.string() + ": cannot list the folder: " + std::strerror(errno), ""};
+}
+
+}  // namespace
 
 bool is_there(const std::filesystem::path& path) {
   struct stat info{};
@@ -26,7 +33,7 @@ Result<std::vector<std::filesystem::path>> list_folder(const std::filesystem::pa
     void operator()(DIR* open) const { ::closedir(open); }
   };
   const std::unique_ptr<DIR, Close> open(::opendir(folder.c_str()));
-  if (open == nullptr) return system_error(folder, "list the folder");
+  if (open == nullptr) return not_listed(folder);
   std::vector<std::filesystem::path> paths;
   for (;;) {
     errno = 0;
@@ -35,7 +42,7 @@ Result<std::vector<std::filesystem::path>> list_folder(const std::filesystem::pa
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") paths.push_back(folder / name);
   }
-  if (errno != 0) return system_error(folder, "list the folder");
+  if (errno != 0) return not_listed(folder);
   return paths;
 }
 

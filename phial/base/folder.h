@@ -12,7 +12,7 @@ namespace phial {
 bool is_there(const std::filesystem::path& path);
 bool is_folder(const std::filesystem::path& path);
 
-// folder / name of everything in it, in no order. kNotFound, kIo with the system's reason.
+// folder / name of everything in it, in no order. kIo, also for one that is not there, with the system's reason.
 Result<std::vector<std::filesystem::path>> list_folder(const std::filesystem::path& folder);
 
 }  // namespace phial

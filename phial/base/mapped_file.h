@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <initializer_list>
 #include <span>
-#include <string>
 
 #include "phial/base/descriptor.h"
 #include "phial/base/result.h"
+#include "phial/base/text_file.h"  // IWYU pragma: export
 
 namespace phial {
 
@@ -50,9 +50,6 @@ class MappedFile {
   size_t size_ = 0;
   Descriptor file_;  // kCopy only: what is held is read from it
 };
-
-// A small text file, whole. kOutOfRange if it is larger than `max_bytes`.
-Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes = size_t{256} << 20);
 
 // Writes beside `path` and renames over it, so that a reader or a crash sees the old file or the new one, never half.
 // A pipe or device is written to as it is; a symbolic link stays one.

@@ -9,8 +9,6 @@
 #include <string>
 #include <utility>
 
-#include "phial/base/mapped_file.h"
-
 namespace phial {
 
 Result<RegularFile> RegularFile::open(const std::filesystem::path& path) {
@@ -38,19 +36,6 @@ Status read_exactly(const std::filesystem::path& path, int fd, size_t offset, st
     done += static_cast<size_t>(n);
   }
   return ok();
-}
-
-Result<std::string> read_text_file(const std::filesystem::path& path, size_t max_bytes) {
-  PHIAL_TRY(const RegularFile file, RegularFile::open(path));
-  if (file.size() > max_bytes) {
-    return Error{Code::kOutOfRange,
-                 path.string() + " has " + std::to_string(file.size()) + " bytes, " + std::to_string(max_bytes) +
-                     " are allowed here",
-                 ""};
-  }
-  std::string text(file.size(), '\0');
-  PHIAL_CHECKED(read_exactly(path, file.descriptor(), 0, reinterpret_cast<std::byte*>(text.data()), text.size()));
-  return text;
 }
 
 }  // namespace phial

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/mapped_file.h"
 #include "phial/base/output_file.h"
 #include "phial/convert/decoder_tensors.h"

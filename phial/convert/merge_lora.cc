@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/output_file.h"
 #include "phial/base/utf8.h"
 #include "phial/formats/lora.h"

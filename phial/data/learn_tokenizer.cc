@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "phial/base/json.h"
-#include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/output_file.h"
 #include "phial/formats/documents.h"
 #include "phial/spec/chat_format.h"

@@ -99,6 +99,9 @@ TEST_P(BlockAttention, ProductsAreRoundedOnce) {
       {0x1p-75F * (1 + 0x1p-23F), 0x1p-75F * (1 - 0x1p-23F), 0x1p-127F + 0x1p-149F, 0x1p-127F + 0x1p-149F},
       {0x1p-75F * (1 + 0x1p-23F), 0x1p-75F * (1 - 0x1p-23F), 0, 0},
       {0x1p-75F * (1 + 0x1p-23F), 0x1p-75F, 0, 0x1p-149F},
+      // Less than half a step below the least normal number: one rounding does not reach it.
+      {0x1p-75F * (1 + 0x1p-23F), 0x1p-75F * (1 - 0x1p-23F), 0x1p-126F - 0x1p-149F, 0x1p-126F - 0x1p-149F},
+      {-0x1p-75F * (1 + 0x1p-23F), 0x1p-75F * (1 - 0x1p-23F), -0x1p-126F + 0x1p-149F, -0x1p-126F + 0x1p-149F},
       {kMost, 1, 0x1p103F, kInfinity},
       {kMost, 1, 0x1p103F * (1 - 0x1p-24F), kMost},
       {kMost, 2, -kMost, kMost},

@@ -1,12 +1,12 @@
-// The memory that Linux gives this process: what the machine has free, and what its control groups leave.
+// What Linux gives this process: what the machine has free, and what its control groups leave.
+#include "phial/model/available_memory.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <string>
-
-#include "phial/model/memory_plan.h"
 
 namespace phial::model {
 namespace {

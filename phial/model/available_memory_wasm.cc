@@ -1,7 +1,5 @@
 // A WebAssembly memory grows to 4 GiB; what the allocator has free inside of it now is not counted.
-#include <cstdint>
-
-#include "phial/model/memory_plan.h"
+#include "phial/model/available_memory.h"
 
 namespace phial::model {
 

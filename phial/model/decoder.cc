@@ -12,6 +12,7 @@
 
 #include "phial/kernels/kernels.h"
 #include "phial/model/attention.h"
+#include "phial/model/available_memory.h"
 #include "phial/model/chunk.h"
 #include "phial/model/crew.h"
 #include "phial/model/decoder_weights.h"
@@ -348,10 +349,16 @@ class PackedDecoder final : public Decoder {
 
   Status forward(std::span<const Segment> segments, std::vector<float>& logits) const override {
     for (const Segment& segment : segments) PHIAL_CHECKED(check(segment));
-    const size_t vocab = size(spec_.vocab_size);
-    size_t rows = 0;
+    uint64_t rows = 0;
     for (const Segment& segment : segments) rows += rows_of(segment);
-    logits.resize(rows * vocab);
+    const uint64_t count = rows * size(spec_.vocab_size);
+    if (count > logits.max_size()) {
+      return Error{Code::kOutOfMemory,
+                   "the logits of " + std::to_string(rows) + " tokens need " +
+                       std::to_string((count * sizeof(float) >> 20) + 1) + " MiB, more than a program here can have",
+                   "ask for those of fewer tokens at a time"};
+    }
+    logits.resize(static_cast<size_t>(count));
     PHIAL_CHECKED(run(segments, {.logits = logits.data(), .n_layers = spec_.n_layers}));
     // What is read in place, row by row, shows here.
     const bool finite = std::ranges::all_of(logits, [](float value) { return std::isfinite(value); });

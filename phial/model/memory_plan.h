@@ -1,4 +1,4 @@
-// What a model will take, and what the machine has. Used inside model only.
+// What a model will take. Used inside model only.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,5 @@ struct PlanInput {
 };
 
 MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint64_t available_bytes);
-
-// Memory that this process may still take: the machine's, and its containers' limits.
-uint64_t available_memory();
 
 }  // namespace phial::model

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "phial/base/decimal.h"
-#include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/train/curve_plot.h"
 #include "phial/train/heat_map.h"
 #include "phial/train/plot_page.h"

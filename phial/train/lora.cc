@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/output_file.h"
 #include "phial/base/random.h"
 #include "phial/formats/safetensors_writer.h"

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/random.h"
 #include "phial/train/shuffle.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <system_error>
 
-#include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/output_file.h"
 #include "phial/formats/safetensors_writer.h"
 #include "phial/train/stored_tensor.h"

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/output_file.h"
 #include "phial/train/save.h"
 #include "phial/train/start_model.h"

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/output_file.h"
 #include "phial/train/logged_run.h"
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "phial/base/json_file.h"
+#include "phial/base/json_writer.h"
 #include "phial/base/mapped_file.h"
 #include "phial/model/golden_files.h"
 #include "phial/spec/vision_tensors.h"

@@ -50,14 +50,15 @@ struct Simd : WasmWords {
     return to_floats(Doubles(a, b, c).to_odd(), Doubles(swap_halves(a), swap_halves(b), swap_halves(c)).to_odd());
   }
   // To round to a double and then to a float is to round once, but where the double lies in the middle between two
-  // floats: its 29 lowest bits are 1000..., or the float is no normal one.
+  // floats: its 29 lowest bits are 1000..., or the float is no normal one, or the least of
+  // them, which numbers below it may have been rounded up to.
   static F32 fma(F32 a, F32 b, F32 c) {
     const v128_t low = Doubles(a, b, c).sum;
     const v128_t high = Doubles(swap_halves(a), swap_halves(b), swap_halves(c)).sum;
     const F32 result = to_floats(low, high);
     const I32 ends = wasm_v128_and(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_const_splat(0x1FFFFFFF));
     const I32 is_in_doubt = wasm_v128_or(wasm_i32x4_eq(ends, wasm_i32x4_const_splat(0x10000000)),
-                                         wasm_f32x4_lt(abs(result), set_f32(FLT_MIN)));
+                                         wasm_f32x4_le(abs(result), set_f32(FLT_MIN)));
     return __builtin_expect(wasm_v128_any_true(is_in_doubt), false) ? fma_by_odd(a, b, c) : result;
   }
   static F32 fnma(F32 a, F32 b, F32 c) { return fma(wasm_f32x4_neg(a), b, c); }
