@@ -1,11 +1,15 @@
 // quantize, as scripts and people drive it.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "phial/base/default_models_for_test.h"
+#include "phial/base/descriptor.h"
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
 #include "phial/formats/checkpoint.h"
@@ -215,9 +219,35 @@ TEST_F(Quantize, AFolderThatSeesGivesAFileThatSees) {
   fs::rename(file("mmproj-whole.gguf"), file("mmproj-other.gguf"));
   EXPECT_EQ(answer, answer_of("other.gguf"));
 
+  // A model that does not see would see by it, too.
   fs::remove(out());
-  EXPECT_THAT(quantize(folder, {"--to", "Q4_0"}).err, HasSubstr("mmproj-out.gguf"));
-  EXPECT_FALSE(fs::exists(out()));
+  for (const std::string& in : {folder, kFolder}) {
+    EXPECT_THAT(quantize(in, {"--to", "Q4_0"}).err, HasSubstr("mmproj-out.gguf"));
+    EXPECT_FALSE(fs::exists(out()));
+  }
+}
+
+// What a run writes beside the file is its own until it ends: a second one leaves it alone.
+TEST_F(Quantize, TheEyeOfAnotherRunIsLeftAlone) {
+  const std::string folder = testdata("golden/phi3-vision-like");
+  const fs::path eye = home_.path() / ".mmproj-out.gguf.part", log = home_.path() / ".out.gguf.part.log";
+  std::ofstream(eye) << "half an eye";
+  {
+    const Descriptor other(::open(log.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    ASSERT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+    const Finished second = quantize(folder, {"--to", "Q8_0"});
+    EXPECT_EQ(second.status, 1);
+    EXPECT_THAT(second.err, HasSubstr("is being written by another process"));
+    EXPECT_EQ(*read_text_file(eye), "half an eye");
+  }
+  std::ofstream(out()) << "a model";  // put in its place by the other, whose eye follows
+  EXPECT_THAT(quantize(folder, {"--to", "Q8_0"}).err, HasSubstr("out.gguf' is there already"));
+  EXPECT_EQ(*read_text_file(eye), "half an eye");
+
+  fs::remove(out());  // that run was killed
+  const Finished finished = quantize(folder, {"--to", "Q8_0"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_TRUE(fs::exists(out()) && fs::exists(home_.path() / "mmproj-out.gguf") && !fs::exists(eye));
 }
 
 TEST_F(Quantize, ABlockSparseModelRunsFromWhatWasWritten) {

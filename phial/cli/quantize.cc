@@ -121,8 +121,8 @@ struct QuantizeCommand : Command {
     std::optional<convert::Eye> eye;  // of a folder; that of a GGUF file is a file already
     if (spec::has_vision(checkpoint->metadata())) {
       PHIAL_TRY(eye, convert::find_eye(checkpoint, model.spec, {}, console.log()));
-      PHIAL_CHECKED(check_is_new(formats::projector_beside(out)));
     }
+    PHIAL_CHECKED(check_is_new(formats::projector_beside(out)));  // the model would see by a foreign eye
     if (quantize::is_quantized(model.tensors)) {
       console.log()(Severity::kWarning,
                     path.string() + " is quantized already: its errors stay, and new ones come on top of them");
@@ -153,24 +153,25 @@ struct QuantizeCommand : Command {
       }
       return quantize::choose_types(source.tensors, *tensor::dtype_from_name(*to), source.n_layers);
     };
-    Report report;
-    const auto write = [&]() -> Status {
-      PHIAL_TRY(report, quantize::write_quantized(source, {.path = out, .asked = asked(*checkpoint, reading)}, choose,
-                                                  read_text, pool, console.stopped(), show("quantizing: ")));
+    std::filesystem::path projector;
+    const auto with_eye = [&](const std::function<Status()>& write) -> Status {
+      PHIAL_TRY(projector, convert::write_with_eye(eye, model.spec.name, out, console.stopped(), write));
       return ok();
     };
-    const auto projector = convert::write_with_eye(eye, model.spec.name, out, console.stopped(), write);
-    if (!projector) {
-      if (projector.error().code == Code::kCancelled && std::filesystem::exists(partial_path(out))) {
+    const quantize::Target target = {.path = out, .asked = asked(*checkpoint, reading), .around = with_eye};
+    const auto report =
+        quantize::write_quantized(source, target, choose, read_text, pool, console.stopped(), show("quantizing: "));
+    if (!report) {
+      if (report.error().code == Code::kCancelled && std::filesystem::exists(partial_path(out))) {
         console.note("the same command goes on from here; what it has is in '" + partial_path(out).string() + "'");
       }
-      return projector.error();
+      return report.error();
     }
     if (json) {
-      console.write(dump_json(to_json(path, report, reading, *projector)) + "\n");
+      console.write(dump_json(to_json(path, *report, reading, projector)) + "\n");
     } else {
-      write_table(console, report);
-      if (eye) console.note("wrote '" + projector->string() + "', by which it sees pictures, not quantized");
+      write_table(console, *report);
+      if (eye) console.note("wrote '" + projector.string() + "', by which it sees pictures, not quantized");
     }
     return ok();
   }

@@ -198,19 +198,17 @@ Result<Report> write_quantized(const Source& source, const Target& target, const
   PHIAL_TRY(UnfinishedFile file,
             UnfinishedFile::open(target.path, target.asked, source.tensors, source.n_layers, calibration != nullptr));
   Report report;
-  Status done = ok();
-  if (!file.choices()) {
-    auto choices = choose();
-    done = choices ? file.choose(*std::move(choices)) : Status(choices.error());
-  }
-  if (done) {
-    done = write_tensors(source, *file.choices(), calibration, file, pool, stop, on_progress, report);
-  }
-  if (done) {
+  const auto write = [&]() -> Status {
+    if (!file.choices()) {
+      PHIAL_TRY(auto choices, choose());
+      PHIAL_CHECKED(file.choose(std::move(choices)));
+    }
+    PHIAL_CHECKED(write_tensors(source, *file.choices(), calibration, file, pool, stop, on_progress, report));
     std::error_code unknown;
     report.file_bytes = std::filesystem::file_size(file.path(), unknown);
-    done = file.finish();
-  }
+    return file.finish();
+  };
+  const Status done = target.around ? target.around(write) : write();
   if (done) return report;
   if (done.error().code != Code::kCancelled || !file.choices()) file.discard();
   return done.error();

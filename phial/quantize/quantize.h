@@ -36,10 +36,13 @@ struct Progress {
 };
 
 // Where a file goes, and what decides its bytes besides the source's tensors and metadata: `asked` tells whether what a
-// run that was stopped has left is a part of this file.
+// run that was stopped has left is a part of this file. `around` is given the writing, which it calls once: what
+// belongs beside the file may be written before and after it, since no other process writes this target meanwhile. Its
+// errors are those of the writing. Null: nothing does.
 struct Target {
   std::filesystem::path path;
   Json asked;
+  std::function<Status(const std::function<Status()>& write)> around;
 };
 
 using ChooseTypes = std::function<Result<std::vector<Choice>>()>;
