@@ -216,12 +216,19 @@ int sparse_keys(const spec::BlockSparse& pattern, int keys) {
 }
 
 QueryTile query_tile(int tokens, int keys, int heads_per_kv) {
-  constexpr int kScores = 128 << 10;      // half a MiB
-  constexpr int kMost = 32, kKernel = 4;  // queries that kernels take at once
+  constexpr int kScores = 128 << 10;  // half a MiB
+  constexpr int kMost = 32;           // the tokens of a tile meet the keys of the last of them
+  constexpr int kMostApart = 64;      // a block of Phi-3-small
+  constexpr int kKernel = 4;          // queries that kernels take at once
   const int fit = kScores / std::max(1, keys), of_all_heads = std::clamp(fit / heads_per_kv, 1, kMost);
-  if (tokens <= of_all_heads) return {of_all_heads, heads_per_kv};
   // Beyond a cache's size scores are still fewer bytes than the keys and values that they share.
-  return {std::clamp(fit - fit % kKernel, kKernel, kMost), 1};
+  const int apart = std::clamp(fit - fit % kKernel, kKernel, kMostApart);
+  // Keys are read once a tile. Of few tokens that is what takes the time; of a prompt, what rounding up costs is
+  // little.
+  const auto tiles = [tokens](int of) { return (tokens + of - 1) / of; };
+  const bool reads_more = heads_per_kv * tiles(apart) > tiles(of_all_heads) + tokens / kMostApart;
+  if (of_all_heads == kMost || reads_more) return {of_all_heads, heads_per_kv};
+  return {apart, 1};
 }
 
 size_t attention_scratch(int queries, int keys, int heads_per_kv) {

@@ -30,9 +30,10 @@ int sparse_keys(const spec::BlockSparse& pattern, int keys);
 struct QueryTile {
   int tokens = 1, heads = 1;
 };
-// Of `tokens` over `keys` positions, so that scores stay in a core's cache. Few (decoding) are computed with all heads,
-// for which keys and values are read once. Of a prompt each head is computed apart: as many scores are those of more
-// tokens then, and all of them meet a far block of a block-sparse layer, which one head sees.
+// Of `tokens` over `keys` positions, so that scores stay in a core's cache. All heads are computed together, for which
+// keys and values are read once, where the tokens are few (decoding, drafts) or the keys are. Of a prompt behind many
+// keys each head is computed apart: as many scores are those of more tokens then, and all of them meet a far block of a
+// block-sparse layer, which one head sees.
 QueryTile query_tile(int tokens, int keys, int heads_per_kv);
 // Floats of scratch that attend() needs for `queries` tokens over `keys` positions.
 size_t attention_scratch(int queries, int keys, int heads_per_kv);

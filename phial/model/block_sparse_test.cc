@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "phial/model/attention.h"
 #include "phial/model/golden_files.h"
 
 namespace phial::model {
@@ -127,6 +128,27 @@ TEST(BlockSparse, AContextBeyondTheModelsIsRefused) {
   const auto cache = decoder->make_cache(513);
   ASSERT_FALSE(cache);
   EXPECT_THAT(cache.error().message, HasSubstr("reaches 512"));
+}
+
+// Of a head apart keys are read once a tile, of all heads together once a tile for all of them.
+TEST(QueryTiles, FewTokensReadNoKeyMoreOftenThanAllHeadsTogetherWould) {
+  const auto tiles = [](int tokens, int of) { return (tokens + of - 1) / of; };
+  for (const int heads : {2, 3, 4, 8}) {
+    for (int keys = 1; keys <= 200000; keys += 1 + keys / 50) {
+      const QueryTile one = query_tile(1, keys, heads);
+      ASSERT_EQ(one.heads, heads) << keys;
+      for (int tokens = 2; tokens < 64; ++tokens) {
+        const QueryTile tile = query_tile(tokens, keys, heads);
+        const int reads = heads / tile.heads * tiles(tokens, tile.tokens);
+        ASSERT_LE(reads, tiles(tokens, one.tokens)) << tokens << " tokens of " << heads << " heads over " << keys;
+      }
+    }
+  }
+}
+
+TEST(QueryTiles, HeadsOfAPromptAreApartOnlyBehindManyKeys) {
+  for (const int keys : {256, 512, 1024}) EXPECT_EQ(query_tile(256, keys, 4).heads, 4) << keys;
+  for (const int keys : {4096, 32768, 131072}) EXPECT_EQ(query_tile(256, keys, 4).heads, 1) << keys;
 }
 
 }  // namespace
