@@ -135,6 +135,7 @@ void pack_q4_k(const StoredRows& source, size_t tile, Q4MinTile* out) {
 // A block of 32 inputs lies within one group here: fast_layout() sees to that.
 template <class Tile>
 void pack_int4(const StoredRows& rows, size_t tile, Tile* out) {
+  static_assert(kTileRows <= tensor::kMostTogether);
   const tensor::Int4Matrix& source = *rows.int4;
   const size_t n_rows = std::min<size_t>(kTileRows, source.outputs - tile * kTileRows);
   size_t outputs[kTileRows];

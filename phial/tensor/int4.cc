@@ -40,16 +40,12 @@ float Int4Matrix::scale(size_t group, size_t output) const {
 
 void read_levels(const Int4Matrix& matrix, std::span<const size_t> outputs, size_t first, size_t n, uint8_t* levels) {
   if (matrix.packing == Int4Matrix::Packing::kAwq) {  // words run along the outputs, one row of them an input
-    constexpr size_t kTogether = 16;
     const size_t row_bytes = matrix.outputs / 8 * sizeof(uint32_t);
-    for (; !outputs.empty(); outputs = outputs.subspan(std::min(outputs.size(), kTogether)), levels += kTogether * n) {
-      const std::span<const size_t> some = outputs.first(std::min(outputs.size(), kTogether));
-      int shifts[kTogether];
-      for (size_t o = 0; o < some.size(); ++o) shifts[o] = shift_of(matrix.packing, some[o]);
-      for (size_t i = 0; i < n; ++i) {
-        const std::byte* row = matrix.levels + (first + i) * row_bytes;
-        for (size_t o = 0; o < some.size(); ++o) levels[o * n + i] = (word_at(row, some[o] / 8) >> shifts[o]) & 15;
-      }
+    int shifts[kMostTogether];
+    for (size_t o = 0; o < outputs.size(); ++o) shifts[o] = shift_of(matrix.packing, outputs[o]);
+    for (size_t i = 0; i < n; ++i) {
+      const std::byte* row = matrix.levels + (first + i) * row_bytes;
+      for (size_t o = 0; o < outputs.size(); ++o) levels[o * n + i] = (word_at(row, outputs[o] / 8) >> shifts[o]) & 15;
     }
     return;
   }

@@ -35,7 +35,8 @@ struct Int4Matrix {
 };
 
 // The levels of inputs [first, first + n) of each of some outputs: levels[o * n + i]. Outputs that are asked for
-// together are read together, since AWQ keeps the inputs of one far apart.
+// together are read together, since AWQ keeps the inputs of one far apart. Promise: kMostTogether of them at most.
+inline constexpr size_t kMostTogether = 16;
 void read_levels(const Int4Matrix& matrix, std::span<const size_t> outputs, size_t first, size_t n, uint8_t* levels);
 
 // The weights of one output's inputs [first, first + out.size()), exact.
