@@ -42,7 +42,7 @@ struct Progress {
 struct Target {
   std::filesystem::path path;
   Json asked;
-  std::function<Status(const std::function<Status()>& write)> around;
+  std::function<Status(const std::function<Status()>& write)> around = {};
 };
 
 using ChooseTypes = std::function<Result<std::vector<Choice>>()>;
