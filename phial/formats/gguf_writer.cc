@@ -126,8 +126,8 @@ Status write_gguf(const std::filesystem::path& path, const Json& metadata, const
   header.pad();
 
   PHIAL_TRY(OutputFile file, first == 0 ? OutputFile::create(path) : go_on(path, header.bytes(), there));
-  constexpr std::byte kZeros[kAlignment] = {};
-  const auto pad = [&](uint64_t bytes) { return file.write({kZeros, static_cast<size_t>(padded(bytes) - bytes)}); };
+  constexpr std::byte kPadding[kAlignment] = {};
+  const auto pad = [&](uint64_t bytes) { return file.write({kPadding, static_cast<size_t>(padded(bytes) - bytes)}); };
   PHIAL_CHECKED(first == 0 ? file.write(header.bytes()) : pad(there));
   for (const NewTensor& tensor : std::span(tensors).subspan(first)) {
     PHIAL_CHECKED(write(file, tensor, stop));
