@@ -93,6 +93,14 @@ Result<LoraAdapter> open_lora(const fs::path& folder) {
   LoraAdapter adapter = {.file = std::move(opened), .added = {}, .whole = {}};
   const Reading reading(config_file, config);
   for (const Tensor& tensor : adapter.file.tensors()) {
+    if (!tensor::is_weight_type(tensor.dtype)) {
+      return unusable(weights,
+                      "tensor " + in_quotes(tensor.name) + " is stored as " +
+                          std::string(tensor::info(tensor.dtype).name) + ", which holds no weights",
+                      Code::kCorrupt);
+    }
+  }
+  for (const Tensor& tensor : adapter.file.tensors()) {
     std::string_view name = tensor.name;
     if (!name.starts_with(kPrefix)) return unusable(weights, "tensor " + in_quotes(name) + " is not one of PEFT's");
     name.remove_prefix(kPrefix.size());

@@ -1,12 +1,14 @@
 #include "phial/model/span_reader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "phial/model/encoder_trunk.h"
+#include "phial/model/matrix.h"
 #include "phial/model/size.h"
 #include "phial/tensor/blocks.h"
 
@@ -27,6 +29,9 @@ Result<std::vector<float>> values_of(const formats::LoraAdapter& adapter, const 
   }
   std::vector<float> values(static_cast<size_t>(found->second.elements()));
   tensor::decode_row(found->second.dtype, found->second.bytes.data(), 0, values);
+  if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
+    return not_finite("tensor '" + name + "'").in(adapter.file.path().string());
+  }
   return values;
 }
 

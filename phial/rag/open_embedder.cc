@@ -57,7 +57,8 @@ Result<std::unique_ptr<Embedder>> open_embedder(const fs::path& model, model::Pr
   PHIAL_TRY(auto encoder, model::TextEncoder::load(checkpoint, *spec, precision, pool));
   PHIAL_TRY(auto tokenizer, generate::open_tokenizer(folder));
   PHIAL_TRY(auto embedder, EncoderEmbedder::make(std::move(encoder), std::move(tokenizer), identity_of(*checkpoint)));
-  if (const fs::path reader = folder / kReaderFolder; fs::exists(reader)) {
+  std::error_code unseen;
+  if (const fs::path reader = folder / kReaderFolder; fs::exists(reader, unseen)) {
     embedder->learn_to_read([=, spec = reader_spec(*spec), &pool]() -> Result<std::unique_ptr<model::SpanReader>> {
       PHIAL_TRY(auto again, formats::Checkpoint::open(model, load));
       PHIAL_TRY(auto adapter, formats::open_lora(reader));
