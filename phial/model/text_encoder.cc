@@ -18,11 +18,8 @@ class PackedEncoder final : public TextEncoder {
   const spec::EncoderSpec& spec() const override { return trunk_.spec(); }
 
   Result<std::vector<float>> embed(std::span<const std::vector<int32_t>> sequences) const override {
-    const std::vector<EncoderInput> inputs = [&] {
-      std::vector<EncoderInput> all(sequences.size());
-      std::ranges::transform(sequences, all.begin(), [](const auto& ids) { return EncoderInput{.ids = ids}; });
-      return all;
-    }();
+    std::vector<EncoderInput> inputs(sequences.size());
+    std::ranges::transform(sequences, inputs.begin(), [](const auto& ids) { return EncoderInput{.ids = ids}; });
     const size_t hidden = size(spec().hidden_dim);
     std::vector<float> out(sequences.size() * hidden);
     PHIAL_CHECKED(trunk_.run(inputs, [&](size_t s, const EncodedRows& rows) { pool(rows, out.data() + s * hidden); }));

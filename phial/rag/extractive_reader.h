@@ -28,7 +28,8 @@ class ExtractiveReader {
       : reader_(std::move(reader)), tokenizer_(std::move(tokenizer)), begin_(begin), end_(end) {}
 
   // For each passage, for each of its sentences: the log odds of its best span, about -15 to 15; above 0 an answer is
-  // likelier than none. Long passages are read window by window, of sentences that end a window cut off.
+  // likelier than none. A long passage is read window by window; of a sentence longer than a window the end is left
+  // out.
   Result<std::vector<std::vector<float>>> read(std::string_view question, std::span<const PassageSentences> passages);
 
  private:
