@@ -4,13 +4,14 @@
     make bench-peers PHIAL_PEERS=FOLDER
     python3 bench/peers/table.py --peers FOLDER [--folder build/peers/models] [--rounds 5] [--rows mini.ask,smol] [--out FILE.json]
 
-Each round measures every row, and each row every engine, in alternating order; a ratio is taken inside a round (above 1:
-Phial is better) and medians over the rounds are printed, with the settings that the engines were fastest with. Nothing else
-may run meanwhile. --peers: the folder with llama_cpp.py, ort_genai.py and make_phi3_gguf.py; bench/peers/install has put
-the engines themselves under build/peers. Models that --folder lacks are made once (Phi-3-mini at full size with random
-weights, 10 GB in all): speed and memory follow from shapes, but answers of random weights go round in circles, which
-flatters drafting: there only the rows without drafting count. ONNX Runtime GenAI is measured with 4 and 8 layers of
-Phi-3-mini and extrapolated to 32. One round takes about 20 minutes on two cores.
+Each round measures every row, and each row every engine, in alternating order; memory, which does not wander, is looked at
+in the first round alone. A ratio is taken inside a round (above 1: Phial is better) and medians over the rounds are
+printed, with the settings that the engines were fastest with. Nothing else may run meanwhile. --peers: the folder with
+llama_cpp.py, ort_genai.py and make_phi3_gguf.py; bench/peers/install has put the engines themselves under build/peers.
+Models that --folder lacks are made once (Phi-3-mini at full size with random weights, 10 GB in all): speed and memory follow
+from shapes, but answers of random weights go round in circles, which flatters drafting: there only the rows without drafting
+count. ONNX Runtime GenAI is measured with 4 and 8 layers of Phi-3-mini and extrapolated to 32. A round takes about 10
+minutes on two cores, the first one 20.
 """
 
 import argparse
@@ -69,17 +70,21 @@ def measure(plan: list, n_rounds: int, rounds: list[dict], keep) -> None:
     leaves there what the round had. `plan`: (name, row, {engine: measure}, seconds an engine)."""
     steps = []
     for number in range(n_rounds):
-        for name, _, engines, seconds in plan:
+        for name, _, engines, seconds in of_round(plan, number):
             steps += [(f"round {number + 1}, {name}, {engine}", seconds) for engine in in_order(engines, number)]
     progress = Progress(steps)
     for number in range(n_rounds):
         rounds.append({})
-        for name, _, engines, _ in plan:
+        for name, _, engines, _ in of_round(plan, number):
             for engine in in_order(engines, number):
                 progress.begin()
                 rounds[-1].setdefault(name, {})[engine] = engines[engine]()
                 progress.end()
         keep()
+
+
+def of_round(plan: list, number: int) -> list:
+    return [one for one in plan if number == 0 or not one[1].once]
 
 
 def in_order(engines: dict, number: int) -> list[str]:

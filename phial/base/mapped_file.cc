@@ -37,25 +37,8 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path, LoadMode 
   return mapped;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  if (this != &other) {
-    release();
-    path_ = std::move(other.path_);
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-    file_ = std::move(other.file_);
-  }
-  return *this;
-}
-
-MappedFile::~MappedFile() { release(); }
-
 void MappedFile::release() {
   if (data_ != nullptr) ::munmap(data_, size_);
-  data_ = nullptr;
-  size_ = 0;
 }
 
 bool MappedFile::contains(std::span<const std::byte> part) const {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <span>
+#include <utility>
 
 #include "phial/base/descriptor.h"
 #include "phial/base/result.h"
@@ -22,11 +23,20 @@ class MappedFile {
  public:
   static Result<MappedFile> open(const std::filesystem::path& path, LoadMode mode = LoadMode::kMap);
 
-  MappedFile(MappedFile&& other) noexcept;
-  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+  MappedFile& operator=(MappedFile&& other) noexcept {
+    if (this != &other) {
+      release();
+      path_ = std::move(other.path_);
+      data_ = std::exchange(other.data_, nullptr);
+      size_ = std::exchange(other.size_, 0);
+      file_ = std::move(other.file_);
+    }
+    return *this;
+  }
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
-  ~MappedFile();
+  ~MappedFile() { release(); }
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
@@ -43,7 +53,7 @@ class MappedFile {
  private:
   MappedFile() = default;
   bool contains(std::span<const std::byte> part) const;
-  void release();
+  void release();  // the memory of an object that is set or destroyed next
 
   std::filesystem::path path_;
   std::byte* data_ = nullptr;

@@ -24,25 +24,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path, LoadMode)
   return whole;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  if (this != &other) {
-    release();
-    path_ = std::move(other.path_);
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-  }
-  return *this;
-}
-
-MappedFile::~MappedFile() { release(); }
-
-void MappedFile::release() {
-  ::operator delete(data_, std::align_val_t{64});
-  data_ = nullptr;
-  size_ = 0;
-}
+void MappedFile::release() { ::operator delete(data_, std::align_val_t{64}); }
 
 Status MappedFile::hold(std::span<const std::byte>) const { return ok(); }
 void MappedFile::forget(std::span<const std::byte>) const {}

@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include <string>
-#include <utility>
 
 namespace phial::model {
 
@@ -24,19 +23,7 @@ Result<AlignedBytes> AlignedBytes::make(uint64_t size, const char* purpose, Page
   return bytes;
 }
 
-AlignedBytes::AlignedBytes(AlignedBytes&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-AlignedBytes& AlignedBytes::operator=(AlignedBytes&& other) noexcept {
-  if (this != &other) {
-    if (data_ != nullptr) ::munmap(data_, size_);
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-  }
-  return *this;
-}
-
-AlignedBytes::~AlignedBytes() {
+void AlignedBytes::release() {
   if (data_ != nullptr) ::munmap(data_, size_);
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "phial/base/result.h"
 
@@ -19,11 +20,18 @@ class AlignedBytes {
   // kOutOfMemory that names `purpose` and the size if the machine has no room. More than a size_t holds is such a size.
   static Result<AlignedBytes> make(uint64_t size, const char* purpose, Pages pages = Pages::kSmall);
 
-  AlignedBytes(AlignedBytes&& other) noexcept;
-  AlignedBytes& operator=(AlignedBytes&& other) noexcept;
+  AlignedBytes(AlignedBytes&& other) noexcept { *this = std::move(other); }
+  AlignedBytes& operator=(AlignedBytes&& other) noexcept {
+    if (this != &other) {
+      release();
+      data_ = std::exchange(other.data_, nullptr);
+      size_ = std::exchange(other.size_, 0);
+    }
+    return *this;
+  }
   AlignedBytes(const AlignedBytes&) = delete;
   AlignedBytes& operator=(const AlignedBytes&) = delete;
-  ~AlignedBytes();
+  ~AlignedBytes() { release(); }
 
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
@@ -39,6 +47,8 @@ class AlignedBytes {
   }
 
  private:
+  void release();  // of an object that is set or destroyed next
+
   std::byte* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -3,7 +3,6 @@
 #include <cstring>
 #include <limits>
 #include <string>
-#include <utility>
 
 #include "phial/model/aligned_bytes.h"
 
@@ -28,18 +27,6 @@ Result<AlignedBytes> AlignedBytes::make(uint64_t size, const char* purpose, Page
   return bytes;
 }
 
-AlignedBytes::AlignedBytes(AlignedBytes&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-AlignedBytes& AlignedBytes::operator=(AlignedBytes&& other) noexcept {
-  if (this != &other) {
-    std::free(data_);
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-  }
-  return *this;
-}
-
-AlignedBytes::~AlignedBytes() { std::free(data_); }
+void AlignedBytes::release() { std::free(data_); }
 
 }  // namespace phial::model
