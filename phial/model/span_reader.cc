@@ -35,8 +35,21 @@ Result<std::vector<float>> values_of(const formats::LoraAdapter& adapter, const 
   return values;
 }
 
+constexpr const char* kHeadWeight = "qa_outputs.weight";
+constexpr const char* kHeadBias = "qa_outputs.bias";
+
+// What stands in place of other tensors of the model would be left out unseen.
+Status check_whole(const formats::LoraAdapter& adapter) {
+  for (const auto& [name, tensor] : adapter.whole) {
+    if (name == kHeadWeight || name == kHeadBias) continue;
+    return Error{Code::kUnsupported, adapter.file.path().string() + ": it replaces '" + name + "'",
+                 "name an adapter of low ranks and a head alone"};
+  }
+  return ok();
+}
+
 // The model that an adapter was trained on may have its encoder inside it, that of the checkpoint stand alone.
-void name_as_in(const formats::Checkpoint& checkpoint, formats::LoraAdapter& adapter) {
+Status name_as_in(const formats::Checkpoint& checkpoint, formats::LoraAdapter& adapter) {
   const std::string root = encoder_root(checkpoint);
   std::map<std::string, formats::LowRank> renamed;
   for (auto& [name, low] : adapter.added) {
@@ -44,9 +57,14 @@ void name_as_in(const formats::Checkpoint& checkpoint, formats::LoraAdapter& ada
     for (const std::string_view one : {"bert.", "roberta."}) {
       if (rest.starts_with(one)) rest.remove_prefix(one.size());
     }
-    renamed.emplace(root + std::string(rest), std::move(low));
+    if (!renamed.emplace(root + std::string(rest), std::move(low)).second) {
+      return Error{Code::kInvalid,
+                   adapter.file.path().string() + ": two of its matrices are named " + root + std::string(rest),
+                   "name an adapter that was trained for this encoder"};
+    }
   }
   adapter.added = std::move(renamed);
+  return ok();
 }
 
 class PackedReader final : public SpanReader {
@@ -61,6 +79,7 @@ class PackedReader final : public SpanReader {
                            [](const auto& pair) { return EncoderInput{.ids = pair.ids, .second = pair.passage}; });
     std::vector<std::vector<SpanLogits>> out(pairs.size());
     PHIAL_CHECKED(trunk_.run(inputs, [&](size_t s, const EncodedRows& rows) {
+      out[s].reserve(rows.tokens);
       for (size_t t = 0; t < rows.tokens; ++t) out[s].push_back({logit(rows.row(t), 0), logit(rows.row(t), 1)});
     }));
     return out;
@@ -84,9 +103,10 @@ Result<std::unique_ptr<SpanReader>> SpanReader::load(std::shared_ptr<const forma
                                                      formats::LoraAdapter adapter, const spec::EncoderSpec& spec,
                                                      Precision precision, ThreadPool& pool) {
   Head head;
-  PHIAL_TRY(head.weight, values_of(adapter, "qa_outputs.weight", {2, static_cast<uint64_t>(spec.hidden_dim)}));
-  PHIAL_TRY(head.bias, values_of(adapter, "qa_outputs.bias", {2}));
-  name_as_in(*checkpoint, adapter);
+  PHIAL_TRY(head.weight, values_of(adapter, kHeadWeight, {2, static_cast<uint64_t>(spec.hidden_dim)}));
+  PHIAL_TRY(head.bias, values_of(adapter, kHeadBias, {2}));
+  PHIAL_CHECKED(check_whole(adapter));
+  PHIAL_CHECKED(name_as_in(*checkpoint, adapter));
   PHIAL_TRY(EncoderTrunk trunk, EncoderTrunk::make(std::move(checkpoint), &adapter, spec, precision, pool));
   return std::unique_ptr<SpanReader>(std::make_unique<PackedReader>(std::move(trunk), std::move(head)));
 }

@@ -34,7 +34,8 @@ struct SpanLogits {
 class SpanReader {
  public:
   // `adapter`: as PEFT saves that of a BertForQuestionAnswering: low ranks of the layers' matrices, and
-  // qa_outputs.weight [2, hidden_dim] and .bias [2]. kInvalid if it does not fit the encoder.
+  // qa_outputs.weight [2, hidden_dim] and .bias [2]. kInvalid if it does not fit the encoder, kUnsupported if it
+  // replaces other tensors whole.
   static Result<std::unique_ptr<SpanReader>> load(std::shared_ptr<const formats::Checkpoint> checkpoint,
                                                   formats::LoraAdapter adapter, const spec::EncoderSpec& spec,
                                                   Precision precision, ThreadPool& pool);

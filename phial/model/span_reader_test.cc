@@ -109,6 +109,16 @@ TEST_F(SpanReading, AnAdapterOfAnotherModelIsRefused) {
   EXPECT_EQ(refused.error().code, Code::kInvalid);
   EXPECT_THAT(refused.error().message, HasSubstr("layer.7.output.dense.weight"));
 
+  auto replaces_more = adapter();
+  replaces_more.whole.emplace("bert.embeddings.LayerNorm.weight", replaces_more.whole.begin()->second);
+  EXPECT_THAT(load(std::move(replaces_more), Precision::kFast).error().message,
+              HasSubstr("replaces 'bert.embeddings.LayerNorm.weight'"));
+
+  auto named_twice = adapter();
+  const auto& [name, low_rank] = *named_twice.added.begin();
+  named_twice.added.emplace("roberta." + name.substr(name.find("encoder")), low_rank);
+  EXPECT_THAT(load(std::move(named_twice), Precision::kFast).error().message, HasSubstr("two of its matrices"));
+
   auto other_width = adapter();
   formats::LowRank& low = other_width.added.begin()->second;
   low.columns /= 2;

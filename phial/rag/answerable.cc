@@ -6,7 +6,6 @@
 namespace phial::rag {
 namespace {
 constexpr double kMaxNameShare = 0.75;
-constexpr double kLeastReading = -20;  // of passages without a word
 }  // namespace
 
 Json to_json(const AnswerSigns& signs) {
@@ -46,7 +45,7 @@ AnswerSigns signs_of(const Evidence& evidence) {
   for (const EvidenceSentence& sentence : evidence.sentences()) {
     sum += sentence.cosine;
     best = std::max(best, static_cast<double>(sentence.cosine));
-    if (sentence.reading) signs.reading = std::max(signs.reading.value_or(kLeastReading), double{*sentence.reading});
+    if (sentence.reading) signs.reading = std::max<double>(signs.reading.value_or(kLeastReading), *sentence.reading);
     signs.joint = std::max(signs.joint, (sentence.cosine + evidence.overlap(evidence.stems_of(sentence.hit))) / 2);
   }
   if (!evidence.sentences().empty()) {

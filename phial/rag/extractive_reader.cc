@@ -9,19 +9,17 @@ namespace {
 
 using tokenizer::TokenId;
 
-constexpr size_t kWindow = 384;          // ids of question and passage, as readers are trained (BERT section A.3)
-constexpr size_t kLongestSpan = 30;      // ids of an answer, likewise
-constexpr size_t kQuestionPart = 4;      // a question takes at most so small a part of a window
-constexpr size_t kWindowsTogether = 16;  // that are in memory at once
+constexpr size_t kWindow = 384;      // ids of question and passage, as readers are trained (BERT section A.3)
+constexpr size_t kLongestSpan = 30;  // ids of an answer, likewise
+constexpr size_t kQuestionPart = 4;  // a question takes at most so small a part of a window
 
 // Sentences [first, last) of a passage, and where each begins among the window's ids.
 struct Window {
   size_t passage = 0, first = 0;
   std::vector<size_t> begins;  // one beyond the last
-  model::QuestionAndPassage input;
 };
 
-// The best span that begins in [begin, end) and ends there too.
+// The best span that begins in [begin, end) and ends there too; lowest() if there is none.
 float best_span(std::span<const model::SpanLogits> logits, size_t begin, size_t end) {
   float best = std::numeric_limits<float>::lowest();
   for (size_t s = begin; s < end; ++s) {
@@ -42,20 +40,23 @@ class WindowCutter {
     head_.push_back(end);
   }
 
-  void cut(size_t passage, const PassageSentences& sentences, std::vector<Window>& windows) const {
+  // Adds the passage's windows, and what is read of each.
+  void cut(size_t passage, const PassageSentences& sentences, std::vector<Window>& windows,
+           std::vector<model::QuestionAndPassage>& inputs) const {
     for (size_t i = 0; i < sentences.size(); ++i) {
       const std::vector<TokenId> ids = tokenizer_.encode(sentences[i]);
-      const bool is_new = i == 0 || windows.back().input.ids.size() + ids.size() + 1 > longest_;
+      const bool is_new = i == 0 || inputs.back().ids.size() + ids.size() + 1 > longest_;
       if (is_new) {
-        if (i > 0) windows.back().input.ids.push_back(end_);
-        windows.push_back({passage, i, {head_.size()}, {head_, head_.size()}});
+        if (i > 0) inputs.back().ids.push_back(end_);
+        windows.push_back({passage, i, {head_.size()}});
+        inputs.push_back({head_, head_.size()});
       }
-      std::vector<TokenId>& all = windows.back().input.ids;
+      std::vector<TokenId>& all = inputs.back().ids;
       all.insert(all.end(), ids.begin(),
                  ids.begin() + static_cast<ptrdiff_t>(std::min(ids.size(), longest_ - 1 - all.size())));
       windows.back().begins.push_back(all.size());
     }
-    if (!sentences.empty()) windows.back().input.ids.push_back(end_);
+    if (!sentences.empty()) inputs.back().ids.push_back(end_);
   }
 
  private:
@@ -72,22 +73,19 @@ Result<std::vector<std::vector<float>>> ExtractiveReader::read(std::string_view 
   const size_t longest = std::min(kWindow, static_cast<size_t>(reader_->spec().max_tokens));
   const WindowCutter cutter(*tokenizer_, question, longest, begin_, end_);
   std::vector<Window> windows;
+  std::vector<model::QuestionAndPassage> inputs;
   std::vector<std::vector<float>> scores;
   for (size_t p = 0; p < passages.size(); ++p) {
-    cutter.cut(p, passages[p], windows);
-    scores.emplace_back(passages[p].size());
+    cutter.cut(p, passages[p], windows, inputs);
+    scores.emplace_back(passages[p].size(), kLeastReading);
   }
-  for (size_t done = 0; done < windows.size(); done += kWindowsTogether) {
-    const auto some = std::span(windows).subspan(done, std::min(kWindowsTogether, windows.size() - done));
-    std::vector<model::QuestionAndPassage> inputs;
-    for (Window& window : some) inputs.push_back(std::move(window.input));
-    PHIAL_TRY(const auto read, reader_->read(inputs));
-    for (size_t w = 0; w < some.size(); ++w) {
-      const float none = read[w].front().start + read[w].front().end;
-      for (size_t i = 0; i + 1 < some[w].begins.size(); ++i) {
-        const float best = best_span(read[w], some[w].begins[i], some[w].begins[i + 1]);
-        scores[some[w].passage][some[w].first + i] = best - none;
-      }
+  PHIAL_TRY(const auto read, reader_->read(inputs));
+  for (size_t w = 0; w < windows.size(); ++w) {
+    const Window& window = windows[w];
+    const float none = read[w].front().start + read[w].front().end;
+    for (size_t i = 0; i + 1 < window.begins.size(); ++i) {
+      const float best = best_span(read[w], window.begins[i], window.begins[i + 1]);
+      scores[window.passage][window.first + i] = std::max(kLeastReading, best - none);
     }
   }
   return scores;

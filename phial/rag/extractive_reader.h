@@ -21,15 +21,18 @@ namespace phial::rag {
 // The sentences of one passage, in the order of the text.
 using PassageSentences = std::vector<std::string>;
 
+// What is read of a sentence without a word.
+inline constexpr float kLeastReading = -20;
+
 class ExtractiveReader {
  public:
   ExtractiveReader(std::unique_ptr<model::SpanReader> reader, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                    tokenizer::TokenId begin, tokenizer::TokenId end)
       : reader_(std::move(reader)), tokenizer_(std::move(tokenizer)), begin_(begin), end_(end) {}
 
-  // For each passage, for each of its sentences: the log odds of its best span, about -15 to 15; above 0 an answer is
-  // likelier than none. A long passage is read window by window; of a sentence longer than a window the end is left
-  // out.
+  // For each passage, for each of its sentences: the log odds of its best span, kLeastReading to about 15; above 0 an
+  // answer is likelier than none. A long passage is read window by window; of a sentence longer than a window, and of a
+  // question longer than a quarter of one, the end is left out.
   Result<std::vector<std::vector<float>>> read(std::string_view question, std::span<const PassageSentences> passages);
 
  private:

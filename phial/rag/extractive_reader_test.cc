@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "phial/base/default_models_for_test.h"
+#include "phial/base/temp_folder_for_test.h"
 #include "phial/rag/answerable.h"
 #include "phial/rag/fake_embedder.h"
 #include "phial/rag/open_embedder.h"
@@ -63,12 +66,42 @@ TEST_F(Reading, TakesWhatCannotBeRead) {
   const std::string long_word(4000, 'x');
   std::string long_question;
   for (int i = 0; i < 600; ++i) long_question += "why ";
-  EXPECT_EQ(read("Who?", {"", "  ", long_word + " " + long_word, "\xff\xfe"}).size(), 4U);
+  const auto scores = read("Who?", {"", "  ", long_word + " " + long_word, "\xff\xfe"});
+  ASSERT_EQ(scores.size(), 4U);
+  EXPECT_EQ(scores[0], kLeastReading);
+  EXPECT_EQ(scores[1], kLeastReading);
+  for (const float score : scores) EXPECT_TRUE(score >= kLeastReading && score < 100) << score;
   EXPECT_EQ(read(long_question, boat).size(), boat.size());
   EXPECT_EQ(read("", boat).size(), boat.size());
   const auto nothing = embedder->read("Who?", std::vector<PassageSentences>(2));
   ASSERT_TRUE(nothing);
   EXPECT_EQ(*nothing, std::vector<std::vector<float>>(2));
+}
+
+TEST_F(Reading, AFolderOfAnotherKindInItsPlaceIsNamedWithTheRemedy) {
+  const TempFolder folder;
+  for (const auto& entry : std::filesystem::directory_iterator(minilm())) {
+    if (entry.path().filename() == "reader") continue;
+    std::filesystem::create_symlink(std::filesystem::canonical(entry.path()),
+                                    folder / entry.path().filename().string());
+  }
+  std::filesystem::create_directory(folder / "reader");
+  const auto open = [&] { return open_embedder(folder.path(), model::Precision::kFast, LoadMode::kMap, pool); };
+  for (const char* config : {"", "{}", R"({"peft_type": "LORA", "lora_alpha": 4})"}) {
+    if (*config != '\0') std::ofstream(folder / "reader/adapter_config.json") << config;
+    const auto opened = open();  // what adds documents needs none
+    ASSERT_TRUE(opened) << opened.error().text();
+    const auto read = (*opened)->read("Who?", std::span(&boat, 1));
+    ASSERT_FALSE(read);
+    EXPECT_NE(read.error().text().find("move the folder " + (folder / "reader").string() + " away"), std::string::npos)
+        << read.error().text();
+  }
+  // A file of that name is none of ours.
+  std::filesystem::remove_all(folder / "reader");
+  std::ofstream(folder / "reader") << "notes";
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().text();
+  EXPECT_TRUE((*opened)->read("Who?", std::span(&boat, 1))->empty());
 }
 
 TEST(WithoutAReader, NothingIsRead) {

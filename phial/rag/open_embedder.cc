@@ -31,6 +31,14 @@ std::string identity_of(const formats::Checkpoint& checkpoint) {
   return checkpoint.folder().filename().string() + "-" + text;
 }
 
+// A folder of that name may be of something else, too.
+Error without_reader(Error error, const fs::path& reader) {
+  if (error.code != Code::kOutOfMemory) {
+    error.remedy = "get the model again, or move the folder " + reader.string() + " away: answers do without it";
+  }
+  return error;
+}
+
 // Questions and passages together are longer than what the embedding model was trained to embed.
 spec::EncoderSpec reader_spec(spec::EncoderSpec spec) {
   spec.max_tokens = spec.max_positions - spec.first_position;
@@ -58,12 +66,13 @@ Result<std::unique_ptr<Embedder>> open_embedder(const fs::path& model, model::Pr
   PHIAL_TRY(auto tokenizer, generate::open_tokenizer(folder));
   PHIAL_TRY(auto embedder, EncoderEmbedder::make(std::move(encoder), std::move(tokenizer), identity_of(*checkpoint)));
   std::error_code unseen;
-  if (const fs::path reader = folder / kReaderFolder; fs::exists(reader, unseen)) {
+  if (const fs::path reader = folder / kReaderFolder; fs::is_directory(reader, unseen)) {
     embedder->learn_to_read([=, spec = reader_spec(*spec), &pool]() -> Result<std::unique_ptr<model::SpanReader>> {
-      PHIAL_TRY(auto again, formats::Checkpoint::open(model, load));
-      PHIAL_TRY(auto adapter, formats::open_lora(reader));
-      return model::SpanReader::load(std::make_shared<const formats::Checkpoint>(std::move(again)), std::move(adapter),
-                                     spec, precision, pool);
+      auto adapter = formats::open_lora(reader);
+      if (!adapter) return without_reader(std::move(adapter).error(), reader);
+      auto loaded = model::SpanReader::load(checkpoint, *std::move(adapter), spec, precision, pool);
+      if (!loaded) return without_reader(std::move(loaded).error(), reader);
+      return loaded;
     });
   }
   return std::unique_ptr<Embedder>(std::move(embedder));
