@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "phial/base/utf8.h"
+#include "phial/rag/graphemes.h"
 
 namespace phial::cli {
 namespace {
@@ -96,7 +97,7 @@ void Console::progress(std::string_view line) {
   const auto room = static_cast<size_t>(columns > 0 ? columns - 1 : 79);
   const std::lock_guard lock(error_stream_);
   progress_shown_ = true;
-  (void)write_all(STDERR_FILENO, "\r\033[K" + whole.substr(0, utf8_floor(whole, std::min(room, whole.size()))));
+  (void)write_all(STDERR_FILENO, "\r\033[K" + whole.substr(0, rag::grapheme_floor(whole, room)));
 }
 
 void Console::clear_progress() {

@@ -1,7 +1,7 @@
 #include "phial/cli/grounding.h"
 
-#include "phial/base/utf8.h"
 #include "phial/cli/home.h"
+#include "phial/rag/graphemes.h"
 #include "phial/rag/open_embedder.h"
 
 namespace phial::cli {
@@ -87,7 +87,7 @@ std::string citations_text(const rag::Answer& answer) {
                                      : citation.text;
     constexpr size_t kLongest = 240;
     quote = one_line(quote);
-    if (quote.size() > kLongest) quote = quote.substr(0, utf8_floor(quote, kLongest)) + " ...";
+    if (quote.size() > kLongest) quote = quote.substr(0, rag::grapheme_floor(quote, kLongest)) + " ...";
     text += "\n    \"" + quote + "\"\n";
   }
   return text;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kTab = 8;
 constexpr int kCodeIndent = 4;  // CommonMark, section 4.4
-constexpr char32_t kJoiner = 0x200D;
+constexpr char32_t kEmojiVariation = 0xFE0F;
 
 int width_of(char32_t c) { return std::max(0, utf8proc_charwidth(static_cast<utf8proc_int32_t>(c))); }
 
@@ -24,7 +24,7 @@ int width_of_spaces(std::string_view spaces, int column) {
 // Where scripts without spaces break: around a wide character, but not before what closes or goes on, nor after what
 // opens.
 bool may_break_between(char32_t before, char32_t after) {
-  if (before == 0 || before == kJoiner || width_of(after) == 0) return false;
+  if (before == 0 || width_of(after) == 0) return false;
   if (width_of(before) < 2 && width_of(after) < 2) return false;
   const auto first = utf8proc_category(static_cast<utf8proc_int32_t>(before));
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(after))) {
@@ -83,14 +83,17 @@ void WordWrap::add_character(std::string_view bytes, char32_t c, std::string& ou
     spaces_ += bytes;
     return;
   }
-  if (may_break_between(last_, c)) {
+  const bool is_parted = last_ == 0 || utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(last_),
+                                                                        static_cast<utf8proc_int32_t>(c), &cluster_);
+  if (is_parted && may_break_between(last_, c)) {
     end_word(out);
   } else if (goes_on_ || word_width_ >= columns_) {  // no line has room for it: its end need not be waited for
     end_word(out);
     goes_on_ = true;
   }
   word_ += bytes;
-  word_width_ += width_of(c);
+  // A sign that is shown as an emoji is as wide as one.
+  word_width_ += c == kEmojiVariation && width_of(last_) == 1 ? 1 : width_of(c);
   last_ = c;
 }
 
@@ -115,6 +118,7 @@ void WordWrap::end_word(std::string& out) {
   word_.clear();
   word_width_ = 0;
   last_ = 0;
+  cluster_ = 0;
 }
 
 // The first word tells what the line is.

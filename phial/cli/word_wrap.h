@@ -2,7 +2,8 @@
 //
 // A word is held back until it is whole. What Markdown does not let flow stays as it is: code, fenced or indented, and
 // tables. Further lines of a list's item stand under its text. Wide characters count two columns, and lines may break
-// between them.
+// between them; never within a grapheme cluster. A joined emoji counts as its parts side by side, as which some
+// terminals show it.
 // Threads: one at a time.
 #pragma once
 
@@ -31,7 +32,8 @@ class WordWrap {
   // What is held back: white space, and the word after it as far as it has come.
   std::string spaces_, word_;
   int word_width_ = 0;
-  char32_t last_ = 0;     // character of the word
+  char32_t last_ = 0;     // code point of the word
+  int cluster_ = 0;       // utf8proc's, of the grapheme cluster that it ends
   bool goes_on_ = false;  // its beginning is shown already
 
   // The line as it stands on the terminal.

@@ -94,6 +94,17 @@ TEST(WordWrap, CombiningMarksTakeNoRoom) {
             "e\xcc\x81 e\xcc\x81");
 }
 
+TEST(WordWrap, LinesBreakBetweenEmojisAndNotWithinThem) {
+  const std::string family = "\U0001F468\u200D\U0001F469\u200D\U0001F467", thumb = "\U0001F44D\U0001F3FD",
+                    flag = "\U0001F1E9\U0001F1EA", heart = "\u2764\uFE0F";
+  EXPECT_EQ(wrapped(family + family, 6), family + "\n" + family);
+  EXPECT_EQ(wrapped(thumb + thumb, 4), thumb + "\n" + thumb);
+  EXPECT_EQ(wrapped("a " + family, 3), "a\n" + family);
+  EXPECT_EQ(wrapped("a " + flag + flag, 6), "a " + flag + flag);
+  // Two columns each, as terminals show signs that are told to be emojis.
+  EXPECT_EQ(wrapped("abc " + heart, 5), "abc\n" + heart);
+}
+
 TEST(WordWrap, ItemsOfListsHang) {
   EXPECT_EQ(wrapped("- the quick brown\n- fox", 10), "- the\n  quick\n  brown\n- fox");
   EXPECT_EQ(wrapped("12. the quick brown", 12), "12. the\n    quick\n    brown");

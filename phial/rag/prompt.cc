@@ -5,6 +5,7 @@
 
 #include "phial/base/utf8.h"
 #include "phial/rag/citations.h"
+#include "phial/rag/graphemes.h"
 
 namespace phial::rag {
 namespace {
@@ -43,7 +44,7 @@ std::string with_plain_line_ends(std::string_view text) {
 }
 
 std::string title_line(std::string_view text) {
-  std::string line = with_plain_line_ends(text.substr(0, utf8_floor(text, std::min(text.size(), kMaxTitleBytes))));
+  std::string line = with_plain_line_ends(text.substr(0, grapheme_floor(text, kMaxTitleBytes)));
   std::replace_if(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
   return defuse_marks(line);
 }
@@ -109,7 +110,7 @@ Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hi
     // Only the best passage is worth cutting.
     StoredPassage shorter = hit.passage;
     while (prompt.hits_used == 0 && tokens > room && shorter.text.size() > kShortestPassage) {
-      shorter.text.resize(utf8_floor(shorter.text, shorter.text.size() * 3 / 4));
+      shorter.text.resize(grapheme_floor(shorter.text, shorter.text.size() * 3 / 4));
       text = render_passage(1, shorter);
       tokens = model.count_tokens(text);
     }
