@@ -146,6 +146,7 @@ struct LibraryRemove : Command {
       console.note("removed " + count_text(static_cast<int64_t>(gone.size()), "file") + " from '" + library + "'");
       for (std::string& file : gone) removed.push_back(std::move(file));
     }
+    PHIAL_CHECKED(store->forget_removed());
     tell(console, std::move(removed));
     return ok();
   }

@@ -74,6 +74,7 @@ Result<bool> Answerer::let_write(const Evidence& evidence, std::span<const Hit> 
   if (sees) {
     const FigureOptions showing{.most = options.figures,
                                 .answer_tokens = options.max_tokens,
+                                .seconds = options.figure_seconds,
                                 .reader = options.reader,
                                 .cancel = options.cancel};
     PHIAL_TRY(const auto figures, show_figures(prompt, offered, showing, *model_));
@@ -137,7 +138,7 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
     answer.explanation["signs"] = to_json(signs);
   }
 
-  AnswerWriter writer(answer, retrieval.hits, on_text);
+  AnswerWriter writer(answer, retrieval.hits, evidence, on_text);
   PHIAL_TRY(const bool is_written, let_write(evidence, retrieval.hits, options, writer, answer));
   if (!answer.answerable) {
     std::string text(kNoAnswer);

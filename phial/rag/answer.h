@@ -35,7 +35,8 @@ struct AnswerOptions {
   int max_tokens = 160;
   int passage_tokens = 1200;  // of the prompt, pictures apart; reading it costs the time to the first word
   int figures = 1;            // shown at most to a model that sees, each as long as the context has room; 0: none
-  ReaderOptions reader;       // who draws them
+  int figure_seconds = 10;    // for drawing them
+  ReaderOptions reader;       // who does
   generate::SamplingOptions sampling;
   std::vector<std::string> stop;
   bool only_quote = false;
@@ -60,7 +61,9 @@ struct AnswerSentence {
   std::string text;            // as shown, without marks
   std::vector<int> citations;  // n
   bool supported = false;
-  bool seen = false;       // read from the picture of the passage it names, which nothing checks; not supported
+  // Read from a picture of the passage that it names, by the model itself or by the one that described the picture for
+  // the library, which nothing checks; not supported.
+  bool seen = false;
   bool corrected = false;  // a number was put right or taken out
 };
 

@@ -64,6 +64,29 @@ void expect_marks_resolve(const Answer& answer, Store& store) {
   }
 }
 
+TEST_F(Answers, TheCitedPageIsThatOfTheEvidence) {
+  write_file(
+      docs() / "trip.txt",
+      "PAGES\n\nThe ferry Marigold leaves the harbour at seven in the morning. It is painted\fgreen all over. The "
+      "captain of the Marigold is called Agnes Doyle.");
+  add();
+  Answer answer = ask(nullptr, "Who is the captain of the Marigold?");
+  ASSERT_FALSE(answer.citations.empty());
+  EXPECT_EQ(answer.citations[0].page, 2) << answer.text;
+  answer = ask(nullptr, "When does the ferry Marigold leave the harbour?");
+  ASSERT_FALSE(answer.citations.empty());
+  EXPECT_EQ(answer.citations[0].page, 1) << answer.text;
+  // Sentences of one passage that stand on two pages are cited apart.
+  FakeModel model(
+      {"The ferry Marigold leaves the harbour at seven [1]. The captain of the Marigold is Agnes Doyle [1]."});
+  answer = ask(&model, "When does the ferry Marigold leave, and who is its captain?");
+  ASSERT_EQ(answer.citations.size(), 2U) << answer.text;
+  EXPECT_EQ(answer.citations[0].page, 1);
+  EXPECT_EQ(answer.citations[1].page, 2);
+  EXPECT_EQ(answer.citations[0].start, answer.citations[1].start);
+  EXPECT_THAT(answer.text, testing::AllOf(HasSubstr("seven. [1]"), HasSubstr("Doyle. [2]")));
+}
+
 TEST_F(Answers, WhatOnlyRepeatsTheQuestionOrAHeadingIsNoAnswer) {
   FakeModel model({"The passage about how long the kettle takes to boil water. [1] Kettle manual [1]."});
   const Answer answer = ask(&model, "How long does the kettle take to boil the water?");

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "phial/base/utf8.h"
+#include "phial/rag/graphemes.h"
 #include "phial/rag/sentences.h"
 
 namespace phial::rag {
@@ -19,7 +20,8 @@ struct Unit {
   Span span;
   int page = 0;
   int tokens = 0;
-  std::string table_header;  // of a row that is not the header itself
+  std::string table_header = {};  // of a row that is not the header itself
+  bool leads = false;             // a heading or a question: nothing without what follows it
 };
 
 struct Section {
@@ -39,10 +41,59 @@ class Chunker {
   }
 
  private:
-  // Text that a reader gave no blocks for is one paragraph.
+  std::string_view text_of(const DocumentBlock& block) const {
+    return text_.substr(block.start, block.end - block.start);
+  }
+
+  // Text that a reader gave no blocks for is one paragraph. Numbered questions with an answer become the innermost
+  // headings, whatever they are printed as.
   std::vector<DocumentBlock> blocks() const {
-    if (!document_.blocks.empty()) return document_.blocks;
-    return {DocumentBlock{.kind = BlockKind::kParagraph, .level = 0, .page = 0, .start = 0, .end = text_.size()}};
+    std::vector<DocumentBlock> all = document_.blocks;
+    if (all.empty()) all.push_back({.kind = BlockKind::kParagraph, .start = 0, .end = text_.size()});
+    std::vector<DocumentBlock> found;
+    for (size_t i = 0; i < all.size(); ++i) {
+      split_at_questions(all[i], i + 1 < all.size() && may_answer(all[i + 1]), found);
+    }
+    return found;
+  }
+
+  static bool is_prose(const DocumentBlock& block) {
+    return block.kind == BlockKind::kParagraph || block.kind == BlockKind::kListItem;
+  }
+
+  bool may_answer(const DocumentBlock& block) const {
+    if (!is_prose(block)) return block.kind != BlockKind::kHeading;
+    const std::string_view text = text_of(block);
+    const auto sentences = split_sentences(text);
+    return !sentences.empty() && !is_question(text.substr(sentences[0].start, sentences[0].size()));
+  }
+
+  void split_at_questions(const DocumentBlock& block, bool is_answered, std::vector<DocumentBlock>& found) const {
+    constexpr int kQuestionLevel = 7;  // inside all headings
+    const std::string_view text = text_of(block);
+    DocumentBlock rest = block;
+    if (is_prose(block) && has_question_mark(text)) {
+      const auto sentences = split_sentences(text);
+      for (size_t i = 0; i < sentences.size(); ++i) {
+        const std::string_view sentence = text.substr(sentences[i].start, sentences[i].size());
+        const Span next = i + 1 < sentences.size() ? sentences[i + 1] : Span();
+        const bool has_answer = next.size() > 0 ? !is_question(text.substr(next.start, next.size())) : is_answered;
+        if (!has_answer || !is_numbered_question(sentence) || !begins_line(text, sentences[i].start)) continue;
+        DocumentBlock question = block;
+        question.kind = BlockKind::kHeading;
+        question.level = kQuestionLevel;
+        question.start = block.start + sentences[i].start;
+        question.end = block.start + sentences[i].end;
+        if (question.start > rest.start) {
+          rest.end = question.start;
+          found.push_back(rest);
+        }
+        found.push_back(question);
+        rest.start = question.end;
+        rest.end = block.end;
+      }
+    }
+    if (rest.end > rest.start) found.push_back(rest);
   }
 
   std::vector<Section> sections() const {
@@ -70,7 +121,7 @@ class Chunker {
   static bool has_only_headings(const Section& section) { return section.units.size() == section.own_headings; }
 
   static std::string one_line(std::string_view text) {
-    std::string line(text.substr(0, utf8_floor(text, std::min<size_t>(text.size(), 200))));
+    std::string line(text.substr(0, grapheme_floor(text, 200)));
     std::replace(line.begin(), line.end(), '\n', ' ');
     return line;
   }
@@ -91,7 +142,7 @@ class Chunker {
     }
     for (size_t i = 0; i < parts.size(); ++i) {
       const Span part{span.start + parts[i].start, span.start + parts[i].end};
-      append_cut(part, block.page, i > 0 ? header : std::string(), units);
+      append_cut(part, block, i > 0 ? header : std::string(), units);
     }
   }
 
@@ -111,14 +162,20 @@ class Chunker {
   int budget() const { return std::max(options_.max_tokens - options_.max_context_tokens, 16); }
 
   // A unit that alone exceeds the budget is cut at the best border before it: space, else character.
-  void append_cut(Span span, int page, const std::string& header, std::vector<Unit>& units) const {
+  void append_cut(Span span, const DocumentBlock& block, const std::string& header, std::vector<Unit>& units) const {
     while (span.size() > 0) {
       const Span piece = trim(text_, {span.start, span.start + prefix_that_fits(span)});
       const std::string_view text = text_.substr(piece.start, piece.size());
-      if (!text.empty()) units.push_back({piece, page, std::max(count_tokens_(text), 1), header});
+      if (!text.empty()) {
+        units.push_back({piece, block.page, std::max(count_tokens_(text), 1), header, leads(block, text)});
+      }
       span.start = std::max(piece.end, span.start + 1);
       span = trim(text_, span);
     }
+  }
+
+  static bool leads(const DocumentBlock& block, std::string_view text) {
+    return block.kind == BlockKind::kHeading || (is_prose(block) && is_question(text));
   }
 
   // At least one character, so that cutting always moves on.
@@ -136,7 +193,7 @@ class Chunker {
 
   static size_t cut_before(std::string_view text, size_t at) {
     const size_t first = static_cast<size_t>(decode_utf8(text, 0).length);
-    at = std::max(utf8_floor(text, at), first);
+    at = std::max(grapheme_floor(text, at), first);
     const size_t space = text.find_last_of(" \n\t", at);
     return space != std::string_view::npos && space > at / 2 ? space : at;
   }
@@ -155,13 +212,33 @@ class Chunker {
       // Nearer to the even share without the unit than with it.
       const bool reached = tokens + unit.tokens / 2 > share;
       if (i > first && (too_long || reached)) {
-        emit(section, first, i);
-        first = i;
-        tokens = 0;
+        size_t cut = before_what_leads_to(section.units, first, i);
+        if (cut == first && too_long) cut = i;
+        if (cut > first) {
+          emit(section, first, cut);
+          first = cut;
+          tokens = 0;
+          for (size_t kept = cut; kept < i; ++kept) tokens += section.units[kept].tokens;
+        }
       }
       tokens += unit.tokens;
     }
     if (first < section.units.size()) emit(section, first, section.units.size());
+  }
+
+  // Where a passage that begins with unit `first` ends if unit `i` is to stand in the next one: what leads to it goes
+  // along, as far as there is room.
+  size_t before_what_leads_to(std::span<const Unit> units, size_t first, size_t i) const {
+    int tokens = units[i].tokens;
+    size_t cut = i;
+    while (cut > first && units[cut - 1].leads) {
+      tokens += units[cut - 1].tokens;
+      const bool has_room =
+          tokens <= budget() && units[i].span.end - units[cut - 1].span.start <= options_.max_passage_bytes;
+      if (!has_room) break;
+      --cut;
+    }
+    return cut;
   }
 
   void emit(const Section& section, size_t first, size_t last) {

@@ -2,6 +2,8 @@
 //
 // Each passage is one exact run of bytes of the extracted text, from its first unit (heading, sentence, list item,
 // table row, code line) to its last. A section that needs several passages is cut into parts of about equal length.
+// A heading, and a question, stays with what follows it; a numbered question that is answered ("12. How ...?", "Q3:
+// ...?") is taken for a heading, so that each question and its answer are a passage of their own.
 // What stands around a passage (the headings above it, the header of its table) is kept apart and goes into the
 // embedding and the word index only. Threads: any.
 #pragma once

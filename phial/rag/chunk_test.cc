@@ -5,6 +5,7 @@
 #include "phial/base/random.h"
 #include "phial/base/utf8.h"
 #include "phial/rag/lexical.h"
+#include "phial/rag/sentences.h"
 
 namespace phial::rag {
 namespace {
@@ -64,6 +65,59 @@ TEST(Chunk, HeadingsArePathAndContext) {
   EXPECT_EQ(passages[1].heading, "Guide > Use");
   EXPECT_EQ(passages[1].context, "Guide");
   expect_sound(builder.document_, passages, {});
+}
+
+TEST(Chunk, NumberedQuestionsStandWithTheirAnswersAlone) {
+  const std::string answer = "Hold the button for ten seconds. Then wait until the light is green.";
+  Builder builder;
+  builder.add(BlockKind::kHeading, "FAQ", 1)
+      .add(BlockKind::kParagraph, "12. How do I reset the device?")
+      .add(BlockKind::kParagraph, answer)
+      .add(BlockKind::kParagraph, "13. Is it waterproof? No. Keep it dry.")
+      .add(BlockKind::kParagraph,
+           "Q3: May I sell it?\nA3: Yes, with its papers.\nQ4: \u4E3A\u4EC0\u4E48\uFF1F\nA4: Because.")
+      .add(BlockKind::kListItem, "\u95EE\u98985\uFF1A\u600E\u4E48\u9000\u8D27\uFF1F")
+      .add(BlockKind::kListItem, "\u7B54\uFF1A\u5728\u4E03\u5929\u5185\u3002");
+  const auto passages = chunk(builder.document_, {}, count_words);
+  std::vector<std::string> texts, headings;
+  for (const Passage& passage : passages) {
+    texts.push_back(text_of(builder.document_, passage));
+    headings.push_back(passage.heading);
+  }
+  EXPECT_THAT(texts, testing::ElementsAre(
+                         "FAQ\n\n12. How do I reset the device?\n\n" + answer, "13. Is it waterproof? No. Keep it dry.",
+                         "Q3: May I sell it?\nA3: Yes, with its papers.", "Q4: \u4E3A\u4EC0\u4E48\uFF1F\nA4: Because.",
+                         "\u95EE\u98985\uFF1A\u600E\u4E48\u9000\u8D27\uFF1F\n\n"
+                         "\u7B54\uFF1A\u5728\u4E03\u5929\u5185\u3002"));
+  EXPECT_EQ(headings.at(0), "FAQ > 12. How do I reset the device?");
+  EXPECT_EQ(headings.at(2), "FAQ > Q3: May I sell it?");
+  expect_sound(builder.document_, passages, {});
+}
+
+TEST(Chunk, QuestionsThatNothingAnswersAreOrdinaryText) {
+  Builder builder;
+  builder.add(BlockKind::kListItem, "1. Who was there?")
+      .add(BlockKind::kListItem, "2. What was said?")
+      .add(BlockKind::kHeading, "Next", 1)
+      .add(BlockKind::kParagraph, "They met in March. Is 2. a number? Nobody knows.");
+  const auto passages = chunk(builder.document_, {}, count_words);
+  ASSERT_EQ(passages.size(), 2U);
+  EXPECT_EQ(passages[0].heading, "");
+  EXPECT_EQ(passages[1].heading, "Next");
+}
+
+TEST(Chunk, HeadingsAndQuestionsStayWithWhatFollows) {
+  const ChunkOptions options{.max_tokens = 60, .max_context_tokens = 20, .max_passage_bytes = 4096};
+  for (int before = 1; before < 60; ++before) {
+    std::string text;
+    for (int i = 0; i < before; ++i) text += "word ";
+    Builder builder;
+    builder.add(BlockKind::kParagraph,
+                text + "end. Why is that so? Because the sea is cold there and the wind is strong.");
+    const auto passages = chunk(builder.document_, options, count_words);
+    expect_sound(builder.document_, passages, options);
+    for (const Passage& passage : passages) EXPECT_FALSE(is_question(text_of(builder.document_, passage))) << before;
+  }
 }
 
 TEST(Chunk, LongSectionIsCutBetweenSentencesIntoEvenParts) {
@@ -169,9 +223,33 @@ TEST(Sentences, EndAtStopsInAnyScriptButNotAfterAbbreviations) {
       texts("Do this:\n1. Open the lid. Pour.\n2. Close\n it.\n\nOr:\n - tea\n\u2022 coffee\nb) milk - or\nnone"),
       testing::ElementsAre("Do this:", "1. Open the lid.", "Pour.", "2. Close\n it.", "Or:", "- tea", "\u2022 coffee",
                            "b) milk - or\nnone"));
-  EXPECT_THAT(texts("Written by\nA. Smith. Read by us."), testing::ElementsAre("Written by\nA. Smith.", "Read by us."));
+  EXPECT_THAT(texts("The text was written by\nA. Smith. Read by us."),
+              testing::ElementsAre("The text was written by\nA. Smith.", "Read by us."));
   EXPECT_THAT(texts("It came (in the 2.X line) first. Then -5 fell\n-3 rose, in 1999. It ended."),
               testing::ElementsAre("It came (in the 2.X line) first.", "Then -5 fell\n-3 rose, in 1999.", "It ended."));
+}
+
+TEST(Sentences, EndWithLinesThatWereNotFull) {
+  const auto texts = [](std::string_view text) {
+    std::vector<std::string> found;
+    for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
+    return found;
+  };
+  // A title, the fields of a form, an address.
+  EXPECT_THAT(texts("Release 4.2\nThe agency delivered. The date of the release stays\nthe same."),
+              testing::ElementsAre("Release 4.2", "The agency delivered.", "The date of the release stays\nthe same."));
+  EXPECT_THAT(
+      texts("Patient: Biscuit (beagle)\nDate: 8 August\nOwner: Mrs. Adaeze Nwosu, 12 Hill Road"),
+      testing::ElementsAre("Patient: Biscuit (beagle)", "Date: 8 August", "Owner: Mrs. Adaeze Nwosu, 12 Hill Road"));
+  // Wrapped text: the next word had no room, or goes on small; a line that cannot be broken makes none wider.
+  const std::string wrapped =
+      "The harbour master said on Tuesday that the\nPort Authority of Marrowfield and the county\nwould pay for the\n"
+      "repairs together. Details are on the "
+      "page\nhttps://example.org/harbour/2024/ferry-slip-repairs-and-who-pays-them\n"
+      "Harbour Office.";
+  EXPECT_THAT(texts(wrapped),
+              testing::Contains("The harbour master said on Tuesday that the\nPort Authority of Marrowfield "
+                                "and the county\nwould pay for the\nrepairs together."));
 }
 
 TEST(Numbering, IsWhatOnlyCountsOrMarksAnItem) {

@@ -228,7 +228,12 @@ Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
     return std::find(unmarked.numbers.begin(), unmarked.numbers.end(), static_cast<int>(support.hit) + 1) !=
            unmarked.numbers.end();
   });
-  if (!supporting.empty()) checked.is_copied = supporting.front().own_words >= 1;
+  std::stable_partition(supporting.begin(), supporting.end(),
+                        [&](const Support& support) { return !is_described(support); });
+  if (!supporting.empty()) {
+    checked.is_copied = supporting.front().own_words >= 1;
+    checked.is_described = is_described(supporting.front());
+  }
   const size_t wanted = std::clamp<size_t>(unmarked.numbers.size(), 1, kMaxCited);
   for (size_t i = 0; i < std::min(supporting.size(), wanted); ++i) {
     checked.hits.push_back(supporting[i].hit);
@@ -251,6 +256,11 @@ double CitationCheck::relative_relevance(const Support& support) const {
 
 Span CitationCheck::span_of(const Support& support) const {
   return {evidence_.sentences()[support.first].span.start, evidence_.sentences()[support.last].span.end};
+}
+
+bool CitationCheck::is_described(const Support& support) const {
+  return std::ranges::any_of(evidence_.sentences().subspan(support.first, support.last - support.first + 1),
+                             &EvidenceSentence::is_description);
 }
 
 std::string CitationCheck::text_of(const Support& support) const {

@@ -6,7 +6,8 @@
 // A sentence is supported by one statement: a sentence of a passage, or two neighbours; headings and questions state
 // nothing. The statement holds its
 // numbers, denies what it denies and nothing else, and has either most of its content words, or many of them and nearly
-// its meaning. Words gathered from all over a passage support nothing. Threads: any.
+// its meaning. Words gathered from all over a passage support nothing. A description of a picture carries a sentence
+// only where no text does, and that is told: a model wrote it. Threads: any.
 #pragma once
 
 #include <span>
@@ -59,6 +60,7 @@ struct CheckedSentence {
   bool has_gap = false;        // a number was taken out
   bool is_copied = false;      // what supports it has all its words
   bool is_seen = false;        // it rests on the picture of its hit, which nothing checks
+  bool is_described = false;   // it rests on what a model wrote about a picture, which nothing has checked
   double relevance = 0;        // of what supports it, as a share of the most relevant statement's
 };
 
@@ -76,6 +78,7 @@ class CitationCheck {
   std::string text_of(const Support& support) const;
   double relative_relevance(const Support& support) const;
   Span span_of(const Support& support) const;
+  bool is_described(const Support& support) const;
   bool correct_number(CheckedSentence& sentence, std::span<const Support> judged) const;
   bool is_held(const std::string& number, std::span<const Support> judged) const;
 

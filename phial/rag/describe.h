@@ -8,6 +8,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "phial/base/result.h"
@@ -23,6 +24,9 @@ namespace phial::rag {
 formats::ExtractedDocument with_descriptions(const formats::ExtractedDocument& document,
                                              std::span<const std::string> texts);
 
+// Whether a sentence of a document's text is one of those: what a model saw, which nothing has checked.
+bool is_description(std::string_view sentence);
+
 struct DescribeOptions {
   std::string model_name = {};  // as the text names it
   ReaderOptions reader = {};    // who draws them
@@ -30,11 +34,15 @@ struct DescribeOptions {
   std::function<void()> on_written = {};  // after each description that was not known
 };
 
-// A figure that cannot be drawn, or that the model does not take, is a warning of the document. Gives the errors among
-// them after which another try may do better: of limits, and of the machine. kCancelled: what was written stays in the
-// library; errors of the store and other errors of the model.
-Result<std::vector<Error>> describe_figures(Store& store, generate::LanguageModel& model,
-                                            const std::filesystem::path& path, const DescribeOptions& options,
-                                            formats::ExtractedDocument& document);
+struct DescribedFigures {
+  std::vector<ContentHash> pictures;  // of each figure; empty for one that was not described
+  std::vector<Error> left;            // why not, where another try may do better: of limits, and of the machine
+};
+
+// A figure that cannot be drawn, or that the model does not take, is a warning of the document. kCancelled: what was
+// written stays in the library; errors of the store and other errors of the model.
+Result<DescribedFigures> describe_figures(Store& store, generate::LanguageModel& model,
+                                          const std::filesystem::path& path, const DescribeOptions& options,
+                                          formats::ExtractedDocument& document);
 
 }  // namespace phial::rag

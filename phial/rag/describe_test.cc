@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "phial/generate/fake_model.h"
+#include "phial/rag/answer.h"
 #include "phial/rag/retrieve.h"
 #include "phial/rag/sql.h"
 #include "phial/rag/testing.h"
@@ -97,6 +98,41 @@ TEST_F(Describing, AFigureIsFoundByWhatTheModelSaw) {
   EXPECT_EQ(found->hits[0].figures.size(), 1U);
   ASSERT_EQ(model.requests().size(), 1U);
   EXPECT_THAT(model.requests()[0].messages[0].pictures[0]->rgb, ElementsAre('a', 'b', 'c', 'd', 'e', 'f'));
+}
+
+TEST_F(Describing, WhatRestsOnADescriptionAloneIsSaidToBeUnchecked) {
+  FakeModel model = seeing({"A painting of nineteen zebras on a green hill."});
+  describe(model);
+  const std::string question = "Which painting of nineteen zebras hangs in the hall?";
+  const auto ask = [&](generate::LanguageModel* writer) {
+    const auto answer = Answerer(*store, embedder, writer).answer(question, {}, {}, nullptr);
+    EXPECT_EQ(error_of(answer), "");
+    return answer ? *answer : Answer{};
+  };
+  const auto described = [](const Answer& answer) {
+    return std::ranges::find_if(answer.sentences,
+                                [](const auto& one) { return one.text.find("green hill") != one.text.npos; });
+  };
+  const Answer quoted = ask(nullptr);
+  ASSERT_NE(described(quoted), quoted.sentences.end()) << quoted.text;
+  EXPECT_TRUE(described(quoted)->seen);
+  EXPECT_FALSE(described(quoted)->supported);
+  EXPECT_THAT(quoted.text, HasSubstr("green hill. (a model's description of the picture, not checked) [1]"));
+
+  FakeModel writer({"Nineteen zebras stand on a green hill in the painting [1]."});
+  const Answer written = ask(&writer);
+  ASSERT_NE(described(written), written.sentences.end()) << written.text;
+  EXPECT_TRUE(described(written)->seen);
+  EXPECT_FALSE(described(written)->supported);
+
+  // What a text says too is supported by it.
+  write_file(docs() / "list.txt", "The painting of nineteen zebras on a green hill hangs in the hall.");
+  describe(model);
+  FakeModel again({"The painting of nineteen zebras on a green hill [1]."});
+  const Answer supported = ask(&again);
+  ASSERT_NE(described(supported), supported.sentences.end()) << supported.text;
+  EXPECT_TRUE(described(supported)->supported);
+  EXPECT_FALSE(described(supported)->seen);
 }
 
 TEST_F(Describing, EachPictureOnceAndWhatIsInTheLibraryAlready) {
@@ -216,16 +252,30 @@ TEST_F(Describing, WhatCannotBeReadAgainStaysAsItWas) {
   EXPECT_THAT(text_of("scan.txt"), testing::AllOf(HasSubstr("The rent is due in March."), HasSubstr("Zebras.")));
 }
 
-TEST_F(Describing, NoDescriptionOutlivesARootThatIsRemoved) {
-  FakeModel model = seeing({"Zebras."});
+TEST_F(Describing, ADescriptionGoesWithTheLastDocumentThatHasItsPicture) {
+  FakeModel model = seeing({"Zebras.", "Lions."});
+  const std::filesystem::path other = folder / "other";
+  write_file(docs() / "b.txt", "PICTURE ghijkl\n\nIn the attic.");
+  write_file(other / "c.txt", "PICTURE abcdef\n\nIn the cellar.");
   describe(model);
+  IngestOptions options = test_options();
+  options.describer = &model;
+  options.describer_name = "fake";
+  ASSERT_EQ(error_of(ingest(*store, embedder, std::span(&other, 1), options, nullptr)), "");
   const auto count = [&] {
     const auto database = Database::open(folder / "library.db", 1000);
     auto statement = (*database)->prepare("SELECT count(*) FROM descriptions");
     return *statement->step() ? statement->integer(0) : -1;
   };
-  EXPECT_EQ(count(), 1);
+  EXPECT_EQ(count(), 2);
   ASSERT_EQ(error_of(store->remove_root(docs().string())), "");
+  EXPECT_EQ(count(), 1);
+  // That of the picture which the other root has too is still there: nobody writes it again.
+  write_file(other / "d.txt", "PICTURE abcdef\n\nIn the garage.");
+  const auto report = ingest(*store, embedder, std::span(&other, 1), options, nullptr);
+  ASSERT_EQ(error_of(report), "");
+  EXPECT_EQ(report->described, 0);
+  ASSERT_EQ(error_of(store->remove_root(other.string())), "");
   EXPECT_EQ(count(), 0);
 }
 

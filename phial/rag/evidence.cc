@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
+#include "phial/rag/describe.h"
 #include "phial/rag/lexical.h"
 
 namespace phial::rag {
@@ -45,8 +47,6 @@ bool is_heading(std::string_view text, std::string_view headings) {
   return (joint + std::string(headings) + joint).find(joint + std::string(text) + joint) != std::string::npos;
 }
 
-bool is_question(std::string_view text) { return text.ends_with('?') || text.ends_with("\uFF1F"); }
-
 // Lines of code and tables are sentences too: split_sentences sees single line ends as spaces.
 std::vector<Span> statements(std::string_view text) {
   constexpr size_t kLongSentence = 400;
@@ -64,6 +64,23 @@ std::vector<Span> statements(std::string_view text) {
     }
   }
   return found;
+}
+
+// Where the pages of a hit begin.
+Result<std::map<uint64_t, int>> pages_in(const Hit& hit, Store& store) {
+  std::map<uint64_t, int> pages;
+  if (hit.passage.page > 0) {
+    // A passage knows the page of its first paragraph only, and paragraphs run on, too.
+    PHIAL_TRY(const auto words, store.boxes(hit.passage.content_id, hit.passage.start, hit.passage.end));
+    for (const formats::WordBox& word : words) {
+      const uint64_t at = pages.empty() ? hit.passage.start : word.start;
+      if (pages.empty() || pages.rbegin()->second != word.page) pages.emplace(at, word.page);
+    }
+  }
+  if (pages.empty()) {
+    for (const Hit::Part& part : hit.parts) pages.emplace(part.start, part.page);
+  }
+  return pages;
 }
 
 }  // namespace
@@ -105,6 +122,8 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     const std::string around = passage.title + "\n" + passage.heading + "\n" + passage.text;
     evidence.hit_stems_.push_back(stems_in(around));
     evidence.hit_numbers_.push_back(numbers_in(around));
+    PHIAL_TRY(auto pages, pages_in(hits[i], store));
+    evidence.pages_.push_back(std::move(pages));
     const auto& parts = hits[i].parts;
     auto& headings = evidence.heading_stems_.emplace_back();
     for (const Hit::Part& part : parts) headings.push_back(stems_in(headings_text(passage.title, part.heading)));
@@ -118,10 +137,14 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
       sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
-      sentence.stems = stems_in(sentence.text);
+      sentence.is_description = is_description(sentence.text);
+      sentence.stems = stems_in(std::string_view(sentence.text).substr(numbering(sentence.text)));
       sentence.numbers = numbers_in(sentence.text);
       sentence.polarity = polarity_of(sentence.text);
       sentence.overlap = evidence.overlap(sentence.stems);
+      auto with_headings = headings[sentence.part];
+      with_headings.insert(sentence.stems.begin(), sentence.stems.end());
+      sentence.place_overlap = evidence.overlap(with_headings);
       texts.push_back(sentence.text);
       evidence.sentences_.push_back(std::move(sentence));
     }
@@ -148,6 +171,11 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     }
   }
   return evidence;
+}
+
+int Evidence::page_of(size_t hit, uint64_t at) const {
+  const auto after = pages_[hit].upper_bound(at);
+  return after == pages_[hit].begin() ? after->second : std::prev(after)->second;
 }
 
 double Evidence::overlap(const std::unordered_set<std::string>& stems) const {

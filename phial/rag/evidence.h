@@ -5,6 +5,8 @@
 // Threads: immutable once made.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,14 +28,16 @@ struct EvidenceSentence {
   Span span;        // bytes of the hit's text
   std::string text;
   bool is_statement = true;                 // a heading or a question says nothing: what follows it does
-  std::unordered_set<std::string> stems;    // content words
+  bool is_description = false;              // of a picture, by a model (describe.h)
+  std::unordered_set<std::string> stems;    // content words, without the number of an item
   std::unordered_set<std::string> numbers;  // "3.5", "1024"
   Polarity polarity;
   std::vector<float> vector;
   float cosine = 0;  // with the question
   // Log odds that it holds the answer, of a reader (rag/extractive_reader.h); none if the encoder has not learned to.
   std::optional<float> reading;
-  double overlap = 0;  // of the question's words, weighted by rarity, 0 to 1
+  double overlap = 0;        // of the question's words, weighted by rarity, 0 to 1
+  double place_overlap = 0;  // the same, with the words of the title and headings above it
 
   // How near it is to the question, by meaning and words.
   double relevance() const { return (cosine + overlap) / 2; }
@@ -61,6 +65,9 @@ class Evidence {
   const std::unordered_set<std::string>& heading_stems_of(const EvidenceSentence& sentence) const {
     return heading_stems_[sentence.hit][sentence.part];
   }
+  // The page on which the byte `at` of the document's text stands; 0: the format has none. A passage may run on from
+  // one page to the next.
+  int page_of(size_t hit, uint64_t at) const;
   size_t hits() const { return hit_stems_.size(); }
   int64_t library_passages() const { return library_passages_; }
 
@@ -72,6 +79,7 @@ class Evidence {
   std::vector<QuestionWord> question_words_;
   std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_;
   std::vector<std::vector<std::unordered_set<std::string>>> heading_stems_;  // by hit and part
+  std::vector<std::map<uint64_t, int>> pages_;                               // of each hit, by the byte they begin at
   int64_t library_passages_ = 0;
 };
 

@@ -1,7 +1,7 @@
 // Stands in for phial-reader in tests: plain text, a blank line between paragraphs, "# " before headings. The first
 // line of a file can ask for trouble. "PICTURE abcdef" is a picture, of two pixels abc and def; "PICTURE none" one that
-// cannot be drawn, "PICTURE thin" one of 6000 x 1. "SCANNED abcdef" is a picture whose words are recognised, unless OCR
-// is off.
+// cannot be drawn, "PICTURE thin" one of 6000 x 1, "PICTURE slow" one that takes a minute to draw. "SCANNED abcdef" is
+// a picture whose words are recognised, unless OCR is off. "PAGES" has pages, with form feeds between them.
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -38,6 +38,21 @@ ExtractedDocument parse(const std::string& text) {
   return document;
 }
 
+// "PAGES": form feeds part pages, each of words in a row.
+void set_pages(ExtractedDocument& document) {
+  int page = 1;
+  for (size_t at = 0; at < document.text.size(); ++at) {
+    if (document.text[at] == '\f') ++page, document.text[at] = ' ';
+    const size_t end = std::min(document.text.find_first_of(" \n\f", at), document.text.size());
+    if (end > at) document.words.push_back({at, end, page, static_cast<float>(at), 1, static_cast<float>(end), 2});
+    if (end > at) at = end - 1;
+  }
+  for (auto& block : document.blocks) {
+    const auto word = std::ranges::find_if(document.words, [&](const auto& one) { return one.start >= block.start; });
+    if (word != document.words.end()) block.page = word->page;
+  }
+}
+
 int fail(const std::string& message) {
   std::puts(phial::dump_json({{"error", {{"message", message}, {"remedy", "save it as text"}}}}).c_str());
   return 1;
@@ -53,6 +68,7 @@ int main(int argc, char** argv) {
       std::any_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "--figure"; });
   const std::string pixels = text->substr(0, 14).substr(std::min<size_t>(text->size(), 8));
   if (draws && pixels.starts_with("none")) return fail("it cannot be drawn");
+  if (draws && pixels.starts_with("slow")) std::this_thread::sleep_for(std::chrono::minutes(1));
   if (draws && pixels.starts_with("thin"))
     return std::puts(("P6\n6000 1\n255\n" + std::string(17999, 'x')).c_str()) < 0;
   if (draws) return std::fputs(("P6\n2 1\n255\n" + pixels).c_str(), stdout) < 0;
@@ -79,6 +95,7 @@ int main(int argc, char** argv) {
       is_scan && std::none_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "off"; });
   ExtractedDocument document = parse(is_scan && !recognises ? text->substr(0, text->find("\n\n")) : *text);
   if (recognises) document.words = {{0, 7, 1, 0, 0, 2, 1}};
+  if (asks("PAGES")) set_pages(document);
   if (asks("PICTURE") || is_scan) document.figures = {{.end = document.text.size(), .right = 2, .bottom = 1}};
   std::puts(phial::dump_json(phial::formats::to_json(document)).c_str());
   return 0;

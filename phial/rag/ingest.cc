@@ -51,6 +51,7 @@ struct Outcome {
   formats::ExtractedDocument document;
   std::vector<Passage> passages;
   std::string described_by;
+  std::vector<ContentHash> pictures;  // of each figure, as Descriptions has them
 };
 
 Result<ContentHash> hash_file(const std::string& path) {
@@ -405,9 +406,10 @@ class Ingest {
           ++progress_.described;
           tell_progress(outcome.record.path);
         }};
-    PHIAL_TRY(const auto left,
+    PHIAL_TRY(auto described,
               describe_figures(store_, *options_.describer, outcome.record.path, options, outcome.document));
-    if (!left.empty()) {
+    outcome.pictures = std::move(described.pictures);
+    if (const auto& left = described.left; !left.empty()) {
       report_.problems.push_back({outcome.record.path,
                                   outcome.record.path + ": " + std::to_string(left.size()) +
                                       " of its figures could not be described: " + left.front().message,
@@ -438,7 +440,7 @@ class Ingest {
     for (const auto& outcome : batch) {
       const size_t floats = outcome->passages.size() * dim;
       PHIAL_CHECKED(store_.put_document(outcome->record, outcome->document, outcome->passages, left.subspan(0, floats),
-                                        outcome->described_by));
+                                        {outcome->described_by, outcome->pictures}));
       left = left.subspan(floats);
       ++(outcome->was_known ? report_.changed : report_.added);
       report_.passages += static_cast<int64_t>(outcome->passages.size());

@@ -77,21 +77,27 @@ void append_pairs(std::string_view text, const std::vector<Char>& run, std::vect
 }
 
 constexpr auto kStopWords = std::to_array<std::string_view>(
-    {"a",      "long",    "many",    "much",   "often", "about", "after",   "all",    "also",    "am",      "an",
-     "and",    "any",     "are",     "as",     "at",    "be",    "been",    "before", "being",   "between", "both",
-     "but",    "by",      "can",     "could",  "did",   "do",    "does",    "doing",  "each",    "for",     "from",
-     "had",    "has",     "have",    "having", "he",    "her",   "here",    "him",    "his",     "how",     "i",
-     "if",     "in",      "into",    "is",     "it",    "its",   "just",    "me",     "my",      "no",      "nor",
-     "not",    "of",      "on",      "or",     "other", "our",   "out",     "over",   "own",     "please",  "same",
-     "she",    "should",  "so",      "some",   "such",  "tell",  "than",    "that",   "the",     "their",   "them",
-     "then",   "there",   "these",   "they",   "this",  "those", "through", "to",     "too",     "under",   "until",
-     "up",     "very",    "was",     "we",     "were",  "what",  "when",    "where",  "which",   "while",   "who",
-     "whom",   "why",     "will",    "with",   "would", "you",   "your",    "don't",  "doesn't", "isn't",   "can't",
-     "what's", "it's",    "der",     "die",    "das",   "den",   "dem",     "des",    "ein",     "eine",    "einen",
-     "einem",  "einer",   "und",     "oder",   "ist",   "sind",  "wie",     "wer",    "wo",      "wann",    "warum",
-     "welche", "welcher", "welches", "mit",    "von",   "zu",    "zum",     "zur",    "im",      "auf",     "für",
-     "auch",   "nicht",   "es",      "le",     "la",    "les",   "un",      "une",    "et",      "est",     "du",
-     "que",    "qui",     "dans",    "el",     "los",   "las",   "de",      "en",     "y",       "por",     "para"});
+    {"a",       "long",    "many",    "much",    "often",  "about",  "after",  "all",     "also",   "am",
+     "an",      "and",     "any",     "are",     "as",     "at",     "be",     "been",    "before", "being",
+     "between", "both",    "but",     "by",      "can",    "could",  "did",    "do",      "does",   "doing",
+     "each",    "for",     "from",    "had",     "has",    "have",   "having", "he",      "her",    "here",
+     "him",     "his",     "how",     "i",       "if",     "in",     "into",   "is",      "it",     "its",
+     "just",    "me",      "my",      "no",      "nor",    "not",    "of",     "on",      "or",     "other",
+     "our",     "out",     "over",    "own",     "please", "same",   "she",    "should",  "so",     "some",
+     "such",    "tell",    "than",    "that",    "the",    "their",  "them",   "then",    "there",  "these",
+     "they",    "this",    "those",   "through", "to",     "too",    "under",  "until",   "up",     "very",
+     "was",     "we",      "were",    "what",    "when",   "where",  "which",  "while",   "who",    "whom",
+     "why",     "will",    "with",    "would",   "you",    "your",   "don't",  "doesn't", "isn't",  "can't",
+     "der",     "die",     "das",     "den",     "dem",    "des",    "ein",    "eine",    "einen",  "einem",
+     "einer",   "und",     "oder",    "ist",     "sind",   "wie",    "wer",    "wo",      "wann",   "warum",
+     "welche",  "welcher", "welches", "mit",     "von",    "zu",     "zum",    "zur",     "im",     "auf",
+     "für",     "auch",    "nicht",   "es",      "le",     "la",     "les",    "un",      "une",    "et",
+     "est",     "du",      "que",     "qui",     "dans",   "el",     "los",    "las",     "de",     "en",
+     "y",       "por",     "para",    "ich",     "wir",    "ihr",    "sie",    "sich",    "dass",   "haben",
+     "hatte",   "wird",    "werden",  "wurde",   "kann",   "können", "muss",   "müssen",  "soll",   "darf",
+     "viel",    "viele",   "lange",   "aus",     "bei",    "nach",   "vor",    "über",    "mein",   "meine",
+     "gibt",    "welchen", "welchem", "wieviel", "quel",   "quelle", "quand",  "combien", "où",     "cuál",
+     "cuándo",  "dónde",   "cuánto",  "cómo"});
 
 }  // namespace
 
@@ -135,13 +141,13 @@ std::vector<Word> words_of(std::string_view text) {
       const DecodedChar next = decode_utf8(text, at);
       if (!is_word_char(next.code_point) || is_unspaced(next.code_point)) {
         // A point, comma or apostrophe between two word characters belongs to the word; commas only in numbers.
-        const bool joins =
-            next.code_point == '\'' || ((next.code_point == '.' || next.code_point == ',') && word.is_number);
+        const bool is_apostrophe = next.code_point == '\'' || next.code_point == 0x2019;
+        const bool joins = is_apostrophe || ((next.code_point == '.' || next.code_point == ',') && word.is_number);
         const size_t after = at + static_cast<size_t>(next.length);
         if (!joins || after >= text.size()) break;
         const char32_t following = decode_utf8(text, after).code_point;
         if (word.is_number ? !is_digit(following) : !is_word_char(following)) break;
-        if (next.code_point != ',') word.text.append(text.substr(at, static_cast<size_t>(next.length)));
+        if (next.code_point != ',') word.text += is_apostrophe ? '\'' : '.';
         at = after;
         continue;
       }
@@ -149,6 +155,8 @@ std::vector<Word> words_of(std::string_view text) {
       at += static_cast<size_t>(next.length);
     }
     word.span.end = at;
+    // "Elena's" is found where Elena is.
+    if (word.text.ends_with("'s")) word.text.resize(word.text.size() - 2);
     words.push_back(std::move(word));
   }
   return words;
@@ -167,7 +175,6 @@ std::string rough_stem(std::string_view folded) {
     stem += put;
     return true;
   };
-  drop("'s");
   if (drop("ies", "y") || drop("ied", "y")) return stem;
   if (drop("sses", "ss")) return stem;
   if (!stem.ends_with("ss") && !stem.ends_with("us") && !stem.ends_with("is")) drop("s");

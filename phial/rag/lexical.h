@@ -23,7 +23,7 @@ struct Word {
   bool is_number = false;
 };
 
-// Letters, digits and marks in a row are a word ("3.5", "1,024" and "don't" stay whole).
+// Letters, digits and marks in a row are a word ("3.5", "1,024" and "don't" stay whole; "Elena's" is "elena").
 std::vector<Word> words_of(std::string_view text);
 
 // Function words of English and a few neighbours, folded: "the", "what", "und".

@@ -15,7 +15,7 @@ constexpr size_t kMinWords = 3;
 }  // namespace
 
 double quote_score(const EvidenceSentence& sentence, const Hit& hit) {
-  return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.overlap + kPassageWeight * hit.score;
+  return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.place_overlap + kPassageWeight * hit.score;
 }
 
 std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits) {
@@ -59,7 +59,8 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
                       .hits = {all[place].hit},
                       .evidence = {all[place].span},
                       .corrected = false,
-                      .support = 1});
+                      .support = 1,
+                      .is_described = all[place].is_description});
   }
   return quoted;
 }

@@ -1,8 +1,7 @@
 // The sentences of the passages that answer a question best, word for word.
 //
-// A sentence is ranked by its cosine with the question, the share of the question's words it holds, and the rank of its
-// passage; a following sentence joins when it ranks nearly as high.
-// Threads: any.
+// A sentence is ranked by its cosine with the question, the share of the question's words that it or what stands above
+// it holds, and the rank of its passage; a following sentence joins when it ranks nearly as high. Threads: any.
 #pragma once
 
 #include <span>

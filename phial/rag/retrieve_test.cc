@@ -113,6 +113,7 @@ TEST(Lexical, WordsNumbersAndTerms) {
     return found;
   };
   EXPECT_THAT(texts("Don't pay 1,024.50 for Ärger!"), ElementsAre("don't", "pay", "1024.50", "for", "ärger"));
+  EXPECT_THAT(texts("Elena's and Isla\u2019s don\u2019t"), ElementsAre("elena", "and", "isla", "don't"));
   EXPECT_THAT(texts("数据库"), ElementsAre("数据", "据库"));
   EXPECT_THAT(texts("水"), ElementsAre("水"));
   const auto terms = [](std::string_view question) {

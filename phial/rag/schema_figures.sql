@@ -12,7 +12,7 @@ CREATE TABLE figures (
   PRIMARY KEY (content_id, ordinal)
 ) WITHOUT ROWID;
 
--- What models wrote about pictures, so that none is described twice. Gone with the next root that is removed.
+-- What models wrote about pictures, so that none is described twice.
 CREATE TABLE descriptions (
   hash BLOB NOT NULL,                    -- XXH3, 128 bits, of width, height and pixels
   model TEXT NOT NULL,

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kUnsupportedMark = " (not supported by your documents)";
 constexpr std::string_view kSeenMark = " (read from the picture, not checked)";
+constexpr std::string_view kDescribedMark = " (a model's description of the picture, not checked)";
 // What our own prompt talks about: a model that speaks of its passages has said nothing of what stands in them.
 constexpr std::string_view kPromptWords = "passage document question answer number";
 constexpr std::string_view kPictureWords = "picture image figure chart diagram graph show shows shown see seen visible";
@@ -29,15 +30,17 @@ std::string harmless(std::string_view sentence) {
 void AnswerWriter::write(const CheckedSentence& checked) {
   AnswerSentence sentence{.text = harmless(checked.text),
                           .citations = {},
-                          .supported = !checked.hits.empty() && !checked.is_seen,
-                          .seen = checked.is_seen,
+                          .supported = !checked.hits.empty() && !checked.is_seen && !checked.is_described,
+                          .seen = checked.is_seen || checked.is_described,
                           .corrected = checked.corrected};
   for (size_t i = 0; i < checked.hits.size(); ++i) {
     sentence.citations.push_back(number_of(checked.hits[i], checked.evidence[i]));
   }
   std::string shown = answer_.text.empty() ? "" : " ";
   shown += sentence.text;
-  if (!sentence.supported) shown += sentence.seen ? kSeenMark : kUnsupportedMark;
+  if (!sentence.supported) {
+    shown += checked.is_described ? kDescribedMark : checked.is_seen ? kSeenMark : kUnsupportedMark;
+  }
   for (const int n : sentence.citations) shown.append(" [").append(std::to_string(n)).append("]");
   show(shown);
   answer_.sentences.push_back(std::move(sentence));
@@ -49,17 +52,17 @@ void AnswerWriter::show(std::string_view text) {
 }
 
 int AnswerWriter::number_of(size_t hit, std::optional<Span> evidence) {
-  const auto known = numbers_.find(hit);
-  if (known != numbers_.end()) return known->second;
-  const int n = static_cast<int>(numbers_.size()) + 1;
-  numbers_.emplace(hit, n);
+  const int page = evidence_.page_of(hit, hits_[hit].passage.start + (evidence ? evidence->start : 0));
+  const int next = static_cast<int>(numbers_.size()) + 1;
+  const auto [known, is_new] = numbers_.emplace(std::pair(hit, page), next);
+  const int n = known->second;
+  if (!is_new) return n;
   Citation citation = citation_of(hits_[hit], n);
+  citation.page = page;
   if (evidence) {
     citation.evidence_start = citation.start + evidence->start;
     citation.evidence_end = citation.start + evidence->end;
-    const Hit::Part& part = hits_[hit].part_at(citation.evidence_start);
-    citation.heading = part.heading;
-    citation.page = part.page;
+    citation.heading = hits_[hit].part_at(citation.evidence_start).heading;
   }
   answer_.citations.push_back(std::move(citation));
   return n;

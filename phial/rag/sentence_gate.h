@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "phial/rag/answer.h"
@@ -20,23 +21,26 @@
 
 namespace phial::rag {
 
-// Writes the answer: sentences as they are settled, each mark numbered at its first use.
+// Writes the answer: sentences as they are settled, each mark numbered at its first use. A hit that runs over several
+// pages has a number for each that is cited.
 class AnswerWriter {
  public:
-  AnswerWriter(Answer& answer, std::span<const Hit> hits, const Answerer::OnText& on_text)
-      : answer_(answer), hits_(hits), on_text_(on_text) {}
+  AnswerWriter(Answer& answer, std::span<const Hit> hits, const Evidence& evidence, const Answerer::OnText& on_text)
+      : answer_(answer), hits_(hits), evidence_(evidence), on_text_(on_text) {}
 
   void write(const CheckedSentence& checked);
 
   void show(std::string_view text);
 
+  // `evidence`: bytes of the hit's text; none: all of it.
   int number_of(size_t hit, std::optional<Span> evidence);
 
  private:
   Answer& answer_;
   std::span<const Hit> hits_;
+  const Evidence& evidence_;
   const Answerer::OnText& on_text_;
-  std::map<size_t, int> numbers_;
+  std::map<std::pair<size_t, int>, int> numbers_;  // by hit and page
 };
 
 // Takes the model's text as it comes, cuts it into sentences, checks each and hands it on. What is unsupported waits

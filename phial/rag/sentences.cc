@@ -2,10 +2,12 @@
 
 #include <unicode/brkiter.h>
 #include <unicode/locid.h>
+#include <unicode/uchar.h>
 #include <unicode/utext.h>
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -59,11 +61,76 @@ bool begins_item(std::string_view line) {
   return marker > 0 && marker < line.size() && (line[marker] == ' ' || line[marker] == '\t');
 }
 
+constexpr auto kQuestionMarks = std::to_array<std::string_view>({"?", "\uFF1F", "\u061F"});  // fullwidth, Arabic
+
+// The bytes of "Q3: ", one word with or without a number; 0: there is no such label, or nothing behind it.
+size_t question_label(std::string_view sentence) {
+  constexpr int kLongestWord = 10;
+  size_t at = 0;
+  for (int letters = 0; at < sentence.size(); ++letters) {
+    const DecodedChar c = decode_utf8(sentence, at);
+    if (!c.valid || u_isalpha(static_cast<UChar32>(c.code_point)) == 0) break;
+    if (letters == kLongestWord) return 0;
+    at += static_cast<size_t>(c.length);
+  }
+  if (at == 0) return 0;
+  if (at < sentence.size() && sentence[at] == ' ') ++at;
+  for (int digits = 0; at < sentence.size() && is_digit(sentence[at]); ++digits, ++at) {
+    if (digits == 3) return 0;
+  }
+  for (const std::string_view colon : {":", "\uFF1A"}) {  // fullwidth
+    if (sentence.substr(at).starts_with(colon)) return at + colon.size() < sentence.size() ? at + colon.size() : 0;
+  }
+  return 0;
+}
+
 // "12." is the number of what follows, and the stop in "the 2.X line" stands within a word.
 bool ends_within(std::string_view sentence, std::string_view rest) {
   if (!sentence.empty() && item_number(sentence) == sentence.size()) return true;
   return sentence.size() > 1 && sentence.back() == '.' && is_digit(sentence[sentence.size() - 2]) && !rest.empty() &&
          (is_digit(rest.front()) || is_letter(rest.front()));
+}
+
+// Whether a line ends although the first word of the next would have found room in it, and plenty: a title, a field of
+// a form, a line of an address. What goes on with a small letter was wrapped, however early.
+bool ends_by_intent(std::string_view line, std::string_view next, size_t width) {
+  constexpr size_t kRagged = 8;  // of the width the eighth part
+  while (!next.empty() && is_space(next.front())) next.remove_prefix(1);
+  if (next.empty() || u_islower(static_cast<UChar32>(decode_utf8(next, 0).code_point)) != 0) return false;
+  const size_t word = std::min(next.find_first_of(" \t"), next.size());
+  return line.size() + 1 + word + width / kRagged < width;
+}
+
+// How wide a paragraph is set: its longest line, of several the second, since one may hold what cannot be broken.
+size_t width_of(const std::vector<std::string_view>& lines) {
+  constexpr size_t kSeveral = 4;
+  std::vector<size_t> sizes(lines.size());
+  std::ranges::transform(lines, sizes.begin(), [](std::string_view line) { return line.size(); });
+  std::ranges::sort(sizes, std::greater());
+  return sizes[sizes.size() < kSeveral ? 0 : 1];
+}
+
+// `text` with single line ends as spaces, of the same length in bytes, so that offsets stay true. A blank line, the
+// next item of a list and a line that was ended by intent still end a sentence.
+std::string unwrapped(std::string_view text) {
+  std::string flat(text);
+  std::vector<std::string_view> lines;  // of a paragraph
+  const auto flatten = [&] {
+    const size_t width = lines.size() > 1 ? width_of(lines) : 0;
+    for (size_t i = 0; i + 1 < lines.size(); ++i) {
+      if (begins_item(lines[i + 1]) || ends_by_intent(lines[i], lines[i + 1], width)) continue;
+      flat[static_cast<size_t>(lines[i].data() + lines[i].size() - text.data())] = ' ';
+    }
+    lines.clear();
+  };
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    if (end == at) flatten();
+    if (end > at) lines.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  flatten();
+  return flat;
 }
 
 std::vector<Span> whole(std::string_view text) {
@@ -99,6 +166,26 @@ size_t numbering(std::string_view line) {
   return end > mark && end < line.size() ? end : 0;
 }
 
+bool has_question_mark(std::string_view text) {
+  return std::ranges::any_of(kQuestionMarks, [&](std::string_view mark) { return text.find(mark) != text.npos; });
+}
+
+bool is_question(std::string_view sentence) {
+  return std::ranges::any_of(kQuestionMarks, [&](std::string_view mark) { return sentence.ends_with(mark); });
+}
+
+bool is_numbered_question(std::string_view sentence) {
+  if (!is_question(sentence)) return false;
+  const bool is_bulleted =
+      std::ranges::any_of(kBullets, [&](std::string_view bullet) { return sentence.starts_with(bullet); });
+  return question_label(sentence) > 0 || (!is_bulleted && numbering(sentence) > 0);
+}
+
+bool begins_line(std::string_view text, size_t at) {
+  while (at > 0 && is_space(text[at - 1]) && text[at - 1] != '\n') --at;
+  return at == 0 || text[at - 1] == '\n';
+}
+
 Span trim(std::string_view text, Span span) {
   while (span.start < span.end && is_space(text[span.start])) ++span.start;
   while (span.end > span.start && is_space(text[span.end - 1])) --span.end;
@@ -106,13 +193,7 @@ Span trim(std::string_view text, Span span) {
 }
 
 std::vector<Span> split_sentences(std::string_view text) {
-  // Same length in bytes, so that offsets stay true. A blank line and the next item of a list still end a sentence.
-  std::string flat(text);
-  for (size_t i = 0; i < flat.size(); ++i) {
-    if (flat[i] != '\n') continue;
-    const bool is_blank = (i + 1 < text.size() && text[i + 1] == '\n') || (i > 0 && text[i - 1] == '\n');
-    if (!is_blank && !begins_item(text.substr(i + 1))) flat[i] = ' ';
-  }
+  const std::string flat = unwrapped(text);
   UErrorCode status = U_ZERO_ERROR;
   const std::unique_ptr<icu::BreakIterator> breaks(
       icu::BreakIterator::createSentenceInstance(icu::Locale::getRoot(), status));

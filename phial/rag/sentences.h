@@ -1,8 +1,8 @@
 // Cuts running text into sentences, in any script.
 //
 // Source: Unicode UAX 29 through ICU, with single line ends read as spaces (paragraphs wrapped by hand) unless an item
-// of a list follows, and cuts after common abbreviations, after the number of an item and within "2.X" undone. Threads:
-// any.
+// of a list follows or the line was clearly not full, and cuts after common abbreviations, after the number of an item
+// and within "2.X" undone. Threads: any.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,17 @@ std::vector<Span> split_sentences(std::string_view text);
 // The bytes of what only numbers a line or marks it as an item, "(27) ", "9.2.3. ", "- ", and of the space after it; 0:
 // nothing does, or nothing follows.
 size_t numbering(std::string_view line);
+
+bool has_question_mark(std::string_view text);
+
+// Whether a sentence ends with a question mark.
+bool is_question(std::string_view sentence);
+
+// A question as lists of them have it: "12. How ...?", "Q3: ...?", "Frage 3: ...?".
+bool is_numbered_question(std::string_view sentence);
+
+// Whether text[at] is the first of its line, white space left out.
+bool begins_line(std::string_view text, size_t at);
 
 // `span` of `text` without white space at either end.
 Span trim(std::string_view text, Span span);

@@ -3,14 +3,27 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace phial::rag {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // Beyond those that are shown: what cannot be drawn takes time, too.
 constexpr int kMoreTried = 3;
+
+// The reader's limits for one figure when `left` seconds are left for all; nothing if that is too little to try.
+std::optional<ReaderOptions> within(ReaderOptions reader, double left) {
+  constexpr int kClockShare = 2;  // the reader's clock on the wall gets twice its processor time
+  if (left < 1) return std::nullopt;
+  reader.seconds = std::max(1, std::min(reader.seconds, static_cast<int>(left / kClockShare)));
+  reader.spare_seconds = 0;
+  return reader;
+}
 
 bool is_as_read(const Hit& hit) {
   struct stat now{};
@@ -18,11 +31,17 @@ bool is_as_read(const Hit& hit) {
          int64_t{now.st_mtim.tv_sec} * 1'000'000'000 + now.st_mtim.tv_nsec == hit.mtime_ns;
 }
 
-Result<generate::Picture> picture_of(const Hit& hit, const formats::Figure& figure, const FigureOptions& options) {
+Result<generate::Picture> picture_of(const Hit& hit, const formats::Figure& figure, const FigureOptions& options,
+                                     double seconds_left) {
   if (!is_as_read(hit)) {
     return Error{Code::kNotFound, hit.path + " has changed since it was read", "add it again to see its figures"};
   }
-  PHIAL_TRY(formats::Image image, draw_figure(hit.path, figure, options.reader, options.cancel));
+  const auto reader = within(options.reader, seconds_left);
+  if (!reader) {
+    return Error{Code::kOutOfRange,
+                 "drawing the figures of an answer may take " + std::to_string(options.seconds) + " s", ""};
+  }
+  PHIAL_TRY(formats::Image image, draw_figure(hit.path, figure, *reader, options.cancel));
   return std::make_shared<const formats::Image>(std::move(image));
 }
 
@@ -38,6 +57,7 @@ bool is_among(std::span<const ShownFigure> looked_at, std::span<const Hit> hits,
 
 Result<std::vector<ShownFigure>> show_figures(GroundedPrompt& prompt, std::span<const Hit> hits,
                                               const FigureOptions& options, const generate::LanguageModel& model) {
+  const auto start = Clock::now();
   std::vector<ShownFigure> looked_at;
   int shown = 0;
   for (size_t hit = 0; hit < prompt.hits_used; ++hit) {
@@ -46,7 +66,8 @@ Result<std::vector<ShownFigure>> show_figures(GroundedPrompt& prompt, std::span<
       if (shown == options.most || tried >= options.most + kMoreTried) return looked_at;
       if (is_among(looked_at, hits, hit, figure)) continue;
       ShownFigure& one = looked_at.emplace_back(ShownFigure{.hit = hit, .figure = figure});
-      auto picture = picture_of(hits[hit], figure, options);
+      const double taken = std::chrono::duration<double>(Clock::now() - start).count();
+      auto picture = picture_of(hits[hit], figure, options, options.seconds - taken);
       if (!picture) {
         if (picture.error().code == Code::kCancelled) return std::move(picture).error();
         one.why_not = picture.error().text();

@@ -19,6 +19,7 @@ namespace phial::rag {
 struct FigureOptions {
   int most = 1;  // that are shown
   int answer_tokens = 0;
+  int seconds = 0;  // on the clock for drawing all of them: somebody waits for the answer
   ReaderOptions reader = {};
   std::stop_token cancel = {};
 };
@@ -32,7 +33,7 @@ struct ShownFigure {
 };
 
 // Draws figures of the prompt's passages and puts them in as long as they and the answer fit into the model's context.
-// One that cannot be drawn is left out. kCancelled; errors of count_prompt_tokens().
+// One that cannot be drawn, or not in time, is left out. kCancelled; errors of count_prompt_tokens().
 Result<std::vector<ShownFigure>> show_figures(GroundedPrompt& prompt, std::span<const Hit> hits,
                                               const FigureOptions& options, const generate::LanguageModel& model);
 

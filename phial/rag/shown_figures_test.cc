@@ -169,6 +169,23 @@ TEST_F(Figures, ThatCannotBeDrawnOrHaveChangedAreLeftOutAndThatIsTold) {
   EXPECT_THAT(model.requests()[1].messages.back().pictures, IsEmpty());
 }
 
+TEST_F(Figures, ThatTakeTooLongToDrawAreLeftOutAndThatIsTold) {
+  write_file(docs() / "sales.txt", "PICTURE slow\n\nBicycles sold in each quarter of the year, a chart of the shop.");
+  write_file(docs() / "more.txt",
+             "PICTURE slow \n\nBicycles sold in each quarter of another year, a chart of the shop.");
+  add();
+  FakeModel model = seeing("The chart shows bicycles sold in each quarter of the year [1].");
+  AnswerOptions options;
+  options.figures = 2;
+  options.figure_seconds = 2;
+  options.reader = test_options().reader;
+  const auto answer = Answerer(*store, embedder, &model).answer(chart_question, {}, options, nullptr);
+  ASSERT_EQ(error_of(answer), "");
+  EXPECT_THAT(answer->warnings, ElementsAre(HasSubstr("not read after 2 s"), HasSubstr("may take 2 s")));
+  EXPECT_EQ(answer->mode, AnswerMode::kGenerated);
+  EXPECT_THAT(model.requests()[0].messages.back().pictures, IsEmpty());
+}
+
 TEST_F(Figures, AreDrawnOnceForAllPassagesThatTellOfThem) {
   std::string text = "PICTURE abcdef\n\n";
   for (int i = 0; i < 60; ++i) text += "Bicycles sold in quarter " + std::to_string(i) + " of the year. ";

@@ -16,8 +16,9 @@
 namespace phial::rag {
 namespace {
 
-constexpr int kSchemaVersion = 2;
-constexpr int kSchemaWithoutFigures = 1;    // documents that were read under it have none until they are read again
+constexpr int kSchemaVersion = 3;
+constexpr int kFirstSchema = 1;             // without figures: documents that were read under it have none until then
+constexpr int kSchemaOfFigures = 2;         // which does not know which pictures they are
 constexpr int kApplicationId = 0x5048494C;  // "PHIL"
 constexpr int kBusyMs = 20000;
 constexpr size_t kBoxBytes = 16;
@@ -134,17 +135,19 @@ Status Store::check_application() {
 Status Store::prepare_schema(const EmbedderIdentity* wanted) {
   PHIAL_TRY(int64_t version, pragma(*database_, "user_version"));
   if (version != 0) PHIAL_CHECKED(check_application());
-  if (version == kSchemaWithoutFigures && database_->is_read_only()) {
-    has_figures_ = false;
+  const auto is_earlier = [&] { return version >= 0 && version < kSchemaVersion; };
+  if (is_earlier() && version != 0 && database_->is_read_only()) {
+    has_figures_ = version >= kSchemaOfFigures;
     return check_identity(wanted);
   }
-  if (version == 0 || version == kSchemaWithoutFigures) {
+  if (is_earlier()) {
     // Another process may be doing the same: the transaction waits for it, and then there is nothing left to do.
     PHIAL_TRY(Transaction transaction, Transaction::begin(*database_));
     PHIAL_TRY(version, pragma(*database_, "user_version"));
     if (version == 0) PHIAL_CHECKED(make_schema(wanted));
-    if (version == 0 || version == kSchemaWithoutFigures) {
-      PHIAL_CHECKED(database_->exec(kSchemaFigures));
+    if (is_earlier()) {
+      if (version < kSchemaOfFigures) PHIAL_CHECKED(database_->exec(kSchemaFigures));
+      PHIAL_CHECKED(database_->exec(kSchemaPictures));
       PHIAL_CHECKED(database_->exec("PRAGMA user_version = " + std::to_string(kSchemaVersion)));
       version = kSchemaVersion;
     }
@@ -153,7 +156,7 @@ Status Store::prepare_schema(const EmbedderIdentity* wanted) {
   if (version != kSchemaVersion) {
     return Error{Code::kUnsupported,
                  path_.string() + " has schema version " + std::to_string(version) + ", this program reads versions " +
-                     std::to_string(kSchemaWithoutFigures) + " to " + std::to_string(kSchemaVersion),
+                     std::to_string(kFirstSchema) + " to " + std::to_string(kSchemaVersion),
                  "use the version of Phial that made it, or remove the library and add the documents again"};
   }
   return check_identity(wanted);
@@ -187,7 +190,7 @@ Result<int64_t> Store::find_content(const ContentHash& hash) {
 
 Result<int64_t> Store::insert_content(const FileRecord& file, const formats::ExtractedDocument& document,
                                       std::span<const Passage> passages, std::span<const float> vectors,
-                                      std::string_view described_by) {
+                                      const Descriptions& descriptions) {
   std::string warnings;
   for (const std::string& warning : document.warnings) warnings += warning + "\n";
   PHIAL_TRY(Statement content, database_->prepare("INSERT INTO contents (hash, title, format, warnings, described_by) "
@@ -196,7 +199,7 @@ Result<int64_t> Store::insert_content(const FileRecord& file, const formats::Ext
                     .bind(2, document.title)
                     .bind(3, document.format)
                     .bind(4, warnings)
-                    .bind(5, described_by)
+                    .bind(5, descriptions.by)
                     .run());
   const int64_t id = database_->last_insert_id();
 
@@ -229,7 +232,7 @@ Result<int64_t> Store::insert_content(const FileRecord& file, const formats::Ext
     PHIAL_TRY(Statement boxes_row, database_->prepare("INSERT INTO boxes (content_id, words) VALUES (?1, ?2)"));
     PHIAL_CHECKED(boxes_row.bind(1, id).bind_blob(2, pack_boxes(document.words)).run());
   }
-  PHIAL_CHECKED(put_figures(id, document.figures));
+  PHIAL_CHECKED(put_figures(id, document.figures, descriptions.pictures));
   return id;
 }
 

@@ -60,6 +60,12 @@ inline constexpr std::string_view kDescribedInPart = " (in part)";
 // In the place of that name, for what a version of Phial read that looked for no figures; no model is called so.
 inline constexpr std::string_view kReadWithoutFigures = "/read without figures";
 
+// What was written about a document's figures.
+struct Descriptions {
+  std::string_view by = {};                    // the model, kDescribedInPart behind it; empty: nobody
+  std::span<const ContentHash> pictures = {};  // of each figure, empty for one that was not described; or none at all
+};
+
 struct Root {
   std::string path;
   std::string options;  // JSON, written and read by ingest
@@ -91,11 +97,11 @@ class Store {
   Result<std::vector<ContentHash>> content_hashes();
   // One transaction each. put_document: the file, and its document unless another file brought it meanwhile. One that
   // is there takes the place of that which was, for all files with these bytes, if that was read without figures or if
-  // `described_by` is another model, or ends with kDescribedInPart.
+  // `descriptions` are by another model, or in part.
   // `vectors`: [passages.size(), dim].
   Status put_document(const FileRecord& file, const formats::ExtractedDocument& document,
                       std::span<const Passage> passages, std::span<const float> vectors,
-                      std::string_view described_by = "");
+                      const Descriptions& descriptions = {});
   // With content_id or error set. False, and nothing done, if that document has gone meanwhile.
   Result<bool> put_file(const FileRecord& file);
   Status remove_files(std::span<const std::string> paths);
@@ -106,7 +112,9 @@ class Store {
   // What the person added.
   Result<std::vector<Root>> roots();
   Status put_root(const Root& root);
-  Status remove_root(std::string_view path);  // and its files
+  Status remove_root(std::string_view path);  // and those of its files that stand under no other one
+  // What no file needs any more, for good: documents, and descriptions of pictures that are in none.
+  Status forget_removed();
 
   // Passages.
   Result<std::vector<StoredPassage>> passages(
@@ -131,7 +139,6 @@ class Store {
   // What `model` wrote about the picture with this hash.
   Result<std::optional<std::string>> description(const ContentHash& hash, std::string_view model);
   Status put_description(const ContentHash& hash, std::string_view model, std::string_view text);
-  Status remove_descriptions();
   // Documents that were read without figures, and those with figures that `model` has not described; "": the former.
   Result<std::vector<int64_t>> to_read_again(std::string_view model);
 
@@ -154,11 +161,12 @@ class Store {
   Status prepare_schema(const EmbedderIdentity* wanted);
   Status check_application();
   Status make_schema(const EmbedderIdentity* wanted);
-  Status put_figures(int64_t content_id, std::span<const formats::Figure> figures);
+  Status put_figures(int64_t content_id, std::span<const formats::Figure> figures,
+                     std::span<const ContentHash> pictures);
   Status check_identity(const EmbedderIdentity* wanted);
   Result<int64_t> insert_content(const FileRecord& file, const formats::ExtractedDocument& document,
                                  std::span<const Passage> passages, std::span<const float> vectors,
-                                 std::string_view described_by);
+                                 const Descriptions& descriptions);
   Status remove_content(int64_t id);  // that no file has
   // By what was read again, and described by `model` or nobody.
   Result<bool> is_to_be_replaced(int64_t content_id, std::string_view model);

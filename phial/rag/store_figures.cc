@@ -4,11 +4,18 @@
 
 namespace phial::rag {
 
-Status Store::put_figures(int64_t content_id, std::span<const formats::Figure> figures) {
+Status Store::put_figures(int64_t content_id, std::span<const formats::Figure> figures,
+                          std::span<const ContentHash> pictures) {
   PHIAL_TRY(Statement put, database_->prepare("INSERT INTO figures (content_id, ordinal, start, end, page, left, top, "
-                                              "right, bottom) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"));
+                                              "right, bottom, picture) "
+                                              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"));
   for (size_t i = 0; i < figures.size(); ++i) {
     const formats::Figure& figure = figures[i];
+    if (i < pictures.size() && !pictures[i].empty()) {
+      put.bind_blob(10, std::as_bytes(std::span(pictures[i])));
+    } else {
+      put.bind_null(10);
+    }
     PHIAL_CHECKED(put.bind(1, content_id)
                       .bind(2, static_cast<int64_t>(i))
                       .bind(3, static_cast<int64_t>(figure.start))
@@ -51,7 +58,11 @@ Status Store::put_description(const ContentHash& hash, std::string_view model, s
   return put.bind_blob(1, std::as_bytes(std::span(hash))).bind(2, model).bind(3, text).run();
 }
 
-Status Store::remove_descriptions() { return database_->exec("DELETE FROM descriptions"); }
+Status Store::forget_removed() {
+  PHIAL_CHECKED(remove_orphans());
+  return database_->exec(
+      "DELETE FROM descriptions WHERE hash NOT IN (SELECT picture FROM figures WHERE picture IS NOT NULL)");
+}
 
 Result<std::vector<int64_t>> Store::to_read_again(std::string_view model) {
   std::vector<int64_t> found;

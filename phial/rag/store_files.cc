@@ -121,13 +121,13 @@ Status Store::remove_content(int64_t id) {
 
 Status Store::put_document(const FileRecord& file, const formats::ExtractedDocument& document,
                            std::span<const Passage> passages, std::span<const float> vectors,
-                           std::string_view described_by) {
+                           const Descriptions& descriptions) {
   PHIAL_TRY(Transaction transaction, Transaction::begin(*database_));
   FileRecord with_content = file;
   // Another process may have brought the same bytes since this one looked.
   PHIAL_TRY(with_content.content_id, find_content(file.hash));
   const int64_t old = with_content.content_id;
-  PHIAL_TRY(const bool replaces, is_to_be_replaced(old, described_by));
+  PHIAL_TRY(const bool replaces, is_to_be_replaced(old, descriptions.by));
   if (replaces) {
     // Its passages keep their old ids nowhere: caches of vectors go by the document's id.
     PHIAL_TRY(Statement let_go, database_->prepare("UPDATE files SET content_id = NULL WHERE content_id = ?1"));
@@ -135,7 +135,7 @@ Status Store::put_document(const FileRecord& file, const formats::ExtractedDocum
     PHIAL_CHECKED(remove_content(old));
   }
   if (old == 0 || replaces) {
-    PHIAL_TRY(with_content.content_id, insert_content(file, document, passages, vectors, described_by));
+    PHIAL_TRY(with_content.content_id, insert_content(file, document, passages, vectors, descriptions));
   }
   if (replaces) {
     PHIAL_TRY(Statement take, database_->prepare("UPDATE files SET content_id = ?1 WHERE hash = ?2"));
@@ -203,9 +203,7 @@ Status Store::remove_root(std::string_view path) {
     if (!stays) gone.push_back(file.path);
   }
   PHIAL_CHECKED(remove_files(gone));
-  // Which of them were this root's nobody knows; those of other documents stand in their texts.
-  if (!gone.empty()) PHIAL_CHECKED(remove_descriptions());
-  return remove_orphans();
+  return forget_removed();
 }
 
 Result<std::filesystem::path> library_path(const std::filesystem::path& home, std::string_view name) {

@@ -297,6 +297,7 @@ TEST(Store, LibraryNamesAreWordsNotPaths) {
 void make_version_1(const std::filesystem::path& path) {
   const auto database = Database::open(path, 1000);
   ASSERT_EQ(error_of(database), "");
+  // version 2's, and version 3's with them
   ASSERT_EQ(error_of((*database)->exec("DROP TABLE figures; DROP TABLE descriptions; "
                                        "ALTER TABLE contents DROP COLUMN described_by; PRAGMA user_version = 1")),
             "");
@@ -322,6 +323,22 @@ TEST_F(LibraryTest, ALibraryWithoutFiguresIsBroughtUpAndKeepsItsDocuments) {
   EXPECT_EQ(*(*opened)->figures(content, 0, 17), document.figures);
   EXPECT_EQ(*(*opened)->figures(content, 7, 9), std::vector{document.figures[1]});
   EXPECT_EQ(*(*opened)->figures(content, 17, 20), std::vector<formats::Figure>{});
+}
+
+TEST_F(LibraryTest, ALibraryThatDoesNotKnowItsPicturesIsBroughtUp) {
+  write_file(docs() / "a.txt", "PICTURE abcdef\n\nWhat hangs in the hall.");
+  add();
+  ASSERT_EQ(error_of(store->put_description("picture", "fake", "Zebras.")), "");
+  store.reset();
+  {
+    const auto database = Database::open(folder / "library.db", 1000);
+    ASSERT_EQ(error_of((*database)->exec("ALTER TABLE figures DROP COLUMN picture; PRAGMA user_version = 2")), "");
+  }
+  auto opened = Store::open(folder / "library.db", embedder.identity());
+  ASSERT_EQ(error_of(opened), "");
+  EXPECT_EQ(*(*opened)->description("picture", "fake"), "Zebras.");
+  const int64_t content = (*(*opened)->files())[0].content_id;
+  EXPECT_EQ((*opened)->figures(content, 0, 14)->size(), 1U);
 }
 
 TEST_F(LibraryTest, WhatAnEarlierVersionReadWithoutFiguresIsReadAgainOnce) {
