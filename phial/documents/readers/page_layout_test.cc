@@ -98,7 +98,7 @@ TEST(PageLayout, ThreeNarrowJustifiedColumnsAreNoTable) {
 }
 
 // Lines of words of any lengths, as many as there is room for, spread over `width` points from `left` on.
-void add_justified(Page& page, float left, float width, int lines, uint32_t seed) {
+void add_justified(Page& page, float left, float width, int lines, uint32_t seed, uint32_t longest_word = 10) {
   std::string next;
   for (int line = 0; line < lines; ++line) {
     std::vector<std::string> words;
@@ -106,7 +106,7 @@ void add_justified(Page& page, float left, float width, int lines, uint32_t seed
     for (;;) {
       if (next.empty()) {
         seed = seed * 1664525 + 1013904223;
-        next.assign(1 + (seed >> 16) % 10, 'n');
+        next.assign(1 + (seed >> 16) % longest_word, 'n');
       }
       const float more = 5.0F * static_cast<float>(next.size());
       if (letters + more + 3 * static_cast<float>(words.size()) > width) break;
@@ -135,6 +135,31 @@ TEST(PageLayout, NarrowJustifiedColumnsAreReadWhole) {
       for (const PageParagraph& paragraph : paragraphs) EXPECT_NE(paragraph.kind, BlockKind::kTable) << seed;
     }
   }
+}
+
+TEST(PageLayout, ColumnsOfThreeWordsALineAreNoTable) {
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    for (const int columns : {2, 3, 4}) {
+      Page page;
+      for (int i = 0; i < columns; ++i) {
+        add_justified(page, 30 + 100 * static_cast<float>(i), 85, 30, seed * 10 + static_cast<uint32_t>(i), 8);
+      }
+      const auto paragraphs = lay_out(page);
+      EXPECT_EQ(paragraphs.size(), static_cast<size_t>(columns)) << seed;
+      for (const PageParagraph& paragraph : paragraphs) EXPECT_NE(paragraph.kind, BlockKind::kTable) << seed;
+    }
+  }
+}
+
+TEST(PageLayout, CellsOfTwoWordsAndOneWidthAreRowsOfATable) {
+  Page page;
+  for (int row = 0; row < 6; ++row) {
+    const auto y = 80.0F + 12.0F * static_cast<float>(row);
+    page.line(50, y, std::to_string(10 + row) + " kg").line(150, y, std::to_string(310 + row) + " days");
+  }
+  const auto paragraphs = lay_out(page);
+  ASSERT_EQ(paragraphs.size(), 1U);
+  EXPECT_EQ(paragraphs[0].kind, BlockKind::kTable);
 }
 
 TEST(PageLayout, EvenlySpacedNumbersInLineAreRowsOfATable) {

@@ -1,11 +1,13 @@
 // Reading order by cutting the page. Words close together on a line are runs. The upright strip that the most rows
 // leave free, with text on both sides, is a gutter; what lies above, left, right and below is cut again. A gutter
 // between runs that share rows and of which one is short separates the cells of a table, and is not cut: its rows stay
-// together.
+// together; unless the lines on all sides are justified, as in very narrow columns.
 #include "phial/documents/readers/page_regions.h"
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <map>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -136,35 +138,95 @@ std::vector<Strip> free_strips(std::span<const Row> rows) {
   return strips;
 }
 
-// The characters of the shortest cell of a row; 0 if it has one cell only. Gaps where other rows have text are the
-// spaces of justified text.
-size_t shortest_cell(const Row& row, std::span<const Strip> strips) {
+// What stands between two strips of a row.
+struct Cell {
+  size_t column = 0;  // strips before it
+  float left = 0, right = 0;
+  size_t characters = 0;
+  std::vector<size_t> words;
+};
+
+// The cells of a row. Gaps where other rows have text are the spaces of justified text.
+std::vector<Cell> cells_of(const Row& row, std::span<const Strip> strips) {
   const float least = kNarrowest * (row.bottom - row.top);
   const auto is_shared = [&](float left, float right) {
     return std::any_of(strips.begin(), strips.end(), [&](const Strip& strip) {
       return std::min(strip.second, right) - std::max(strip.first, left) > least;
     });
   };
-  std::vector<size_t> cells = {row.runs.front().characters};
-  for (size_t i = 1; i < row.runs.size(); ++i) {
-    if (is_shared(row.runs[i - 1].right, row.runs[i].left)) {
-      cells.push_back(row.runs[i].characters);
-    } else {
-      cells.back() += 1 + row.runs[i].characters;
+  const auto column_of = [&](const Run& run) {
+    const float middle = (run.left + run.right) / 2;
+    return static_cast<size_t>(std::count_if(strips.begin(), strips.end(), [&](const Strip& strip) {
+      return strip.second - strip.first > least && strip.second < middle;
+    }));
+  };
+  std::vector<Cell> cells;
+  for (const Run& run : row.runs) {
+    if (cells.empty() || is_shared(cells.back().right, run.left)) {
+      cells.push_back({column_of(run), run.left, run.right, run.characters, run.words});
+      continue;
     }
+    Cell& cell = cells.back();
+    cell.right = run.right;
+    cell.characters += 1 + run.characters;
+    cell.words.insert(cell.words.end(), run.words.begin(), run.words.end());
   }
-  return cells.size() < 2 ? 0 : *std::min_element(cells.begin(), cells.end());
+  return cells;
 }
 
-bool is_table(std::span<const Row> rows) {
+// Whether the lines of a column are spread to both its edges, by spaces of many widths: justified text, however short
+// its lines are. Cells of one width that are set as they are have spaces of one width.
+bool is_justified(const std::vector<PageWord>& words, const std::vector<const Cell*>& column, float height) {
+  constexpr size_t kFewest = 4;     // lines
+  constexpr float kSpread = 1.5F;   // widest by narrowest space
+  constexpr float kInLine = 0.15F;  // in heights
+  std::vector<float> lefts, rights;
+  for (const Cell* cell : column) {
+    lefts.push_back(cell->left);
+    rights.push_back(cell->right);
+  }
+  const float left = quantile(lefts, 0.5F), right = quantile(rights, 0.5F);
+  size_t flush = 0, of_words = 0;
+  float narrowest = 0, widest = 0;
+  for (const Cell* cell : column) {
+    of_words += cell->words.size() > 1 ? 1 : 0;
+    if (cell->words.size() < 2 || std::fabs(cell->left - left) > kInLine * height ||
+        std::fabs(cell->right - right) > kInLine * height) {
+      continue;
+    }
+    float letters = 0;
+    for (const size_t i : cell->words) letters += words[i].right - words[i].left;
+    const float space = (cell->right - cell->left - letters) / static_cast<float>(cell->words.size() - 1);
+    narrowest = flush == 0 ? space : std::min(narrowest, space);
+    widest = std::max(widest, space);
+    ++flush;
+  }
+  // The first and last lines of paragraphs end elsewhere.
+  return of_words >= kFewest && flush * 2 > column.size() && widest > kSpread * narrowest;
+}
+
+bool is_table(const std::vector<PageWord>& words, std::span<const Row> rows) {
   const std::vector<Strip> strips = free_strips(rows);
   std::vector<size_t> shorter;
+  std::vector<std::vector<Cell>> cells;
+  std::map<size_t, std::vector<const Cell*>> columns;
+  float height = 0;
   for (const Row& row : rows) {
-    if (const size_t least = shortest_cell(row, strips); least > 0) shorter.push_back(least);
+    cells.push_back(cells_of(row, strips));
+    height += (row.bottom - row.top) / static_cast<float>(rows.size());
+    const auto by_length = [](const Cell& a, const Cell& b) { return a.characters < b.characters; };
+    if (cells.back().size() > 1) {
+      shorter.push_back(std::min_element(cells.back().begin(), cells.back().end(), by_length)->characters);
+    }
   }
   if (shorter.size() < 2 || shorter.size() * 2 < rows.size()) return false;
   std::nth_element(shorter.begin(), shorter.begin() + static_cast<ptrdiff_t>(shorter.size() / 2), shorter.end());
-  return shorter[shorter.size() / 2] <= kShortCell;
+  if (shorter[shorter.size() / 2] > kShortCell) return false;
+  for (const std::vector<Cell>& row : cells) {
+    for (const Cell& cell : row) columns[cell.column].push_back(&cell);
+  }
+  return !std::all_of(columns.begin(), columns.end(),
+                      [&](const auto& column) { return is_justified(words, column.second, height); });
 }
 
 class Cutter {
@@ -179,7 +241,7 @@ class Cutter {
       return;
     }
     const auto at = [&](size_t i) { return rows.begin() + static_cast<ptrdiff_t>(i); };
-    const bool table = is_table({rows.data() + gutter.first, gutter.last - gutter.first});
+    const bool table = is_table(words_, {rows.data() + gutter.first, gutter.last - gutter.first});
     trim_to_both_sides(rows, gutter, table);
     if (!table && !separates_columns(gutter)) {
       regions_.push_back({std::move(rows)});

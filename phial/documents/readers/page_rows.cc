@@ -35,27 +35,69 @@ bool is_flush(const Row& row, const Row& other) {
          std::fabs(row.runs.back().right - other.runs.back().right) <= tolerance;
 }
 
-// Whether the spaces between all words of a row are about the same, as in justified text. One space alone says nothing;
-// then both ends must stand in line with the rows about it.
-bool is_even(const std::vector<PageWord>& words, const Rows& rows, size_t row) {
-  constexpr float kAlike = 1.3F, kGlued = 0.1F;  // closer words are parts of one
+// The spaces between the words of a row.
+struct Spaces {
+  size_t count = 0;
   float least = 0, most = 0;
-  size_t gaps = 0;
+  bool alike() const { return most <= 1.3F * least; }
+};
+
+Spaces spaces_of(const std::vector<PageWord>& words, const Row& row) {
+  constexpr float kGlued = 0.1F;  // closer words are parts of one
+  Spaces spaces;
   const PageWord* before = nullptr;
-  for (const Run& run : rows[row].runs) {
+  for (const Run& run : row.runs) {
     for (const size_t i : run.words) {
       const float gap = before == nullptr ? 0 : words[i].left - before->right;
       if (before != nullptr && gap > kGlued * words[i].size) {
-        least = gaps == 0 ? gap : std::min(least, gap);
-        most = std::max(most, gap);
-        ++gaps;
+        spaces.least = spaces.count == 0 ? gap : std::min(spaces.least, gap);
+        spaces.most = std::max(spaces.most, gap);
+        ++spaces.count;
       }
       before = &words[i];
     }
   }
-  if (gaps != 1) return gaps > 1 && most <= kAlike * least;
+  return spaces;
+}
+
+// Whether the spaces between all words of a row are about the same, as in justified text. One space alone says nothing;
+// then both ends must stand in line with the rows about it.
+bool is_even(const std::vector<PageWord>& words, const Rows& rows, size_t row) {
+  const Spaces spaces = spaces_of(words, rows[row]);
+  if (spaces.count != 1) return spaces.count > 1 && spaces.alike();
   return rows.size() > kReach && row > 0 && row + 1 < rows.size() && is_flush(rows[row], rows[row - 1]) &&
          is_flush(rows[row], rows[row + 1]);
+}
+
+// The lines of one column of justified text, by place: most of the rows reach both its edges, the spaces within a row
+// are alike, and those of different rows are not. Empty if `rows` are something else. A name and a number at the
+// column's other end do the same with one space, so that rows with more have to be among them.
+std::vector<size_t> justified_lines(const std::vector<PageWord>& words, const Rows& rows) {
+  constexpr size_t kFewest = 4;    // rows that have several spaces
+  constexpr float kSpread = 1.2F;  // of the middle half of all rows' spaces
+  std::vector<float> lefts, rights, spaces;
+  for (const Row& row : rows) {
+    lefts.push_back(row.runs.front().left);
+    rights.push_back(row.runs.back().right);
+  }
+  if (rows.size() < kFewest) return {};
+  const float left = quantile(lefts, 0.5F), right = quantile(rights, 0.5F);
+  std::vector<size_t> flush;
+  size_t uneven = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const float tolerance = tolerance_of(rows[i]);
+    if (std::fabs(rows[i].runs.front().left - left) > tolerance) continue;
+    if (std::fabs(rows[i].runs.back().right - right) > tolerance) continue;
+    const Spaces found = spaces_of(words, rows[i]);
+    const bool tells = found.count > 1;
+    if (tells && !found.alike()) ++uneven;
+    if (tells && found.alike()) spaces.push_back(found.least);
+    if (!tells || found.alike()) flush.push_back(i);
+  }
+  const bool is_text = spaces.size() >= kFewest && uneven * 5 <= spaces.size() && spaces.size() * 4 >= flush.size() &&
+                       flush.size() * 2 >= rows.size();
+  if (!is_text || quantile(spaces, 0.75F) < kSpread * quantile(spaces, 0.25F)) return {};
+  return flush;
 }
 
 // Whether at each gap between the runs of `row` one side stands in line with a run of the other row.
@@ -99,9 +141,14 @@ bool goes_on(const Rows& rows, size_t row, size_t run) {
   return last - first > kReach && right - left > kWide * (rows[row].bottom - rows[row].top);
 }
 
-// Joins the runs of rows that are evenly spaced and not in line with other rows: their gaps are the wide
-// spaces of justified text, and part no cells or columns.
+// Joins the runs of rows that are lines of a justified column, or evenly spaced and not in line with other rows: their
+// gaps are the wide spaces of justified text, and part no cells or columns.
 void join_justified(const std::vector<PageWord>& words, Rows& rows) {
+  for (const size_t i : justified_lines(words, rows)) {
+    std::vector<Run>& runs = rows[i].runs;
+    for (size_t run = 1; run < runs.size(); ++run) join(runs.front(), runs[run]);
+    runs.resize(1);
+  }
   std::vector<std::pair<size_t, std::vector<Run>>> joined;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].runs.size() < 2 || is_in_line(rows, i) || !is_even(words, rows, i)) continue;
@@ -119,6 +166,12 @@ void join_justified(const std::vector<PageWord>& words, Rows& rows) {
 }
 
 }  // namespace
+
+float quantile(std::vector<float> values, float share) {
+  const auto place = values.begin() + static_cast<ptrdiff_t>(share * static_cast<float>(values.size() - 1));
+  std::nth_element(values.begin(), place, values.end());
+  return *place;
+}
 
 Rows rows_of(const std::vector<PageWord>& words, std::vector<size_t> indices) {
   const auto middle = [&](size_t i) { return words[i].top + words[i].bottom; };

@@ -25,4 +25,7 @@ using Rows = std::vector<Row>;
 // the spaces of justified lines do not.
 Rows rows_of(const std::vector<PageWord>& words, std::vector<size_t> indices);
 
+// Of values, at least one: the one below which `share` of them lie.
+float quantile(std::vector<float> values, float share);
+
 }  // namespace phial::documents
