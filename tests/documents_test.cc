@@ -91,6 +91,57 @@ TEST_F(Documents, AreAskedWithCitations) {
   for (const char* field : {"question", "model", "timings", "tokens"}) EXPECT_TRUE(answer.contains(field)) << field;
 }
 
+TEST_F(Documents, AreFilteredByPathAndDate) {
+  ASSERT_EQ(home.run({"add", folder()}).status, 0);
+  const auto paths = [&](std::vector<std::string> filter) {
+    std::vector<std::string> words = {"library", "search", "--json",
+                                      "approved journeys, and the notice period of the lease"};
+    words.insert(words.end(), filter.begin(), filter.end());
+    std::vector<std::string> found;
+    for (const Json& hit : lines(home.run(words).out)) {
+      found.push_back(std::filesystem::path(hit["path"].get<std::string>()).filename());
+    }
+    return found;
+  };
+  EXPECT_THAT(paths({}), testing::Contains("lease.md"));
+  EXPECT_THAT(paths({"--path", "*.html"}), testing::ElementsAre("travel.html"));
+  EXPECT_THAT(paths({"--until", "2001-12-31"}), IsEmpty());
+  EXPECT_THAT(paths({"--since", "2001-12-31", "--path", "*.md"}), testing::Each("lease.md"));
+}
+
+TEST_F(Documents, AreSearchedWithTheEmbedderThatIsNamed) {
+  const std::string embedder = std::filesystem::canonical(home.path() / "models/all-MiniLM-L6-v2");
+  std::filesystem::remove(home.path() / "models/all-MiniLM-L6-v2");
+  EXPECT_EQ(home.run({"add", folder()}).status, 1);
+  ASSERT_EQ(home.run({"add", folder(), "--embedder", embedder}).status, 0);
+  const Finished found = home.run({"library", "search", "--embedder", embedder, "who approves journeys?"});
+  EXPECT_THAT(found.out, HasSubstr("Okafor")) << found.err;
+  // Another one's vectors would mean nothing.
+  const std::filesystem::path other = home.path() / "other";
+  std::filesystem::copy(embedder, other, std::filesystem::copy_options::recursive);
+  const Finished refused = home.run({"library", "search", "--embedder", other.string(), "who approves journeys?"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("was made with the embedder"));
+}
+
+TEST_F(Documents, AreFollowedUntilCtrlC) {
+  const Finished finished = home.run({"add", folder(), "--watch", "--json"}, {.signal_when = "following changes"});
+  EXPECT_EQ(finished.status, 130) << finished.err;
+  EXPECT_EQ(lines(finished.out).at(0)["added"], 3);
+}
+
+TEST_F(Documents, AreTalkedAboutAndAFollowUpIsUnderstood) {
+  const Finished finished =
+      home.run({"chat", "--docs", folder(), "--json", "--greedy", "-n", "24", "--quiet"},
+               {.input = "When does the lease of the workshop end?\nAnd what is its notice period?\n"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const auto answers = lines(finished.out);
+  ASSERT_EQ(answers.size(), 2U) << finished.out;
+  EXPECT_THAT(answers[0]["answer"].get<std::string>(), AllOf(HasSubstr("2031"), HasSubstr("[1]")));
+  EXPECT_THAT(answers[1]["answer"].get<std::string>(), AllOf(HasSubstr("six months"), HasSubstr("[1]")));
+  EXPECT_THAT(answers[1]["searched"].get<std::string>(), HasSubstr("lease"));
+}
+
 TEST_F(Documents, AnAnswerForPeopleEndsInItsSources) {
   const Finished finished = home.run({"ask", "--docs", folder(), "--", "When does the lease of the workshop end?"});
   ASSERT_EQ(finished.status, 0) << finished.err;

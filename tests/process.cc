@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -48,6 +49,12 @@ struct Terminal {
   }
 };
 
+// Whether a program reads what is typed key by key: it may show its prompt a moment before.
+bool takes_keys(int terminal) {
+  termios settings{};
+  return ::tcgetattr(terminal, &settings) == 0 && (settings.c_lflag & ICANON) == 0;
+}
+
 std::vector<char*> pointers_to(std::vector<std::string>& words) {
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
@@ -88,7 +95,7 @@ Finished Home::run(const std::vector<std::string>& words, const RunOptions& opti
   const pid_t child = ::fork();
   if (child == 0) {
     ::signal(SIGINT, SIG_DFL);
-    ::dup2(in.read_end, STDIN_FILENO);
+    ::dup2(options.typed_when ? out_terminal.inside : in.read_end, STDIN_FILENO);
     ::dup2(options.error_is_terminal ? err_terminal.inside : err.write_end, STDERR_FILENO);
     if (options.close_output) {
       ::close(STDOUT_FILENO);
@@ -110,7 +117,7 @@ Finished Home::run(const std::vector<std::string>& words, const RunOptions& opti
 
   std::thread feeder([&] {
     std::string_view left = options.input;
-    while (!left.empty()) {
+    while (!options.typed_when && !left.empty()) {
       const ssize_t written = ::write(in.write_end, left.data(), left.size());
       if (written <= 0) break;
       left.remove_prefix(static_cast<size_t>(written));
@@ -119,10 +126,10 @@ Finished Home::run(const std::vector<std::string>& words, const RunOptions& opti
   });
 
   Finished finished;
-  bool signalled = false;
+  bool signalled = false, typed = !options.typed_when;
   while (out.read_end >= 0 || err.read_end >= 0) {
     std::array<pollfd, 2> waiting{{{out.read_end, POLLIN, 0}, {err.read_end, POLLIN, 0}}};
-    if (::poll(waiting.data(), 2, -1) < 0) break;
+    if (::poll(waiting.data(), 2, typed ? -1 : 10) < 0) break;
     for (size_t i = 0; i < 2; ++i) {
       if (waiting[i].revents == 0) continue;
       std::array<char, 4096> buffer{};
@@ -132,6 +139,9 @@ Finished Home::run(const std::vector<std::string>& words, const RunOptions& opti
       } else {
         close_if_open(i == 0 ? out.read_end : err.read_end);  // a terminal whose last user left says EIO
       }
+    }
+    if (!typed && finished.out.find(*options.typed_when) != std::string::npos && takes_keys(out.read_end)) {
+      typed = ::write(out.read_end, options.input.data(), options.input.size()) >= 0;
     }
     if (options.signal_when && !signalled &&
         (finished.out.find(*options.signal_when) != std::string::npos ||

@@ -23,6 +23,8 @@ struct RunOptions {
   std::optional<std::string> output_file = {};  // standard output goes there (/dev/full)
   bool close_output = false;                    // as with >&- in a shell
   int output_columns = 0;                       // standard output is a terminal this wide; its "\r\n" are "\n" in out
+  // That terminal is standard input, too: `input` is typed once it shows this and takes keys.
+  std::optional<std::string> typed_when = {};
   bool error_is_terminal = false;               // standard error is a terminal of 80 columns; what it saw is in err
   std::optional<std::string> signal_when = {};  // send `signal` once standard output or error holds this text
   int signal = SIGINT;

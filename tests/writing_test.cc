@@ -346,6 +346,25 @@ TEST(Chat, AModelWithoutATokenizerIsRefusedAtOnce) {
   EXPECT_THAT(finished.err, HasSubstr("has no tokenizer"));
 }
 
+TEST(Chat, LinesAreEditedAndComeBackFromTheHistory) {
+  const Home home;
+  const std::string left = "\x1b[D", up = "\x1b[A", backspace = "\x7f";
+  const std::vector<std::string> words = {"chat", "--model", kModel, "-n", "2", "--context", "128"};
+  const auto helps = [](const Finished& finished) {
+    size_t count = 0;
+    for (size_t at = 0; (at = finished.out.find("/undo", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  const Finished first = home.run(words, {.input = "/hxelp" + left + left + left + backspace + "\r" + up + "\r/quit\r",
+                                          .output_columns = 80,
+                                          .typed_when = "> "});
+  EXPECT_EQ(first.status, 0) << first.err;
+  EXPECT_EQ(helps(first), 2U) << first.out << first.err;
+  // Another day: behind "/quit" stands what was typed before.
+  const Finished second = home.run(words, {.input = up + up + "\r/quit\r", .output_columns = 80, .typed_when = "> "});
+  EXPECT_EQ(helps(second), 1U) << second.out << second.err;
+}
+
 TEST(Chat, CommandsAreAnsweredAndUnknownOnesNamed) {
   const Home home;
   const auto file = (home.path() / "talk.txt").string();
