@@ -3,6 +3,7 @@
 #include "phial/rag/chunk.h"
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 
 #include "phial/base/utf8.h"
@@ -167,11 +168,18 @@ class Chunker {
       const Span piece = trim(text_, {span.start, span.start + prefix_that_fits(span)});
       const std::string_view text = text_.substr(piece.start, piece.size());
       if (!text.empty()) {
-        units.push_back({piece, block.page, std::max(count_tokens_(text), 1), header, leads(block, text)});
+        units.push_back(
+            {piece, page_at(piece.start, block), std::max(count_tokens_(text), 1), header, leads(block, text)});
       }
       span.start = std::max(piece.end, span.start + 1);
       span = trim(text_, span);
     }
+  }
+
+  // A block may run on from the page that it begins on.
+  int page_at(uint64_t at, const DocumentBlock& block) const {
+    const auto after = std::ranges::upper_bound(document_.words, at, {}, &formats::WordBox::start);
+    return after == document_.words.begin() ? block.page : std::max(block.page, std::prev(after)->page);
   }
 
   static bool leads(const DocumentBlock& block, std::string_view text) {

@@ -20,7 +20,7 @@ namespace phial::rag {
 
 struct Passage {
   uint64_t start = 0, end = 0;  // bytes of ExtractedDocument::text
-  int page = 0;                 // of its first block; 0: the format has no pages
+  int page = 0;                 // where it begins; 0: the format has no pages
   std::string heading;          // "Install > Debian"; the nearest heading comes last
   std::string context;          // title, headings and table header that do not stand in the passage itself
 };

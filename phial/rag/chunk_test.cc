@@ -94,6 +94,21 @@ TEST(Chunk, NumberedQuestionsStandWithTheirAnswersAlone) {
   expect_sound(builder.document_, passages, {});
 }
 
+TEST(Chunk, APassageIsOfThePageThatItBeginsOn) {
+  Builder builder;
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "This is sentence number " + std::to_string(i) + " of the text. ";
+  builder.add(BlockKind::kParagraph, text, 0, 3).add(BlockKind::kParagraph, "A picture without places.", 0, 5);
+  const size_t turn = text.find("number 50");
+  builder.document_.words = {{0, 4, 3, 0, 0, 1, 1}, {turn, turn + 6, 4, 0, 0, 1, 1}};
+  const auto passages = chunk(builder.document_, {}, count_words);
+  ASSERT_GE(passages.size(), 3U);
+  for (const Passage& passage : passages) {
+    const int page = passage.start <= turn ? 3 : 4;
+    EXPECT_EQ(passage.page, passage.start < text.size() ? page : 5) << passage.start;
+  }
+}
+
 TEST(Chunk, QuestionsThatNothingAnswersAreOrdinaryText) {
   Builder builder;
   builder.add(BlockKind::kListItem, "1. Who was there?")

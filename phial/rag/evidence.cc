@@ -70,15 +70,17 @@ std::vector<Span> statements(std::string_view text) {
 Result<std::map<uint64_t, int>> pages_in(const Hit& hit, Store& store) {
   std::map<uint64_t, int> pages;
   if (hit.passage.page > 0) {
-    // A passage knows the page of its first paragraph only, and paragraphs run on, too.
+    // A passage knows the page that it begins on.
     PHIAL_TRY(const auto words, store.boxes(hit.passage.content_id, hit.passage.start, hit.passage.end));
     for (const formats::WordBox& word : words) {
       const uint64_t at = pages.empty() ? hit.passage.start : word.start;
       if (pages.empty() || pages.rbegin()->second != word.page) pages.emplace(at, word.page);
     }
   }
-  if (pages.empty()) {
-    for (const Hit::Part& part : hit.parts) pages.emplace(part.start, part.page);
+  // Not all text has places on its page.
+  for (const Hit::Part& part : hit.parts) {
+    const auto after = pages.upper_bound(part.start);
+    if (after == pages.begin() || std::prev(after)->second < part.page) pages.insert_or_assign(part.start, part.page);
   }
   return pages;
 }

@@ -61,7 +61,8 @@ struct OutlineEntry {
 // Makes headings of paragraphs that the document's outline names, or that are set larger or bolder than its text.
 void find_headings(std::vector<PageParagraph>& paragraphs, const std::vector<OutlineEntry>& outline);
 
-// Writes the paragraphs, with words that hyphens broke at line ends joined again, and a box for each word.
+// Writes the paragraphs, those that columns and pages parted and words that hyphens broke at line ends joined again,
+// and a box for each word.
 void write_paragraphs(const std::vector<PageParagraph>& paragraphs, DocumentBuilder& builder);
 
 // How much of two intervals is common, as a part of the shorter.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -187,6 +188,25 @@ TEST(PageLayout, HyphensOfLineEndsGoUnlessTheCompoundIsWrittenSoElsewhere) {
   Page page;
   page.line(50, 40, "This is an exam-").line(50, 52, "ple of a well-").line(50, 64, "known and well-known thing end.");
   EXPECT_EQ(written({page}).text, "This is an example of a well-known and well-known thing end.");
+}
+
+TEST(PageLayout, AParagraphRunsOnToTheNextColumnAndTheNextPage) {
+  Page first, second(2);
+  for (int i = 0; i < 8; ++i) {
+    const auto y = static_cast<float>(80 + 12 * i);
+    first.line(50, y, "left text goes on and on for so long, and the wond-");
+    first.line(320, y, "rous right text is as long as that and ends, with");
+  }
+  second.line(50, 80, "half of a sentence on the next page. What follows it");
+  second.line(50, 92, "stands below.");
+  second.line(50, 120, "Another paragraph.");
+  const auto document = written({first, second});
+  ASSERT_EQ(document.blocks.size(), 2U);
+  EXPECT_THAT(document.text, HasSubstr("and the wondrous right text"));
+  EXPECT_THAT(document.text, HasSubstr("ends, with half of a sentence on the next page."));
+  const auto half = std::ranges::find(document.words, document.text.find("half"), &WordBox::start);
+  ASSERT_NE(half, document.words.end());
+  EXPECT_EQ(half->page, 2);
 }
 
 TEST(PageLayout, ParagraphsEndAtGapsAndListsAtTheirMarks) {

@@ -1,8 +1,11 @@
 // What pages repeat, which paragraphs are headings, and paragraphs as text.
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
+#include <span>
 #include <unordered_set>
 
 #include "phial/base/utf8.h"
@@ -183,6 +186,20 @@ int level_of(const Look& look, const std::set<long, std::greater<>>& sizes) {
   return static_cast<int>(std::min<ptrdiff_t>(rank, 5)) + 1;
 }
 
+// Whether a paragraph goes on in the next column or on the next page: it ends within a sentence, in a full line, and
+// what follows is set alike and goes on small.
+bool runs_on(const PageParagraph& paragraph, const PageParagraph& next) {
+  const bool is_prose = paragraph.kind == BlockKind::kParagraph || paragraph.kind == BlockKind::kListItem;
+  if (!is_prose || next.kind != BlockKind::kParagraph) return false;
+  const PageLine& last = paragraph.lines.back();
+  const PageLine& first = next.lines.front();
+  if (last.ends_early || last.bold != first.bold || std::fabs(last.size - first.size) > 0.08F * last.size) return false;
+  const char end = last.words.back().text.back();
+  const bool is_open = is_letter_or_more(end) || (end >= '0' && end <= '9') || end == ',' || end == '-';
+  const char32_t begin = decode_utf8(first.words.front().text, 0).code_point;
+  return is_open && utf8proc_category(static_cast<utf8proc_int32_t>(begin)) == UTF8PROC_CATEGORY_LL;
+}
+
 class Writer {
  public:
   Writer(const std::vector<PageParagraph>& paragraphs, DocumentBuilder& builder) : builder_(builder) {
@@ -193,15 +210,21 @@ class Writer {
     }
   }
 
-  void write(const PageParagraph& paragraph) {
-    builder_.begin({paragraph.kind, paragraph.level, paragraph.page});
-    for (size_t i = 0; i < paragraph.lines.size(); ++i) {
-      const PageLine* next = i + 1 < paragraph.lines.size() ? &paragraph.lines[i + 1] : nullptr;
-      if (paragraph.kind == BlockKind::kTable) {
-        write_row(paragraph.lines[i], paragraph.page);
-        if (next != nullptr) builder_.text("\n");
-      } else {
-        write_line(paragraph.lines[i], next, paragraph.page);
+  // The parts of one paragraph, each of a column.
+  void write(std::span<const PageParagraph> parts) {
+    const PageParagraph& first = parts.front();
+    builder_.begin({first.kind, first.level, first.page});
+    for (size_t part = 0; part < parts.size(); ++part) {
+      const PageParagraph& paragraph = parts[part];
+      const PageLine* after = part + 1 < parts.size() ? &parts[part + 1].lines.front() : nullptr;
+      for (size_t i = 0; i < paragraph.lines.size(); ++i) {
+        const PageLine* next = i + 1 < paragraph.lines.size() ? &paragraph.lines[i + 1] : after;
+        if (paragraph.kind == BlockKind::kTable) {
+          write_row(paragraph.lines[i], paragraph.page);
+          if (next != nullptr) builder_.text("\n");
+        } else {
+          write_line(paragraph.lines[i], next, paragraph.page);
+        }
       }
     }
     builder_.end();
@@ -331,9 +354,11 @@ void find_headings(std::vector<PageParagraph>& paragraphs, const std::vector<Out
 
 void write_paragraphs(const std::vector<PageParagraph>& paragraphs, DocumentBuilder& builder) {
   Writer writer(paragraphs, builder);
-  for (const PageParagraph& paragraph : paragraphs) {
-    if (builder.full()) return;
-    writer.write(paragraph);
+  for (size_t i = 0; i < paragraphs.size() && !builder.full();) {
+    size_t end = i + 1;
+    while (end < paragraphs.size() && runs_on(paragraphs[end - 1], paragraphs[end])) ++end;
+    writer.write(std::span(paragraphs).subspan(i, end - i));
+    i = end;
   }
 }
 
