@@ -64,6 +64,31 @@ void expect_marks_resolve(const Answer& answer, Store& store) {
   }
 }
 
+class CountingReader : public FakeEmbedder {
+ public:
+  Result<std::vector<std::vector<float>>> read(std::string_view, std::span<const PassageSentences> passages) override {
+    ++reads;
+    std::vector<std::vector<float>> rows;
+    for (const PassageSentences& passage : passages) rows.emplace_back(passage.size());
+    return rows;
+  }
+  int reads = 0;
+};
+
+TEST_F(Answers, AClaimIsNotReadForItsAnswer) {
+  CountingReader reader;
+  Answerer answerer(*store, reader, nullptr);
+  for (const char* question : {"How long does the kettle take to boil?", "when does the kettle boil", "kettle ..."}) {
+    ASSERT_EQ(error_of(answerer.answer(question, {}, {}, nullptr)), "");
+  }
+  EXPECT_EQ(reader.reads, 3);
+  for (const char* claim :
+       {"The kettle boils in 4 minutes. ", "\u6C34\u5728\u56DB\u5206\u949F\u5185\u70E7\u5F00\u3002"}) {
+    ASSERT_EQ(error_of(answerer.answer(claim, {}, {}, nullptr)), "");
+  }
+  EXPECT_EQ(reader.reads, 3);
+}
+
 TEST_F(Answers, TheCitedPageIsThatOfTheEvidence) {
   write_file(
       docs() / "trip.txt",

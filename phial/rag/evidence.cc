@@ -47,6 +47,13 @@ bool is_heading(std::string_view text, std::string_view headings) {
   return (joint + std::string(headings) + joint).find(joint + std::string(text) + joint) != std::string::npos;
 }
 
+// What ends with a full stop asks nothing: readers have learned from questions, and see no answer to a claim.
+bool is_claim(std::string_view text) {
+  const Span span = trim(text, {0, text.size()});
+  const std::string_view trimmed = text.substr(span.start, span.size());
+  return (trimmed.ends_with('.') && !trimmed.ends_with("..")) || trimmed.ends_with("\u3002");
+}
+
 // Lines of code and tables are sentences too: split_sentences sees single line ends as spaces.
 std::vector<Span> statements(std::string_view text) {
   constexpr size_t kLongSentence = 400;
@@ -165,7 +172,10 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     passages[i].push_back(headings_text(hits[i].passage.title, hits[i].passage.heading));
   }
   for (const EvidenceSentence& sentence : evidence.sentences_) passages[sentence.hit].push_back(sentence.text);
-  PHIAL_TRY(const auto read, embedder.read(question, passages));
+  std::vector<std::vector<float>> read;
+  if (!is_claim(question)) {
+    PHIAL_TRY(read, embedder.read(question, passages));
+  }
   if (!read.empty()) {
     std::vector<size_t> next(passages.size(), 1);
     for (EvidenceSentence& sentence : evidence.sentences_) {

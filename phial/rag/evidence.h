@@ -34,7 +34,8 @@ struct EvidenceSentence {
   Polarity polarity;
   std::vector<float> vector;
   float cosine = 0;  // with the question
-  // Log odds that it holds the answer, of a reader (rag/extractive_reader.h); none if the encoder has not learned to.
+  // Log odds that it holds the answer, of a reader (rag/extractive_reader.h); none if the encoder has not learned to,
+  // or nothing was asked: a claim ends with a full stop.
   std::optional<float> reading;
   double overlap = 0;        // of the question's words, weighted by rarity, 0 to 1
   double place_overlap = 0;  // the same, with the words of the title and headings above it
