@@ -1,0 +1,55 @@
+# Training with CUDA (PHIAL_CUDA), from Python packages alone: libtorch out of `torch`, the compiler out of
+# `nvidia-cuda-nvcc` beside it (scripts/setup-train with PHIAL_TORCH=cuda installs both). No CUDA of the system is needed,
+# and no GPU: machine code is made for sm_80 and sm_90, and PTX from which drivers make that of later devices.
+#
+# Sets Torch_DIR, as find_package(Torch) does, makes the target `torch`, and phial_cuda_objects(). libtorch's own
+# configuration wants a whole toolkit with its development links, which the packages are not.
+find_path(Torch_DIR TorchConfig.cmake PATHS ${torch_of_setup}/Torch NO_DEFAULT_PATH DOC "Where TorchConfig.cmake of a torch with CUDA is")
+if(NOT Torch_DIR)
+  message(FATAL_ERROR "PHIAL_CUDA: no torch found: run PHIAL_TORCH=cuda scripts/setup-train, or name one by -DTorch_DIR=.../torch/share/cmake/Torch")
+endif()
+cmake_path(SET torch_package NORMALIZE "${Torch_DIR}/../../..")
+cmake_path(SET nvidia_packages NORMALIZE "${torch_package}/../nvidia")
+if(NOT EXISTS ${torch_package}/lib/libtorch_cuda.so)
+  message(FATAL_ERROR "PHIAL_CUDA: ${torch_package} is a torch without CUDA: run PHIAL_TORCH=cuda scripts/setup-train, or set Torch_DIR")
+endif()
+file(GLOB toolkit_of_packages ${nvidia_packages}/cu[0-9]*)
+find_program(PHIAL_NVCC nvcc HINTS ${toolkit_of_packages} PATH_SUFFIXES bin REQUIRED DOC "The compiler of CUDA")
+file(GLOB cudart ${nvidia_packages}/cu[0-9]*/lib/libcudart.so.[0-9]*)
+find_file(PHIAL_CUDART NAMES ${cudart} libcudart.so PATH_SUFFIXES lib64 HINTS /usr/local/cuda/lib64 REQUIRED DOC "The CUDA runtime that libtorch uses")
+
+# nvcc's own headers go with it, whatever else the machine has.
+cmake_path(GET PHIAL_NVCC PARENT_PATH toolkit)
+cmake_path(GET toolkit PARENT_PATH toolkit)
+
+add_library(torch INTERFACE IMPORTED)
+target_include_directories(torch SYSTEM INTERFACE ${torch_package}/include ${torch_package}/include/torch/csrc/api/include
+                                                  ${toolkit}/include)
+target_compile_definitions(torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO USE_C10D_NCCL)
+# libtorch_cuda registers itself when it is loaded: nothing else names it.
+target_link_libraries(torch INTERFACE -Wl,--no-as-needed ${torch_package}/lib/libtorch.so ${torch_package}/lib/libtorch_cpu.so
+                                      ${torch_package}/lib/libtorch_cuda.so ${torch_package}/lib/libc10.so ${torch_package}/lib/libc10_cuda.so
+                                      -Wl,--as-needed ${PHIAL_CUDART})
+file(GLOB libraries_of_packages LIST_DIRECTORIES true ${nvidia_packages}/*/lib)
+list(JOIN libraries_of_packages ":" libraries_of_packages)
+target_link_options(torch INTERFACE -Wl,-rpath-link,${libraries_of_packages} -Wl,--allow-shlib-undefined)
+
+# phial_cuda_objects(VARIABLE x.cu ...): their object files, compiled by nvcc with the C++ compiler of the build for the
+# host's part.
+function(phial_cuda_objects variable)
+  set(objects "")
+  foreach(source ${ARGN})
+    set(object ${CMAKE_CURRENT_BINARY_DIR}/${source}.o)
+    add_custom_command(
+      OUTPUT ${object}
+      COMMAND ${PHIAL_NVCC} -ccbin ${CMAKE_CXX_COMPILER} -std=c++20 -O3 -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra
+              --generate-code=arch=compute_80,code=sm_80 --generate-code=arch=compute_90,code=[sm_90,compute_90]
+              -Werror all-warnings -I ${PROJECT_SOURCE_DIR} -MD -MF ${object}.d -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
+      DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source}
+      DEPFILE ${object}.d
+      COMMENT "Building CUDA object ${source}.o"
+      VERBATIM COMMAND_EXPAND_LISTS)
+    list(APPEND objects ${object})
+  endforeach()
+  set(${variable} ${objects} PARENT_SCOPE)
+endfunction()
