@@ -4,12 +4,15 @@
 #include <torch/custom_class.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <limits>
+#include <utility>
 
 #include "phial/base/check.h"
 #include "phial/train/block_arithmetic.h"
+#include "phial/train/device_operations.h"
 #include "phial/train/row_loops.h"
 
 namespace phial::train {
@@ -260,17 +263,47 @@ struct KeptPlan : torch::CustomClassHolder {
 constexpr const char* kPlan = "plan";
 constexpr const char* kScale = "scale";
 
+// The output, in the type that it was computed in, and each row's log-sum-exp.
+std::pair<at::Tensor, at::Tensor> on_processor(const at::Tensor& queries, const at::Tensor& keys,
+                                               const at::Tensor& values, const BlockSparsePlan& plan, double scale) {
+  const at::Tensor q = in_computed_type(queries), k = in_computed_type(keys), v = in_computed_type(values);
+  at::Tensor mixed = at::zeros_like(q), log_sums = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
+  const Sizes sizes(q, k, scale);
+  const auto compute = [&]<class T>(T) {
+    for_each_head<T>(plan, sizes, inputs_of<T>(q, k, v, mixed, log_sums), &HeadOfDocument<T>::forward);
+  };
+  q.scalar_type() == at::kDouble ? compute(double{}) : compute(float{});
+  return {std::move(mixed), std::move(log_sums)};
+}
+
+// Of queries, keys, values.
+std::array<at::Tensor, 3> gradients_on_processor(const at::Tensor& queries, const at::Tensor& keys,
+                                                 const at::Tensor& values, const at::Tensor& mixed,
+                                                 const at::Tensor& log_sums, const at::Tensor& gradient,
+                                                 const BlockSparsePlan& plan, double scale) {
+  const at::Tensor q = in_computed_type(queries), k = in_computed_type(keys), v = in_computed_type(values);
+  const at::Tensor of_mixed = in_computed_type(gradient);
+  at::Tensor dq = at::zeros_like(q), dk = at::zeros_like(k), dv = at::zeros_like(v);
+  const Sizes sizes(q, k, scale);
+  const auto compute = [&]<class T>(T) {
+    auto tensors = inputs_of<T>(q, k, v, mixed, log_sums);
+    tensors.mixed_gradient = of_mixed.const_data_ptr<T>();
+    tensors.query_gradient = dq.data_ptr<T>();
+    tensors.key_gradient = dk.data_ptr<T>();
+    tensors.value_gradient = dv.data_ptr<T>();
+    for_each_head<T>(plan, sizes, tensors, &HeadOfDocument<T>::backward);
+  };
+  q.scalar_type() == at::kDouble ? compute(double{}) : compute(float{});
+  const auto type = queries.scalar_type();
+  return {dq.to(type), dk.to(type), dv.to(type)};
+}
+
 class BlockSparseFunction : public torch::autograd::Function<BlockSparseFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& queries, const at::Tensor& keys,
                             const at::Tensor& values, const PlanPointer& plan, double scale) {
-    const at::Tensor q = in_computed_type(queries), k = in_computed_type(keys), v = in_computed_type(values);
-    const at::Tensor mixed = at::zeros_like(q), log_sums = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
-    const Sizes sizes(q, k, scale);
-    const auto compute = [&]<class T>(T) {
-      for_each_head<T>(*plan, sizes, inputs_of<T>(q, k, v, mixed, log_sums), &HeadOfDocument<T>::forward);
-    };
-    q.scalar_type() == at::kDouble ? compute(double{}) : compute(float{});
+    const auto compute = queries.is_cuda() ? device_block_sparse : on_processor;
+    const auto [mixed, log_sums] = compute(queries, keys, values, *plan, scale);
     context->save_for_backward({queries, keys, values, mixed, log_sums});
     context->saved_data[kPlan] = c10::IValue::make_capsule(c10::make_intrusive<KeptPlan>(plan));
     context->saved_data[kScale] = scale;
@@ -282,28 +315,18 @@ class BlockSparseFunction : public torch::autograd::Function<BlockSparseFunction
                 "block-sparse attention has no second derivatives: call backward without create_graph");
     const variable_list saved = context->get_saved_variables();
     const auto kept = c10::static_intrusive_pointer_cast<KeptPlan>(context->saved_data[kPlan].toCapsule());
-    const at::Tensor q = in_computed_type(saved[0]), k = in_computed_type(saved[1]), v = in_computed_type(saved[2]);
-    const at::Tensor gradient = in_computed_type(gradients[0]);
-    at::Tensor dq = at::zeros_like(q), dk = at::zeros_like(k), dv = at::zeros_like(v);
-    const Sizes sizes(q, k, context->saved_data[kScale].toDouble());
-    const auto compute = [&]<class T>(T) {
-      auto tensors = inputs_of<T>(q, k, v, saved[3], saved[4]);
-      tensors.mixed_gradient = gradient.const_data_ptr<T>();
-      tensors.query_gradient = dq.data_ptr<T>();
-      tensors.key_gradient = dk.data_ptr<T>();
-      tensors.value_gradient = dv.data_ptr<T>();
-      for_each_head<T>(*kept->plan, sizes, tensors, &HeadOfDocument<T>::backward);
-    };
-    q.scalar_type() == at::kDouble ? compute(double{}) : compute(float{});
-    const auto type = saved[0].scalar_type();
-    return {dq.to(type), dk.to(type), dv.to(type), at::Tensor(), at::Tensor()};
+    const auto compute = saved[0].is_cuda() ? device_block_sparse_gradients : gradients_on_processor;
+    const auto [dq, dk, dv] = compute(saved[0], saved[1], saved[2], saved[3], saved[4], gradients[0], *kept->plan,
+                                      context->saved_data[kScale].toDouble());
+    return {dq, dk, dv, at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
 PlanPointer block_sparse_plan(const spec::BlockSparse& pattern, int n_heads, int n_kv_heads, const Batch& batch) {
-  const at::Tensor all_positions = batch.positions.contiguous(), all_documents = batch.documents.contiguous();
+  const at::Tensor all_positions = batch.positions.cpu().contiguous(),
+                   all_documents = batch.documents.cpu().contiguous();
   const auto positions = all_positions.accessor<int64_t, 2>(), documents = all_documents.accessor<int64_t, 2>();
   std::vector<BlockSparsePlan::Document> found;
   for (int64_t row = 0; row < positions.size(0); ++row) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "phial/kernels/kernels.h"
+#include "phial/train/device_operations.h"
 #include "phial/train/narrow.h"
 #include "phial/train/row_loops.h"
 
@@ -35,6 +36,11 @@ class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
     const at::Tensor x = given.contiguous(), out = at::empty(x.sizes(), x.options().dtype(type));
     const int64_t D = x.size(-1), rows = x.numel() / D;
     const at::Tensor inverses = at::empty({rows}, x.options());
+    context->save_for_backward({x, gain, inverses});
+    if (x.is_cuda()) {
+      device_rms_norm(x, gain.contiguous(), eps, out, inverses);
+      return out;
+    }
     const float* const in = x.const_data_ptr<float>();
     const float* const gains = gain.const_data_ptr<float>();
     float* const inverse = inverses.data_ptr<float>();
@@ -49,7 +55,6 @@ class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
         }
       });
     });
-    context->save_for_backward({x, gain, inverses});
     return out;
   }
 
@@ -59,7 +64,12 @@ class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], gradient = gradients[0].contiguous();
     const int64_t D = x.size(-1), rows = x.numel() / D, parts = (rows + kRowsOfPart - 1) / kRowsOfPart;
-    const at::Tensor of_x = at::empty_like(x), of_gains = at::zeros({parts, D}, x.options());
+    const at::Tensor of_x = at::empty_like(x);
+    if (x.is_cuda()) {
+      const at::Tensor of_gain = device_rms_norm_gradient(x, saved[1].contiguous(), saved[2], gradient, of_x);
+      return {of_x, of_gain, at::Tensor(), at::Tensor()};
+    }
+    const at::Tensor of_gains = at::zeros({parts, D}, x.options());
     const float* const in = x.const_data_ptr<float>();
     const float* const gain = saved[1].const_data_ptr<float>();
     const float* const inverse = saved[2].const_data_ptr<float>();
@@ -124,6 +134,11 @@ class SwiGluFunction : public torch::autograd::Function<SwiGluFunction> {
     std::vector<int64_t> shape = first.sizes().vec();
     shape.back() = F;
     const at::Tensor out = at::empty(shape, first.options());
+    context->save_for_backward({first, second});
+    if (first.is_cuda()) {
+      device_swiglu(in.gate, in.up, out);
+      return out;
+    }
     with_type(out, [&]<class T>(T) {
       const T *const gates = in.gate.const_data_ptr<T>(), *const ups = in.up.const_data_ptr<T>();
       T* const to = out.data_ptr<T>();
@@ -138,7 +153,6 @@ class SwiGluFunction : public torch::autograd::Function<SwiGluFunction> {
         }
       });
     });
-    context->save_for_backward({first, second});
     return out;
   }
 
@@ -151,6 +165,10 @@ class SwiGluFunction : public torch::autograd::Function<SwiGluFunction> {
     const GatedRows out(of_first, of_second);
     const at::Tensor gradient = gradients[0].contiguous();
     const int64_t rows = in.gate.size(0), F = in.gate.size(1);
+    if (gradient.is_cuda()) {
+      device_swiglu_gradient(in.gate, in.up, gradient, out.gate, out.up);
+      return {of_first, of_second};
+    }
     with_type(gradient, [&]<class T>(T) {
       const T *const gates = in.gate.const_data_ptr<T>(), *const ups = in.up.const_data_ptr<T>();
       const T* const from = gradient.const_data_ptr<T>();
@@ -175,6 +193,7 @@ class SwiGluFunction : public torch::autograd::Function<SwiGluFunction> {
 
 // out [B, H, T, E] = heads turned by the angles, or back (`sign` -1).
 void turn(const at::Tensor& heads, const at::Tensor& cos, const at::Tensor& sin, float sign, const at::Tensor& out) {
+  if (heads.is_cuda()) return device_turn(heads, cos, sin, sign, out);
   const int64_t H = heads.size(1), T = heads.size(2), E = heads.size(3), half = cos.size(3);
   const float *const cosines = cos.const_data_ptr<float>(), *const sines = sin.const_data_ptr<float>();
   with_type(heads, [&]<class Number>(Number) {

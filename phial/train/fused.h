@@ -2,7 +2,8 @@
 // as much as the products of a small model.
 //
 // Inputs and outputs are f32 or bf16; what is between is f32. Differentiable once: backward with create_graph throws.
-// Results have the same bits for any number of threads. Sources: Liger (arXiv 2410.10989), section 3; docs/sources.md
+// Results have the same bits for any number of threads. On the processor and, in a build with PHIAL_CUDA, on CUDA
+// devices. Sources: Liger (arXiv 2410.10989), section 3; docs/sources.md
 // for the operations themselves. Threads: one caller.
 #pragma once
 

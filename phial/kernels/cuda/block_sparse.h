@@ -1,12 +1,12 @@
 // Attention over lists of key blocks and its gradients, for packed documents (phial/train/block_sparse_attention.h says
 // what it computes).
 //
-// The unit is a tile: 64 positions of a document, whatever the pattern's blocks are. Lists name the tiles in which a head
-// sees anything; where a block is no multiple of a tile, each pair of query and key is asked for besides. A query tile
-// sees the far tiles of its head before first_near[tile], then every tile up to itself; a key tile is seen by the query
-// tiles from itself to near_end[tile], then, if it counts for the head, by all behind. Scores are made anew backwards
-// from each row's log-sum-exp. Keys and values gather their gradients in a pass of their own, over all query heads that
-// share them, so nothing is added to by two blocks of threads.
+// The unit is a tile: 64 positions of a document, whatever the pattern's blocks are. Lists name the tiles in which a
+// head sees anything; where a block is no multiple of a tile, each pair of query and key is asked for besides. A query
+// tile sees the far tiles of its head before first_near[tile], then every tile up to itself; a key tile is seen by the
+// query tiles from itself to near_end[tile], then, if it counts for the head, by all behind. Scores are made anew
+// backwards from each row's log-sum-exp. Keys and values gather their gradients in a pass of their own, over all query
+// heads that share them, so nothing is added to by two blocks of threads.
 //
 // bf16 products go to the tensor cores and are added up in f32; those of f32 and f64 are made in these types.
 // Sources: FlashAttention-2 (arXiv 2307.08691); Phi-3 report (arXiv 2404.14219) section 2. Threads, errors: device.h.
@@ -50,13 +50,13 @@ struct AttentionTensor {
   int64_t batch, head, token;
 };
 
-// head_dim is 1 to kMaxHeadDim; with kBf16 a multiple of 8, and rows at 16 bytes. log_sums, means: [B, H, T], f32, with
-// kF64 f64. Of rows that are in no document nothing is written.
+// head_dim is 1 to kMaxHeadDim; with kBf16 a multiple of 8, and rows at 16 bytes. scale > 0. log_sums, means: [B, H,
+// T], f32, with kF64 f64. Of rows that are in no document nothing is written.
 struct BlockSparseProblem {
   BlockSparseTiles tiles;
   Number type;
   int head_dim;
-  int64_t tokens;  // T
+  int64_t rows, tokens;  // B, T
   double scale;
   AttentionTensor queries, keys, values;
   AttentionTensor mixed;  // the output

@@ -1,0 +1,203 @@
+// Four warps compute two query tiles of a head, 32 rows each, which the keys' and values' fragments serve at once; a
+// warp whose tile does not see what the other sees waits. Values are on their way while scores are made, the next keys
+// while values are mixed. Two blocks of threads share a multiprocessor and fill each other's waits.
+#include <cmath>
+
+#include "phial/kernels/cuda/block_sparse_device.cuh"
+#include "phial/kernels/cuda/launch.cuh"
+#include "phial/kernels/cuda/tensor_cores.cuh"
+
+namespace phial::kernels::cuda {
+namespace {
+
+constexpr int kForwardThreads = 128, kWarpRows = 32, kRowTiles = kWarpRows / 16, kKeyColumns = kTileTokens / 8;
+
+template <int D>
+constexpr int kForwardBytes = (kQueryTiles + 2) * kTileTokens * kRowStride<D> * static_cast<int>(sizeof(Bf16));
+
+// Of a warp's 16 rows: of each thread's two.
+struct RowSums {
+  float largest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+};
+
+// Scores become weights exp(scale (score - largest)), and what was summed before is made smaller to suit.
+template <int D>
+__device__ void soften(float (&scores)[kKeyColumns][4], float scale_log2, RowSums& rows, float (&mixed)[D / 8][4]) {
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    float largest = rows.largest[half];
+#pragma unroll
+    for (int n = 0; n < kKeyColumns; ++n) largest = fmaxf(largest, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
+    largest = fmaxf(largest, __shfl_xor_sync(~0U, largest, 1));
+    largest = fmaxf(largest, __shfl_xor_sync(~0U, largest, 2));
+    // A row that has seen nothing yet keeps nothing.
+    const float offset = largest == -INFINITY ? 0 : largest * scale_log2;
+    const float shrink = exp2_fast(rows.largest[half] * scale_log2 - offset);
+    rows.largest[half] = largest;
+    float sum = 0;
+#pragma unroll
+    for (int n = 0; n < kKeyColumns; ++n) {
+#pragma unroll
+      for (int i = 2 * half; i < 2 * half + 2; ++i) sum += scores[n][i] = exp2_fast(scores[n][i] * scale_log2 - offset);
+    }
+    rows.sum[half] = rows.sum[half] * shrink + sum;
+#pragma unroll
+    for (int n = 0; n < D / 8; ++n) {
+      mixed[n][2 * half] *= shrink;
+      mixed[n][2 * half + 1] *= shrink;
+    }
+  }
+}
+
+template <int D, bool kExact>
+__global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_constant__ BlockSparsePass pass) {
+  extern __shared__ __align__(16) unsigned char shared_bytes[];
+  auto* const queries = reinterpret_cast<Bf16*>(shared_bytes);  // [128, D]
+  Bf16* const keys = queries + kQueryTiles * kTileTokens * kRowStride<D>;
+  Bf16* const values = keys + kTileTokens * kRowStride<D>;
+
+  const BlockSparseProblem& problem = pass.problem;
+  const BlockSparseTiles& tiles = problem.tiles;
+  const QueryWork work(tiles, static_cast<int>(blockIdx.x));
+  const DocumentPlace document(tiles, work.document);
+  const int last_tile = min(work.first_tile + kQueryTiles, document.n_tiles()) - 1;
+  const KeyTiles key_tiles(tiles, work.head, work.first_tile, last_tile);
+  const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  const int tile = work.first_tile + warp * kWarpRows / kTileTokens;  // of this warp
+  const bool has_rows = tile <= last_tile;
+  const int first_near = has_rows ? tiles.first_near[tile] : 0;
+  const int first_row = work.first_tile * kTileTokens + warp * kWarpRows;  // position of this warp's first query
+  const float scale_log2 = static_cast<float>(problem.scale * kLog2E);
+  const VisiblePairs visible(tiles, work.head);
+
+  const auto copy_tile = [&](Bf16* to, const AttentionTensor& from, int of) {
+    copy_rows<D, kTileTokens, kForwardThreads>(to, place<const Bf16>(from, document, work.kv_head, of * kTileTokens),
+                                               from.token, document.tokens - of * kTileTokens, E);
+    copies_commit();
+  };
+  copy_rows<D, kQueryTiles * kTileTokens, kForwardThreads>(
+      queries, place<const Bf16>(problem.queries, document, work.head, work.first_tile * kTileTokens),
+      problem.queries.token, document.tokens - work.first_tile * kTileTokens, E);
+  int key_tile = key_tiles[0];
+  copy_tile(keys, problem.keys, key_tile);
+
+  float mixed[kRowTiles][D / 8][4] = {};
+  RowSums rows[kRowTiles];
+  for (int i = 0; i < key_tiles.n; ++i) {
+    const int next_tile = i + 1 < key_tiles.n ? key_tiles[i + 1] : 0;
+    const bool is_seen = has_rows && key_tiles.is_seen(i, key_tile, tile, first_near);
+    float scores[kRowTiles][kKeyColumns][4] = {};
+    copies_wait<0>();
+    __syncthreads();  // keys are there, and the values before are no longer read
+    copy_tile(values, problem.values, key_tile);
+    if (is_seen) {
+#pragma unroll
+      for (int k = 0; k < D / 16; ++k) {
+        uint32_t a[kRowTiles][4];
+#pragma unroll
+        for (int m = 0; m < kRowTiles; ++m) load_a<D>(a[m], queries, warp * kWarpRows + 16 * m, 16 * k);
+#pragma unroll
+        for (int n = 0; n < kKeyColumns / 2; ++n) {
+          uint32_t b[4];
+          load_b_of_rows<D>(b, keys, 16 * n, 16 * k);
+#pragma unroll
+          for (int m = 0; m < kRowTiles; ++m) {
+            multiply_add(scores[m][2 * n], a[m], b[0], b[1]);
+            multiply_add(scores[m][2 * n + 1], a[m], b[2], b[3]);
+          }
+        }
+      }
+    }
+    copies_wait<0>();
+    __syncthreads();  // values are there, and keys are no longer read
+    if (i + 1 < key_tiles.n) copy_tile(keys, problem.keys, next_tile);
+    if (is_seen) {
+      if (!kExact || key_tile == tile) {
+#pragma unroll
+        for (int m = 0; m < kRowTiles; ++m) {
+#pragma unroll
+          for (int n = 0; n < kKeyColumns; ++n) {
+#pragma unroll
+            for (int c = 0; c < 4; ++c) {
+              const int query = first_row + 16 * m + lane / 4 + c / 2 * 8;
+              const int key = key_tile * kTileTokens + 8 * n + lane % 4 * 2 + c % 2;
+              if (kExact ? key > query : !visible(query, key)) scores[m][n][c] = -INFINITY;
+            }
+          }
+        }
+      }
+#pragma unroll
+      for (int m = 0; m < kRowTiles; ++m) soften<D>(scores[m], scale_log2, rows[m], mixed[m]);
+#pragma unroll
+      for (int k = 0; k < kTileTokens / 16; ++k) {
+        uint32_t a[kRowTiles][4];
+#pragma unroll
+        for (int m = 0; m < kRowTiles; ++m) as_a(a[m], scores[m], k);
+#pragma unroll
+        for (int n = 0; n < D / 16; ++n) {
+          uint32_t b[4];
+          load_b<D>(b, values, 16 * k, 16 * n);
+#pragma unroll
+          for (int m = 0; m < kRowTiles; ++m) {
+            multiply_add(mixed[m][2 * n], a[m], b[0], b[1]);
+            multiply_add(mixed[m][2 * n + 1], a[m], b[2], b[3]);
+          }
+        }
+      }
+    }
+    key_tile = next_tile;
+  }
+  if (!has_rows) return;
+
+  // Through the warp's own queries, which nobody reads any more, to whole rows.
+  Bf16* const out = queries + warp * kWarpRows * kRowStride<D>;
+#pragma unroll
+  for (int m = 0; m < kRowTiles; ++m) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float sum = rows[m].sum[half];
+      sum += __shfl_xor_sync(~0U, sum, 1);
+      sum += __shfl_xor_sync(~0U, sum, 2);
+      const int row = 16 * m + 8 * half + lane / 4, position = first_row + row;
+      if (lane % 4 == 0 && position < document.tokens) {
+        static_cast<float*>(problem.log_sums)[(int64_t{document.row} * tiles.n_heads + work.head) * problem.tokens +
+                                              document.first + position] =
+            rows[m].largest[half] * static_cast<float>(problem.scale) + logf(sum);
+      }
+#pragma unroll
+      for (int n = 0; n < D / 8; ++n) {
+        *reinterpret_cast<uint32_t*>(out + row * kRowStride<D> + 8 * n + lane % 4 * 2) =
+            packed(mixed[m][n][2 * half] / sum, mixed[m][n][2 * half + 1] / sum);
+      }
+    }
+  }
+  __syncwarp();
+  Bf16* const to = place<Bf16>(problem.mixed, document, work.head, first_row);
+  for (int piece = lane; piece < kWarpRows * D / 8; piece += 32) {
+    const int row = piece / (D / 8), column = piece % (D / 8) * 8;
+    if (first_row + row < document.tokens && column < E) {
+      *reinterpret_cast<uint4*>(to + row * problem.mixed.token + column) =
+          *reinterpret_cast<const uint4*>(out + row * kRowStride<D> + column);
+    }
+  }
+}
+
+template <int D>
+const char* attend_at(const BlockSparsePass& pass, Stream stream) {
+  const BlockSparseTiles& tiles = pass.problem.tiles;
+  const dim3 blocks(static_cast<unsigned>(tiles.n_query_items * tiles.n_heads));
+  return start(tiles.exact ? attend<D, true> : attend<D, false>, blocks, kForwardThreads, kForwardBytes<D>, stream,
+               pass);
+}
+
+}  // namespace
+
+const char* block_sparse_forward_bf16(const BlockSparsePass& pass, Stream stream) {
+  const int E = pass.problem.head_dim;
+  if (E <= 32) return attend_at<32>(pass, stream);
+  if (E <= 64) return attend_at<64>(pass, stream);
+  if (E <= 96) return attend_at<96>(pass, stream);
+  return attend_at<kMaxHeadDim>(pass, stream);
+}
+
+}  // namespace phial::kernels::cuda
