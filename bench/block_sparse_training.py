@@ -10,10 +10,20 @@ tokens 8 query and 2 key-value heads instead of 32 and 8, for time's sake. `kept
 sees; `of_ceiling` the time of our own kernels over all blocks, times kept, over their time over the lists;
 `of_torch_ceiling` the same from torch's causal attention. `ratio_*` is the other's time over ours. FlexAttention has no
 backward on CPUs (torch 2.13), and takes no part with --no-flex.
+
+On a CUDA device, in bf16, with all heads at every length:
+
+    scripts/build cuda phial_train_bench
+    python3 bench/block_sparse_training.py --device cuda [--flex-tokens 2048,...] [--autotune]
+
+There FlexAttention has both passes and is given the same pattern, at its default block of 128 (which the kernels that it
+has for this width want): pairs of blocks that are seen in part are asked for pair by pair. --autotune lets it choose its
+kernels, which takes minutes. `tflops` counts products over kept blocks: 2 a pair forwards, 7 with gradients.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -21,14 +31,15 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCH = ROOT / "build/release/phial/train/phial_train_bench"
 PYTHON = ROOT / "build/train-venv/bin/python"
 WAYS = ["sparse", "all_blocks", "torch_causal", "torch_masked"]
+DEVICE_WAYS = ["sparse", "all_blocks", "torch_causal"]
 BLOCK, LOCAL, STRIDE, WIDTH = 64, 16, 8, 128  # of Phi-3-small
+HEADS, KV_HEADS = 32, 8
 
 
 def heads_at(tokens):
-    return (32, 8) if tokens <= 4096 else (8, 2)
+    return (HEADS, KV_HEADS) if tokens <= 4096 else (8, 2)
 
 
 def flex_times(sizes, rounds, threads):
@@ -67,8 +78,100 @@ def flex_times(sizes, rounds, threads):
     return times
 
 
-def our_times(tokens, rounds, threads, ways, types):
-    command = [BENCH, f"--benchmark_filter=/[0-{ways - 1}]/./[0-{types - 1}]/{tokens}/", "--benchmark_format=json", "--benchmark_min_time=0.01",
+def device_mask(tokens):
+    """The pattern for FlexAttention on a device, at its own size of block."""
+    import torch
+    from torch.nn.attention.flex_attention import BlockMask
+
+    def visible(batch, head, query, key):
+        near = query // BLOCK - key // BLOCK < LOCAL
+        return (key <= query) & (near | ((key // BLOCK + head + 1) % STRIDE == 0))
+
+    size = 128
+    n = tokens // BLOCK
+    query = torch.arange(n, device="cuda")[None, :, None]
+    key = torch.arange(n, device="cuda")[None, None, :]
+    head = torch.arange(HEADS, device="cuda")[:, None, None]
+    seen = (key <= query) & ((query - key < LOCAL) | ((key + head + 1) % STRIDE == 0))
+    parts = seen.view(HEADS, tokens // size, size // BLOCK, tokens // size, size // BLOCK)
+    full = parts.all(4).all(2) & torch.ones(tokens // size, tokens // size, dtype=torch.bool, device="cuda").tril(-1)
+    partial = parts.any(4).any(2) & ~full
+
+    def ordered(blocks):
+        return blocks.sum(2, dtype=torch.int32)[None], blocks.int().argsort(2, descending=True, stable=True).int()[None].contiguous()
+
+    return BlockMask.from_kv_blocks(*ordered(partial), *ordered(full), BLOCK_SIZE=size, mask_mod=visible)
+
+
+def device_flex_times(sizes, rounds, autotune):
+    """Runs where torch is: milliseconds of FlexAttention, by number of tokens: forwards, and with gradients."""
+    import torch
+    from torch.nn.attention.flex_attention import flex_attention
+
+    attention = torch.compile(flex_attention, dynamic=False, mode="max-autotune-no-cudagraphs" if autotune else None)
+    times = {}
+    for tokens in sizes:
+        mask = device_mask(tokens)
+        q, k, v, direction = (torch.randn(1, count, tokens, WIDTH, device="cuda", dtype=torch.bfloat16)
+                              for count in (HEADS, KV_HEADS, KV_HEADS, HEADS))
+        for backward in (0, 1):
+            leaves = [x.requires_grad_(bool(backward)) for x in (q, k, v)]
+
+            def one_pass():
+                out = attention(*leaves, block_mask=mask, scale=1 / WIDTH, enable_gqa=True)
+                if backward:
+                    out.backward(direction)
+                    for x in leaves:
+                        x.grad = None
+
+            found = []
+            for turn in range(rounds + 2):  # the first compiles
+                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                begin.record()
+                for _ in range(5):
+                    one_pass()
+                end.record()
+                end.synchronize()
+                if turn > 1:
+                    found.append(begin.elapsed_time(end) / 5)
+            times.setdefault(tokens, []).append(statistics.median(found))
+    return times
+
+
+def bench_times(bench, pattern, rounds, threads):
+    command = [bench, f"--benchmark_filter={pattern}", "--benchmark_format=json", "--benchmark_min_time=0.05",
+               f"--benchmark_repetitions={rounds}", "--benchmark_enable_random_interleaving=true"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
+    return json.loads(run.stdout)["benchmarks"]
+
+
+def device_rows(bench, sizes, rounds, threads, flex):
+    times, kept, rates = {}, {}, {}
+    for one in bench_times(bench, f"^device_attention/././({'|'.join(map(str, sizes))})/", rounds, threads):
+        if "error_message" in one:
+            sys.exit(f"error: {one['error_message']}")
+        if one["run_type"] == "iteration":
+            way, backward, tokens = (int(n) for n in one["run_name"].split("/")[1:4])
+            times.setdefault((tokens, backward, DEVICE_WAYS[way]), []).append(one["real_time"])
+            kept[tokens] = one["kept"]
+            rates.setdefault((tokens, backward, DEVICE_WAYS[way]), []).append(one["tflops"])
+    for tokens in sizes:
+        for backward in (0, 1):
+            ms = {way: statistics.median(times[tokens, backward, way]) for way in DEVICE_WAYS}
+            if tokens in flex:
+                ms["flex"] = flex[tokens][backward]
+            ours = ms["sparse"]
+            row = {"tokens": tokens, "heads": HEADS, "kept": round(kept[tokens], 4), "type": "bf16", "pass": "backward" if backward else "forward"}
+            row |= {f"{way}_ms": round(value, 3) for way, value in ms.items()}
+            row |= {f"ratio_{way}": round(value / ours, 2) for way, value in ms.items() if way not in ("sparse", "all_blocks")}
+            row["of_ceiling"] = round(ms["all_blocks"] * kept[tokens] / ours, 3)
+            row["of_torch_ceiling"] = round(ms["torch_causal"] * kept[tokens] / ours, 3)
+            row["tflops"] = {way: round(statistics.median(rates[tokens, backward, way])) for way in DEVICE_WAYS}
+            yield row
+
+
+def our_times(bench, tokens, rounds, threads, ways, types):
+    command = [bench, f"--benchmark_filter=^training_attention/[0-{ways - 1}]/./[0-{types - 1}]/{tokens}/", "--benchmark_format=json", "--benchmark_min_time=0.01",
                f"--benchmark_repetitions={rounds}", "--benchmark_enable_random_interleaving=true"]
     run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
                          env={"OMP_NUM_THREADS": str(threads)})
@@ -89,9 +192,21 @@ def main():
     parser.add_argument("--no-mask", action="store_true", help="leave torch's attention with a mask out")
     parser.add_argument("--no-bf16", action="store_true")
     parser.add_argument("--no-flex", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--flex-tokens", help="with --device cuda: lengths at which FlexAttention takes part, all by default")
+    parser.add_argument("--autotune", action="store_true", help="with --device cuda: FlexAttention chooses its kernels")
+    parser.add_argument("--bench", help="phial_train_bench, by default of the build for the device")
     parser.add_argument("--flex-only", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     sizes = [int(n) for n in args.tokens.split(",")]
+    bench = args.bench or ROOT / "build" / ("cuda" if args.device == "cuda" else "release") / "phial/train/phial_train_bench"
+    if args.device == "cuda":
+        flex = {}
+        if not args.no_flex:  # in this process, whose python must have a torch with CUDA
+            flex = device_flex_times([int(n) for n in (args.flex_tokens or args.tokens).split(",") if n], args.rounds, args.autotune)
+        rows = list(device_rows(bench, sizes, args.rounds, args.threads, flex))
+        print(json.dumps({"rounds": args.rounds, "rows": rows}, indent=1))
+        return
     if args.flex_only:
         print(json.dumps(flex_times(sizes, args.rounds, args.threads)))
         return
@@ -102,7 +217,7 @@ def main():
         flex = {int(n): statistics.median(all_of) * 1e3 for n, all_of in json.loads(run.stdout).items()}
     out = []
     for tokens in sizes:
-        times, kept = our_times(tokens, args.rounds, args.threads, len(WAYS) - args.no_mask, 2 - args.no_bf16)
+        times, kept = our_times(bench, tokens, args.rounds, args.threads, len(WAYS) - args.no_mask, 2 - args.no_bf16)
         for bf16 in range(2 - args.no_bf16):
             for backward in (0, 1):
                 ms = {way: times[way, backward, bf16] for way in WAYS if (way, backward, bf16) in times}

@@ -109,14 +109,19 @@ __device__ inline void copies_wait() {
 // from `valid` on, are zeros.
 template <int D, int kRows, int kThreads>
 __device__ inline void copy_rows(Bf16* tile, const Bf16* from, int64_t stride, int valid, int E) {
-  constexpr int kPieces = D / 8;
-#pragma unroll
-  for (int i = 0; i < (kRows * kPieces + kThreads - 1) / kThreads; ++i) {
-    const int piece = i * kThreads + static_cast<int>(threadIdx.x);
-    const int row = piece / kPieces, column = piece % kPieces * 8;
-    if (kRows * kPieces % kThreads != 0 && row >= kRows) break;
-    const bool is_there = row < valid && column < E;
-    copy_begin<16>(tile + row * kRowStride<D> + column, is_there ? from + row * stride + column : from, is_there);
+  constexpr int kPieces = D <= 32   ? 4
+                          : D <= 64 ? 8
+                                    : 16;  // of a row; a power of two, so that a thread keeps its column
+  constexpr int kStep = kThreads / kPieces;
+  const int first = static_cast<int>(threadIdx.x) / kPieces, column = static_cast<int>(threadIdx.x) % kPieces * 8;
+  if (D % (8 * kPieces) != 0 && column >= D) return;
+  const int n_valid = column < E ? valid : 0;
+  from += first * stride + column;
+  tile += first * kRowStride<D> + column;
+#pragma unroll 2
+  for (int row = first; row < kRows; row += kStep, tile += kStep * kRowStride<D>) {
+    copy_begin<16>(tile, from, row < n_valid);
+    from += kStep * stride;
   }
 }
 
