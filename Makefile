@@ -52,7 +52,7 @@ soak: models
 	@scripts/soak
 
 format:
-	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
+	@git ls-files '*.cc' '*.h' '*.cu' '*.cuh' | xargs clang-format-19 -i
 
 lint:
 	@scripts/lint

@@ -111,6 +111,7 @@ def device_flex_times(sizes, rounds, autotune):
     attention = torch.compile(flex_attention, dynamic=False, mode="max-autotune-no-cudagraphs" if autotune else None)
     times = {}
     for tokens in sizes:
+        torch._dynamo.reset()  # a length of its own is a program of its own, and their number is limited
         mask = device_mask(tokens)
         q, k, v, direction = (torch.randn(1, count, tokens, WIDTH, device="cuda", dtype=torch.bfloat16)
                               for count in (HEADS, KV_HEADS, KV_HEADS, HEADS))

@@ -139,7 +139,7 @@ def file_faults(root: Path, path: Path):
 
 
 def faults(root: Path) -> list[str]:
-    files = sorted(p for p in (root / "phial").rglob("*") if p.suffix in {".h", ".cc", ".inc"})
+    files = sorted(p for p in (root / "phial").rglob("*") if p.suffix in {".h", ".cc", ".inc", ".cu", ".cuh"})
     return [fault for path in files for fault in file_faults(root, path)]
 
 
