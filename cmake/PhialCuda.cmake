@@ -16,7 +16,11 @@ endif()
 file(GLOB toolkit_of_packages ${nvidia_packages}/cu[0-9]*)
 find_program(PHIAL_NVCC nvcc HINTS ${toolkit_of_packages} PATH_SUFFIXES bin REQUIRED DOC "The compiler of CUDA")
 file(GLOB cudart ${nvidia_packages}/cu[0-9]*/lib/libcudart.so.[0-9]*)
-find_file(PHIAL_CUDART NAMES ${cudart} libcudart.so PATH_SUFFIXES lib64 HINTS /usr/local/cuda/lib64 REQUIRED DOC "The CUDA runtime that libtorch uses")
+if(cudart)
+  list(GET cudart 0 PHIAL_CUDART)
+else()
+  find_file(PHIAL_CUDART libcudart.so HINTS /usr/local/cuda PATH_SUFFIXES lib64 REQUIRED DOC "The CUDA runtime, where torch's packages have none")
+endif()
 
 # nvcc's own headers go with it, whatever else the machine has.
 cmake_path(GET PHIAL_NVCC PARENT_PATH toolkit)
