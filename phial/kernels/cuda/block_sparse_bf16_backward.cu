@@ -2,6 +2,7 @@
 // values', tile by tile of a key-value head. The last two make scores anew, so that each gathers in registers what it
 // writes once: two products more than one kernel that adds to memory, and the same bits every time.
 #include "phial/kernels/cuda/block_sparse_device.cuh"
+#include "phial/kernels/cuda/block_sparse_rows.cuh"
 #include "phial/kernels/cuda/launch.cuh"
 #include "phial/kernels/cuda/numbers.cuh"
 #include "phial/kernels/cuda/tensor_cores.cuh"
@@ -9,10 +10,8 @@
 namespace phial::kernels::cuda {
 namespace {
 
-constexpr int kColumnTiles = kTileTokens / 8;
 constexpr int kMeanWarps = 8;
 constexpr int kQueryThreads = 256, kKeyThreads = 128;
-constexpr int kTileRows16 = 16;  // of a warp
 
 template <int D>
 constexpr int kTileNumbers = kTileTokens * kRowStride<D>;
@@ -41,31 +40,6 @@ __global__ void __launch_bounds__(32 * kMeanWarps)
   if (lane == 0) static_cast<float*>(pass.gradients.means)[row] = sum;
 }
 
-// 16 rows of D numbers, in fragments, to memory by way of shared memory of this warp; rows from `valid` on are left
-// out.
-template <int D>
-__device__ void write_rows(const float (&rows)[D / 8][4], float factor, Bf16* space, Bf16* to, int64_t stride,
-                           int valid, int E) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-#pragma unroll
-  for (int n = 0; n < D / 8; ++n) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      *reinterpret_cast<uint32_t*>(space + (lane / 4 + 8 * half) * kRowStride<D> + 8 * n + lane % 4 * 2) =
-          packed(rows[n][2 * half] * factor, rows[n][2 * half + 1] * factor);
-    }
-  }
-  __syncwarp();
-  for (int piece = lane; piece < kTileRows16 * D / 8; piece += 32) {
-    const int row = piece / (D / 8), column = piece % (D / 8) * 8;
-    if (row < valid && column < E) {
-      *reinterpret_cast<uint4*>(to + row * stride + column) =
-          *reinterpret_cast<const uint4*>(space + row * kRowStride<D> + column);
-    }
-  }
-  __syncwarp();
-}
-
 // Eight warps compute two query tiles of a head, 16 rows each, whose fragments stay in registers; keys and values come
 // by turns into two places each.
 template <int D, bool kExact>
@@ -80,10 +54,10 @@ __global__ void __launch_bounds__(kQueryThreads) of_queries(const __grid_constan
   const int last_tile = min(work.first_tile + kQueryTiles, document.n_tiles()) - 1;
   const KeyTiles key_tiles(tiles, work.head, work.first_tile, last_tile);
   const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const int tile = work.first_tile + warp * kTileRows16 / kTileTokens;
+  const int tile = work.first_tile + warp * kWarpRows / kTileTokens;
   const bool has_rows = tile <= last_tile;
   const int first_near = has_rows ? tiles.first_near[tile] : 0;
-  const int first_row = work.first_tile * kTileTokens + warp * kTileRows16;
+  const int first_row = work.first_tile * kTileTokens + warp * kWarpRows;
   const float scale_log2 = static_cast<float>(problem.scale * kLog2E);
   const VisiblePairs visible(tiles, work.head);
 
@@ -96,7 +70,7 @@ __global__ void __launch_bounds__(kQueryThreads) of_queries(const __grid_constan
     copies_wait<0>();
     __syncthreads();
 #pragma unroll
-    for (int k = 0; k < D / 16; ++k) load_a<D>(kept[k], places, warp * kTileRows16, 16 * k);
+    for (int k = 0; k < D / 16; ++k) load_a<D>(kept[k], places, warp * kWarpRows, 16 * k);
     __syncthreads();
   };
   uint32_t queries[D / 16][4], of_mixed[D / 16][4];
@@ -157,11 +131,7 @@ __global__ void __launch_bounds__(kQueryThreads) of_queries(const __grid_constan
 #pragma unroll
         for (int c = 0; c < 4; ++c) {
           float weight = exp2_fast(scores[n][c] * scale_log2 - log_sums[c / 2]);
-          if (has_hidden) {
-            const int query = first_row + lane / 4 + c / 2 * 8;
-            const int key = key_tile * kTileTokens + 8 * n + lane % 4 * 2 + c % 2;
-            if (kExact ? key > query : !visible(query, key)) weight = 0;
-          }
+          if (has_hidden && is_hidden<kExact>(visible, first_row, key_tile * kTileTokens, n, c)) weight = 0;
           scores[n][c] = weight * (of_weights[n][c] - means[c / 2]);
         }
       }
@@ -182,7 +152,7 @@ __global__ void __launch_bounds__(kQueryThreads) of_queries(const __grid_constan
     key_tile = next_tile;
   }
   if (!has_rows) return;
-  write_rows<D>(gradients, static_cast<float>(problem.scale), places + warp * kTileRows16 * kRowStride<D>,
+  write_rows<D>(gradients, static_cast<float>(problem.scale), places + warp * kWarpRows * kRowStride<D>,
                 place<Bf16>(pass.gradients.of_queries, document, work.head, first_row), pass.gradients.of_queries.token,
                 document.tokens - first_row, E);
 }
@@ -209,7 +179,7 @@ __global__ void __launch_bounds__(kKeyThreads, 2) of_keys(const __grid_constant_
   const DocumentPlace document(tiles, item[0]);
   const int key_tile = item[1];
   const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const int first_row = key_tile * kTileTokens + warp * kTileRows16;
+  const int first_row = key_tile * kTileTokens + warp * kWarpRows;
   const float scale_log2 = static_cast<float>(problem.scale * kLog2E);
 
   const int first_key = key_tile * kTileTokens, n_keys = document.tokens - first_key;
@@ -254,7 +224,7 @@ __global__ void __launch_bounds__(kKeyThreads, 2) of_keys(const __grid_constant_
 #pragma unroll
     for (int k = 0; k < D / 16; ++k) {
       uint32_t a[4], b[4];
-      load_a<D>(a, keys, warp * kTileRows16, 16 * k);
+      load_a<D>(a, keys, warp * kWarpRows, 16 * k);
 #pragma unroll
       for (int n = 0; n < kColumnTiles / 2; ++n) {
         load_b_of_rows<D>(b, queries, 16 * n, 16 * k);
@@ -270,10 +240,7 @@ __global__ void __launch_bounds__(kKeyThreads, 2) of_keys(const __grid_constant_
       for (int c = 0; c < 4; ++c) {
         const int column = 8 * n + lane % 4 * 2 + c % 2;
         float weight = exp2_fast(weights[n][c] * scale_log2 - log_sums[column] * static_cast<float>(kLog2E));
-        if (has_hidden) {
-          const int query = at.tile * kTileTokens + column, key = first_row + lane / 4 + c / 2 * 8;
-          if (kExact ? key > query : !visible(query, key)) weight = 0;
-        }
+        if (has_hidden && is_hidden_transposed<kExact>(visible, at.tile * kTileTokens, first_row, n, c)) weight = 0;
         weights[n][c] = weight;
       }
     }
@@ -292,7 +259,7 @@ __global__ void __launch_bounds__(kKeyThreads, 2) of_keys(const __grid_constant_
 #pragma unroll
     for (int k = 0; k < D / 16; ++k) {
       uint32_t a[4], b[4];
-      load_a<D>(a, values, warp * kTileRows16, 16 * k);
+      load_a<D>(a, values, warp * kWarpRows, 16 * k);
 #pragma unroll
       for (int n = 0; n < kColumnTiles / 2; ++n) {
         load_b_of_rows<D>(b, of_mixed, 16 * n, 16 * k);
@@ -322,8 +289,8 @@ __global__ void __launch_bounds__(kKeyThreads, 2) of_keys(const __grid_constant_
   }
   const auto write = [&](const float(&rows)[D / 8][4], float factor, const AttentionTensor& to) {
     // A warp's keys, which no other warp reads.
-    write_rows<D>(rows, factor, keys + warp * kTileRows16 * kRowStride<D>,
-                  place<Bf16>(to, document, kv_head, first_row), to.token, document.tokens - first_row, E);
+    write_rows<D>(rows, factor, keys + warp * kWarpRows * kRowStride<D>, place<Bf16>(to, document, kv_head, first_row),
+                  to.token, document.tokens - first_row, E);
   };
   write(of_key_rows, static_cast<float>(problem.scale), pass.gradients.of_keys);
   write(of_value_rows, 1, pass.gradients.of_values);

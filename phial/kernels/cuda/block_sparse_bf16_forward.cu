@@ -1,53 +1,18 @@
 // Four warps compute two query tiles of a head, 32 rows each, which the keys' and values' fragments serve at once; a
 // warp whose tile does not see what the other sees waits. Values are on their way while scores are made, the next keys
 // while values are mixed. Two blocks of threads share a multiprocessor and fill each other's waits.
-#include <cmath>
-
 #include "phial/kernels/cuda/block_sparse_device.cuh"
+#include "phial/kernels/cuda/block_sparse_rows.cuh"
 #include "phial/kernels/cuda/launch.cuh"
 #include "phial/kernels/cuda/tensor_cores.cuh"
 
 namespace phial::kernels::cuda {
 namespace {
 
-constexpr int kForwardThreads = 128, kWarpRows = 32, kRowTiles = kWarpRows / 16, kKeyColumns = kTileTokens / 8;
+constexpr int kForwardThreads = 128, kRowTiles = 2, kRowsOfWarp = kRowTiles * kWarpRows;
 
 template <int D>
 constexpr int kForwardBytes = (kQueryTiles + 2) * kTileTokens * kRowStride<D> * static_cast<int>(sizeof(Bf16));
-
-// Of a warp's 16 rows: of each thread's two.
-struct RowSums {
-  float largest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
-};
-
-// Scores become weights exp(scale (score - largest)), and what was summed before is made smaller to suit.
-template <int D>
-__device__ void soften(float (&scores)[kKeyColumns][4], float scale_log2, RowSums& rows, float (&mixed)[D / 8][4]) {
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    float largest = rows.largest[half];
-#pragma unroll
-    for (int n = 0; n < kKeyColumns; ++n) largest = fmaxf(largest, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
-    largest = fmaxf(largest, __shfl_xor_sync(~0U, largest, 1));
-    largest = fmaxf(largest, __shfl_xor_sync(~0U, largest, 2));
-    // A row that has seen nothing yet keeps nothing.
-    const float offset = largest == -INFINITY ? 0 : largest * scale_log2;
-    const float shrink = exp2_fast(rows.largest[half] * scale_log2 - offset);
-    rows.largest[half] = largest;
-    float sum = 0;
-#pragma unroll
-    for (int n = 0; n < kKeyColumns; ++n) {
-#pragma unroll
-      for (int i = 2 * half; i < 2 * half + 2; ++i) sum += scores[n][i] = exp2_fast(scores[n][i] * scale_log2 - offset);
-    }
-    rows.sum[half] = rows.sum[half] * shrink + sum;
-#pragma unroll
-    for (int n = 0; n < D / 8; ++n) {
-      mixed[n][2 * half] *= shrink;
-      mixed[n][2 * half + 1] *= shrink;
-    }
-  }
-}
 
 template <int D, bool kExact>
 __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_constant__ BlockSparsePass pass) {
@@ -62,11 +27,11 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
   const DocumentPlace document(tiles, work.document);
   const int last_tile = min(work.first_tile + kQueryTiles, document.n_tiles()) - 1;
   const KeyTiles key_tiles(tiles, work.head, work.first_tile, last_tile);
-  const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const int tile = work.first_tile + warp * kWarpRows / kTileTokens;  // of this warp
+  const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32;
+  const int tile = work.first_tile + warp * kRowsOfWarp / kTileTokens;  // of this warp
   const bool has_rows = tile <= last_tile;
   const int first_near = has_rows ? tiles.first_near[tile] : 0;
-  const int first_row = work.first_tile * kTileTokens + warp * kWarpRows;  // position of this warp's first query
+  const int first_row = work.first_tile * kTileTokens + warp * kRowsOfWarp;  // position of this warp's first query
   const float scale_log2 = static_cast<float>(problem.scale * kLog2E);
   const VisiblePairs visible(tiles, work.head);
 
@@ -86,7 +51,7 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
   for (int i = 0; i < key_tiles.n; ++i) {
     const int next_tile = i + 1 < key_tiles.n ? key_tiles[i + 1] : 0;
     const bool is_seen = has_rows && key_tiles.is_seen(i, key_tile, tile, first_near);
-    float scores[kRowTiles][kKeyColumns][4] = {};
+    float scores[kRowTiles][kColumnTiles][4] = {};
     copies_wait<0>();
     __syncthreads();  // keys are there, and the values before are no longer read
     copy_tile(values, problem.values, key_tile);
@@ -95,9 +60,9 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
       for (int k = 0; k < D / 16; ++k) {
         uint32_t a[kRowTiles][4];
 #pragma unroll
-        for (int m = 0; m < kRowTiles; ++m) load_a<D>(a[m], queries, warp * kWarpRows + 16 * m, 16 * k);
+        for (int m = 0; m < kRowTiles; ++m) load_a<D>(a[m], queries, warp * kRowsOfWarp + 16 * m, 16 * k);
 #pragma unroll
-        for (int n = 0; n < kKeyColumns / 2; ++n) {
+        for (int n = 0; n < kColumnTiles / 2; ++n) {
           uint32_t b[4];
           load_b_of_rows<D>(b, keys, 16 * n, 16 * k);
 #pragma unroll
@@ -116,12 +81,12 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
 #pragma unroll
         for (int m = 0; m < kRowTiles; ++m) {
 #pragma unroll
-          for (int n = 0; n < kKeyColumns; ++n) {
+          for (int n = 0; n < kColumnTiles; ++n) {
 #pragma unroll
             for (int c = 0; c < 4; ++c) {
-              const int query = first_row + 16 * m + lane / 4 + c / 2 * 8;
-              const int key = key_tile * kTileTokens + 8 * n + lane % 4 * 2 + c % 2;
-              if (kExact ? key > query : !visible(query, key)) scores[m][n][c] = -INFINITY;
+              if (is_hidden<kExact>(visible, first_row + kWarpRows * m, key_tile * kTileTokens, n, c)) {
+                scores[m][n][c] = -INFINITY;
+              }
             }
           }
         }
@@ -149,36 +114,11 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
   }
   if (!has_rows) return;
 
-  // Through the warp's own queries, which nobody reads any more, to whole rows.
-  Bf16* const out = queries + warp * kWarpRows * kRowStride<D>;
+  // Through the warp's own queries, which nobody reads any more.
+  Bf16* const space = queries + warp * kRowsOfWarp * kRowStride<D>;
 #pragma unroll
   for (int m = 0; m < kRowTiles; ++m) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float sum = rows[m].sum[half];
-      sum += __shfl_xor_sync(~0U, sum, 1);
-      sum += __shfl_xor_sync(~0U, sum, 2);
-      const int row = 16 * m + 8 * half + lane / 4, position = first_row + row;
-      if (lane % 4 == 0 && position < document.tokens) {
-        static_cast<float*>(problem.log_sums)[(int64_t{document.row} * tiles.n_heads + work.head) * problem.tokens +
-                                              document.first + position] =
-            rows[m].largest[half] * static_cast<float>(problem.scale) + logf(sum);
-      }
-#pragma unroll
-      for (int n = 0; n < D / 8; ++n) {
-        *reinterpret_cast<uint32_t*>(out + row * kRowStride<D> + 8 * n + lane % 4 * 2) =
-            packed(mixed[m][n][2 * half] / sum, mixed[m][n][2 * half + 1] / sum);
-      }
-    }
-  }
-  __syncwarp();
-  Bf16* const to = place<Bf16>(problem.mixed, document, work.head, first_row);
-  for (int piece = lane; piece < kWarpRows * D / 8; piece += 32) {
-    const int row = piece / (D / 8), column = piece % (D / 8) * 8;
-    if (first_row + row < document.tokens && column < E) {
-      *reinterpret_cast<uint4*>(to + row * problem.mixed.token + column) =
-          *reinterpret_cast<const uint4*>(out + row * kRowStride<D> + column);
-    }
+    write_mixed<D>(mixed[m], rows[m], problem, document, work.head, first_row + kWarpRows * m, space);
   }
 }
 
