@@ -38,8 +38,10 @@ file(GLOB libraries_of_packages LIST_DIRECTORIES true ${nvidia_packages}/*/lib)
 list(JOIN libraries_of_packages ":" libraries_of_packages)
 target_link_options(torch INTERFACE -Wl,-rpath-link,${libraries_of_packages} -Wl,--allow-shlib-undefined)
 
-# phial_cuda_objects(VARIABLE x.cu ...): their object files, compiled by nvcc with the C++ compiler of the build for the
-# host's part.
+set(PHIAL_CUDA_CODE --generate-code=arch=compute_80,code=sm_80 --generate-code=arch=compute_90,code=[sm_90,compute_90])
+
+# phial_cuda_objects(VARIABLE x.cu ...): their object files for the devices of PHIAL_CUDA_CODE, compiled by nvcc with the C++
+# compiler of the build for the host's part.
 function(phial_cuda_objects variable)
   set(objects "")
   foreach(source ${ARGN})
@@ -47,7 +49,7 @@ function(phial_cuda_objects variable)
     add_custom_command(
       OUTPUT ${object}
       COMMAND ${PHIAL_NVCC} -ccbin ${CMAKE_CXX_COMPILER} -std=c++20 -O3 -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra
-              --generate-code=arch=compute_80,code=sm_80 --generate-code=arch=compute_90,code=[sm_90,compute_90]
+              ${PHIAL_CUDA_CODE}
               -Werror all-warnings -I ${PROJECT_SOURCE_DIR} -MD -MF ${object}.d -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
       DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source}
       DEPFILE ${object}.d

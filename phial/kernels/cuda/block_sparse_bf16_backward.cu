@@ -311,10 +311,13 @@ const char* gradients_at(const BlockSparsePass& pass, Stream stream) {
 
 }  // namespace
 
-const char* block_sparse_backward_bf16(const BlockSparsePass& pass, Stream stream) {
+const char* block_sparse_means_bf16(const BlockSparsePass& pass, Stream stream) {
   const int64_t rows = pass.problem.rows * pass.problem.tiles.n_heads * pass.problem.tokens;
   const dim3 blocks(static_cast<unsigned>((rows + kMeanWarps - 1) / kMeanWarps));
-  if (const char* error = start(mean_gradients, blocks, 32 * kMeanWarps, 0, stream, pass, rows)) return error;
+  return start(mean_gradients, blocks, 32 * kMeanWarps, 0, stream, pass, rows);
+}
+
+const char* block_sparse_gradients_bf16(const BlockSparsePass& pass, Stream stream) {
   const int E = pass.problem.head_dim;
   if (E <= 32) return gradients_at<32>(pass, stream);
   if (E <= 64) return gradients_at<64>(pass, stream);

@@ -17,9 +17,13 @@ struct BlockSparsePass {
   BlockSparseGradients gradients;
 };
 
-// Of bf16 and of any other type: block_sparse_bf16_*.cu and block_sparse_plain.cu.
+// Of bf16, by instructions of sm_80 and of sm_90a alone, and of any other type: block_sparse_bf16_*.cu,
+// block_sparse_hopper_*.cu, block_sparse_plain.cu. That of means is the first part of both bf16 backward passes.
 const char* block_sparse_forward_bf16(const BlockSparsePass& pass, Stream stream);
-const char* block_sparse_backward_bf16(const BlockSparsePass& pass, Stream stream);
+const char* block_sparse_means_bf16(const BlockSparsePass& pass, Stream stream);
+const char* block_sparse_gradients_bf16(const BlockSparsePass& pass, Stream stream);
+const char* block_sparse_forward_hopper(const BlockSparsePass& pass, Stream stream);
+const char* block_sparse_gradients_hopper(const BlockSparsePass& pass, Stream stream);
 const char* block_sparse_forward_plain(const BlockSparsePass& pass, Stream stream);
 const char* block_sparse_backward_plain(const BlockSparsePass& pass, Stream stream);
 
