@@ -7,8 +7,11 @@
 
 namespace phial::train {
 
-// Bool [B, 1, T, T]; undefined: the causal rule alone. Memory is quadratic: while it is made it takes 7 bytes for each
-// of B * T * T pairs. Promise: positions of the batch are below spec.context.
-at::Tensor attention_mask(const spec::DecoderSpec& spec, const Batch& batch);
+// Whether a document of the batch is longer than the layers' window.
+bool has_window(const spec::DecoderSpec& spec, const Batch& batch);
+
+// Bool [B, 1, T, T], on `device`; undefined: the causal rule alone. Memory is quadratic: while it is made it takes 7
+// bytes for each of B * T * T pairs. Promise: positions of the batch are below spec.context.
+at::Tensor attention_mask(const spec::DecoderSpec& spec, const Batch& batch, const at::Device& device = at::kCPU);
 
 }  // namespace phial::train

@@ -24,7 +24,8 @@ struct BatchPicture {
   std::shared_ptr<const TrainingPicture> source = {};  // what cut_pictures makes pixels of
 };
 
-// All [B, T], int64. Positions begin anew with each document; a token sees those of its own document only.
+// All [B, T], int64, on the CPU whatever device a network is on. Positions begin anew with each document; a token sees
+// those of its own document only.
 struct Batch {
   at::Tensor ids, targets, positions, documents;
   bool one_document_a_row = false;  // true: every row is one document from position 0, and no mask is needed

@@ -1,58 +1,42 @@
 #include "phial/train/cross_entropy.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <span>
-#include <type_traits>
 
-#include "phial/kernels/kernels.h"
 #include "phial/train/batch.h"
-#include "phial/train/narrow.h"
-#include "phial/train/row_loops.h"
+#include "phial/train/device.h"
+#include "phial/train/logit_rows.h"
 
 namespace phial::train {
 namespace {
 
-constexpr int64_t kChunkLogits = int64_t{4} << 20;
+// In memory together: 16 MB in f32, so that a CPU's caches keep a part; and on a device, which fills its units with
+// more, half a GB.
+constexpr int64_t kChunkLogits = int64_t{4} << 20, kChunkLogitsOfDevice = int64_t{128} << 20;
+constexpr int64_t kTileRows = 128;  // of a device's products
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kColumns = 4096;  // of a row whose exponentials are added up in f32; their sums are in double
-
-// A row of logits, and what its exponentials are taken of.
-struct LogitRow {
-  float largest = 0;
-  double sum = 0;  // of exp(logit - largest)
-  double log_sum() const { return largest + std::log(sum); }
-};
-
-// Logits become their exponentials, less the largest. NaN stays.
-LogitRow take_exponentials(float* logits, int64_t n) {
-  LogitRow row = {.largest = -std::numeric_limits<float>::infinity()};
-  for (int64_t i = 0; i < n; ++i) row.largest = logits[i] > row.largest ? logits[i] : row.largest;
-  for (int64_t first = 0; first < n; first += kColumns) {
-    float largest = row.largest, sum = 0;
-    const auto columns = static_cast<size_t>(std::min(kColumns, n - first));
-    kernels::active().online_softmax({1, columns, 0, logits + first, &largest, &sum, nullptr});
-    row.sum += sum;
-  }
-  return row;
-}
-
-// The matrices of a call as they are multiplied, and how many rows at a time.
+// The rows that count, their targets, and the matrices of a call as they are multiplied; how many rows at a time.
 struct Product {
-  Product(const at::Tensor& hidden, const at::Tensor& head, const CrossEntropyOptions& options)
+  // `chosen`: on the CPU.
+  Product(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& chosen,
+          const CrossEntropyOptions& options)
       : rows(hidden.to(options.compute).contiguous()),
         matrix(head.to(options.compute)),
+        targets(moved(chosen.contiguous(), hidden.device())),
         masked(options.masked_ids),
         divisor(options.logit_divisor) {
-    const int64_t fitting = std::max<int64_t>(1, kChunkLogits / matrix.size(0));
-    step = options.chunk_rows > 0 ? options.chunk_rows : fitting;
+    const int64_t n = matrix.size(0);
+    TORCH_CHECK(chosen.numel() == 0 || (chosen.min().item<int64_t>() >= 0 && chosen.max().item<int64_t>() < n),
+                "a target is no token of the vocabulary");
+    step = std::max<int64_t>(1, (rows.is_cpu() ? kChunkLogits : kChunkLogitsOfDevice) / n);
+    if (!rows.is_cpu() && step > kTileRows) step -= step % kTileRows;
+    if (options.chunk_rows > 0) step = options.chunk_rows;
   }
 
-  // body(first, end, logits of these rows before division, in the type of the products; they may be changed)
+  // body(first, end, the logits of these rows)
   template <typename Body>
   void for_each_chunk(const Body& body) const {
     at::Tensor all = at::empty({std::min(step, rows.size(0)), matrix.size(0)}, matrix.options());
@@ -60,48 +44,36 @@ struct Product {
       const int64_t end = std::min(rows.size(0), first + step);
       at::Tensor logits = all.slice(0, 0, end - first);
       at::mm_out(logits, rows.slice(0, first, end), matrix.t());
-      body(first, end, logits);
+      body(first, end, LogitRows{logits, targets.slice(0, first, end), divisor, masked});
     }
   }
 
-  // A row of logits as they count, in `space`, or in their own place if they are floats.
-  template <class T>
-  float* counting(T* row, float* space) const {
-    const int64_t n = matrix.size(0);
-    float* logits = space;
-    if constexpr (std::is_same_v<T, float>) {
-      logits = row;
-    } else {
-      as_floats(row, n, space);
-    }
-    const auto inverse = static_cast<float>(1 / divisor);
-    if (divisor != 1) {
-      for (int64_t i = 0; i < n; ++i) logits[i] *= inverse;
-    }
-    for (const int64_t id : masked) logits[id] = -std::numeric_limits<float>::infinity();
-    return logits;
-  }
-
-  // body(row, that row of `logits` as it counts, where it stands) for all rows, several at a time.
-  template <class Body>
-  void for_each_row(const at::Tensor& logits, const Body& body) const {
-    const int64_t n = matrix.size(0);
-    with_type(logits, [&]<class T>(T) {
-      T* const first_row = logits.data_ptr<T>();
-      for_parts(logits.size(0), [&](int64_t first, int64_t end) {
-        std::vector<float> space(std::is_same_v<T, float> ? 0 : static_cast<size_t>(n));
-        for (int64_t r = first; r < end; ++r) body(r, counting(first_row + r * n, space.data()), first_row + r * n);
-      });
-    });
-  }
-
-  at::Tensor rows, matrix;
+  at::Tensor rows, matrix, targets;
   std::span<const int64_t> masked;
   double divisor = 1;
   int64_t step = 0;
 };
 
-at::Tensor rows_that_count(const at::Tensor& targets) { return targets.ne(kIgnored).nonzero().squeeze(1); }
+// Rows of the targets that count, on the CPU. Where all do, as in most of pretraining, nothing is gathered.
+class CountingRows {
+ public:
+  explicit CountingRows(const at::Tensor& targets)
+      : n_(targets.numel()), places_(targets.ne(kIgnored).nonzero().squeeze(1)) {}
+
+  bool are_all() const { return places_.numel() == n_; }
+  at::Tensor of(const at::Tensor& rows) const {
+    return are_all() ? rows : rows.index_select(0, moved(places_, rows.device()));
+  }
+  // [counting] -> [all], 0 elsewhere; on the CPU.
+  at::Tensor spread(const at::Tensor& found) const {
+    if (are_all()) return found.cpu();
+    return at::zeros({n_}, at::kFloat).index_copy(0, places_, found.cpu());
+  }
+
+ private:
+  int64_t n_;
+  at::Tensor places_;
+};
 
 struct Sums {
   at::Tensor nll, z;
@@ -112,34 +84,20 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& hidden, const at::Tensor& head,
                                const at::Tensor& targets, const CrossEntropyOptions& options) {
-    const Product product(hidden, head, options);
-    const int64_t n = product.matrix.size(0), n_rows = hidden.size(0);
-    const at::Tensor nlls = at::zeros({n_rows}, hidden.options().dtype(at::kDouble)), zs = at::zeros_like(nlls);
-    const at::Tensor weights = options.weights.defined() ? options.weights.to(at::kFloat).contiguous() : at::Tensor();
-    const float* const weight_of = weights.defined() ? weights.const_data_ptr<float>() : nullptr;
-    const at::Tensor chosen = targets.contiguous();
-    const int64_t* const target_of = chosen.const_data_ptr<int64_t>();
-    double *const nll_of = nlls.data_ptr<double>(), *const z_of = zs.data_ptr<double>();
+    const Product product(hidden, head, targets, options);
+    const at::Tensor nlls = at::zeros({hidden.size(0)}, hidden.options().dtype(at::kDouble)), zs = at::zeros_like(nlls);
+    const at::Tensor weights =
+        options.weights.defined() ? moved(options.weights.to(at::kFloat).contiguous(), hidden.device()) : at::Tensor();
     Sums sums = {.nll = {},
                  .z = {},
                  .hidden_gradient = at::empty_like(hidden, at::MemoryFormat::Contiguous),
                  .head_gradient = head.requires_grad() ? at::zeros_like(head) : at::Tensor()};
-    product.for_each_chunk([&](int64_t first, int64_t end, const at::Tensor& logits) {
-      product.for_each_row(logits, [&](int64_t r, float* row, auto* gradient) {
-        const int64_t target = target_of[first + r];
-        TORCH_CHECK(target >= 0 && target < n, "a target is no token of the vocabulary");
-        const double logit = row[target], weight = weight_of == nullptr ? 1 : weight_of[first + r];
-        const LogitRow found = take_exponentials(row, n);
-        const double log_sum = found.log_sum();
-        nll_of[first + r] = weight * (log_sum - logit);
-        z_of[first + r] = weight * options.z_loss * log_sum * log_sum;
-        // d objective / d logits = weight (p (1 + 2 z log_sum) - onehot).
-        const double scale = weight / options.logit_divisor;
-        const auto factor = static_cast<float>(scale * (1 + 2 * options.z_loss * log_sum) / found.sum);
-        const float of_target = row[target] * factor - static_cast<float>(scale);
-        for (int64_t i = 0; i < n; ++i) narrow(row[i] * factor, gradient[i]);
-        narrow(of_target, gradient[target]);
-      });
+    product.for_each_chunk([&](int64_t first, int64_t end, const LogitRows& rows) {
+      take_gradients(rows, {.weights = weights.defined() ? weights.slice(0, first, end) : weights,
+                            .z_loss = options.z_loss,
+                            .nll = nlls.slice(0, first, end),
+                            .z = zs.slice(0, first, end)});
+      const at::Tensor& logits = rows.logits;
       at::Tensor of_hidden = sums.hidden_gradient.slice(0, first, end);
       if (options.compute == at::kFloat) {
         at::mm_out(of_hidden, logits, product.matrix);
@@ -169,32 +127,24 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
 
 CrossEntropy cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                            const CrossEntropyOptions& options) {
-  const at::Tensor counting = rows_that_count(targets);
+  const CountingRows counting(targets);
   CrossEntropyOptions of_counting = options;
-  if (options.weights.defined()) of_counting.weights = options.weights.index_select(0, counting);
-  const variable_list sums = CrossEntropyFunction::apply(hidden.index_select(0, counting), head,
-                                                         targets.index_select(0, counting), of_counting);
+  if (options.weights.defined()) of_counting.weights = counting.of(options.weights);
+  const variable_list sums = CrossEntropyFunction::apply(counting.of(hidden), head, counting.of(targets), of_counting);
   return {sums[0], sums[1], sums[2]};
 }
 
 at::Tensor target_log_probabilities(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                                     const CrossEntropyOptions& options) {
   const at::NoGradGuard no_grad;
-  const at::Tensor counting = rows_that_count(targets);
-  const at::Tensor chosen = targets.index_select(0, counting);
-  at::Tensor found = at::empty({counting.size(0)}, hidden.options().dtype(at::kFloat));
-  const int64_t* const target_of = chosen.const_data_ptr<int64_t>();
-  float* const found_of = found.data_ptr<float>();
-  const Product product(hidden.index_select(0, counting), head, options);
-  product.for_each_chunk([&](int64_t first, int64_t, const at::Tensor& logits) {
-    product.for_each_row(logits, [&](int64_t r, float* row, auto*) {
-      const int64_t target = target_of[first + r];
-      TORCH_CHECK(target >= 0 && target < product.matrix.size(0), "a target is no token of the vocabulary");
-      const double logit = row[target];
-      found_of[first + r] = static_cast<float>(logit - take_exponentials(row, product.matrix.size(0)).log_sum());
-    });
-  });
-  return at::zeros({hidden.size(0)}, found.options()).index_copy(0, counting, found);
+  const CountingRows counting(targets);
+  const at::Tensor rows = counting.of(hidden);
+  const at::Tensor found = at::empty({rows.size(0)}, rows.options().dtype(at::kFloat));
+  Product(rows, head, counting.of(targets), options)
+      .for_each_chunk([&](int64_t first, int64_t end, const LogitRows& logits) {
+        found.slice(0, first, end).copy_(log_probabilities(logits));
+      });
+  return counting.spread(found);
 }
 
 }  // namespace phial::train

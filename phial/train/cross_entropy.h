@@ -16,9 +16,9 @@ struct CrossEntropyOptions {
   double logit_divisor = 1;
   double z_loss = 0;                     // weight of the square of log(sum(exp(logits)))
   std::vector<int64_t> masked_ids = {};  // never an answer: out of the sum
-  at::Tensor weights = {};               // [N], of each target; undefined: all count the same
+  at::Tensor weights = {};               // [N], of each target, on the CPU; undefined: all count the same
   at::ScalarType compute = at::kFloat;   // of the matrix products; sums are f32
-  int64_t chunk_rows = 0;                // 0: as many as make about 16 MB of logits
+  int64_t chunk_rows = 0;                // 0: as many as make about 16 MB of logits, on a GPU half a GB
 };
 
 struct CrossEntropy {
@@ -27,12 +27,13 @@ struct CrossEntropy {
   at::Tensor z;          // weighted sum of squares, not differentiable
 };
 
-// hidden: [N, D]; head: [V, D]; targets: [N], kIgnored for rows that do not count.
+// hidden: [N, D]; head: [V, D]; targets: [N], on the CPU whatever device the others are on, kIgnored for rows that do
+// not count.
 CrossEntropy cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                            const CrossEntropyOptions& options);
 
-// [N], f32: the log-probability of each target, 0 where it does not count. Not differentiable; z_loss and weights have
-// no part in it.
+// [N], f32, on the CPU: the log-probability of each target, 0 where it does not count. Not differentiable; z_loss and
+// weights have no part in it.
 at::Tensor target_log_probabilities(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                                     const CrossEntropyOptions& options);
 

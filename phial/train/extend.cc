@@ -15,6 +15,7 @@
 #include "phial/base/decimal.h"
 #include "phial/base/output_file.h"
 #include "phial/train/context_meter.h"
+#include "phial/train/device.h"
 #include "phial/train/extension_report.h"
 #include "phial/train/loader.h"
 #include "phial/train/long_rope.h"
@@ -137,8 +138,9 @@ Result<double> mean_loss(const Network& network, const std::vector<Batch>& rows,
   return sum / static_cast<double>(std::max<int64_t>(1, targets));
 }
 
-NetworkOptions network_options(const ExtendConfig& config) {
-  return {.compute = config.compute == "bf16" ? Compute::kBf16 : Compute::kF32};
+Result<NetworkOptions> network_options(const ExtendConfig& config) {
+  PHIAL_TRY(const at::Device device, open_device(config));
+  return NetworkOptions{.compute = config.compute == "bf16" ? Compute::kBf16 : Compute::kF32, .device = device};
 }
 
 Result<StartModel> extended(StartModel model, int64_t target, std::span<const float> factors) {
@@ -154,10 +156,12 @@ Result<RopeSearchResult> search(const ExtendConfig& config, const StartModel& mo
   PHIAL_TRY(const auto rows, rows_to_search_by(held_out, model.spec.context, config.search_rows));
   auto known = known_rope_factors(model.spec, model.spec.context, static_cast<int>(target));
   PHIAL_TRY(const StartModel longer, extended(model, target, known.front().values));
+  PHIAL_TRY(const NetworkOptions options, network_options(config));
+  const std::vector<Parameter> weights = Network(longer.spec, parameters, options).parameters();  // on the device once
   const auto loss_of = [&](std::span<const float> factors) -> Result<double> {
     spec::DecoderSpec spec = longer.spec;
     spec.long_rope.long_factors.assign(factors.begin(), factors.end());
-    return mean_loss(Network(std::move(spec), parameters, network_options(config)), rows, hooks.stop);
+    return mean_loss(Network(std::move(spec), weights, options), rows, hooks.stop);
   };
   return search_rope_factors(std::move(known), loss_of,
                              {.population = config.population,
@@ -234,13 +238,13 @@ Status measure(const ExtendConfig& config, const StartModel& model, const StartM
                const RunHooks& hooks) {
   PHIAL_TRY(ContextMeter meter, ContextMeter::open(config, model, std::move(held_out)));
   extension.depths = meter.depths();
+  PHIAL_TRY(const NetworkOptions options, network_options(config));
   PHIAL_TRY(const StartModel trained, open_start_model("", written.string()));
   const std::tuple<const char*, const spec::DecoderSpec&, const StartModel&> stands[] = {
       {"before", model.spec, model}, {"searched", longer.spec, model}, {"after", trained.spec, trained}};
   for (const auto& [name, spec, weights] : stands) {
     PHIAL_TRY(auto loaded, load_parameters(*weights.weights, spec));
-    PHIAL_TRY(MeasuredContext measured,
-              meter.measure(Network(spec, std::move(loaded), network_options(config)), name, hooks));
+    PHIAL_TRY(MeasuredContext measured, meter.measure(Network(spec, std::move(loaded), options), name, hooks));
     extension.measured.push_back(std::move(measured));
   }
   return ok();

@@ -82,6 +82,7 @@ class Extend : public testing::Test {
     config.lr = 1e-2;
     config.snapshot_every = 3;
     config.held_out_rows = 4;
+    config.device = "cpu";
     config.threads = 1;
     config.out = path(out).string();
     return config;

@@ -62,17 +62,17 @@ void merge(const std::vector<Parameter>& adapter, const LoraOptions& options, st
 Status write_adapter(const std::filesystem::path& folder, const std::vector<Parameter>& adapter,
                      const LoraOptions& options, const std::string& base) {
   std::set<std::string> modules;
-  std::vector<formats::NewTensor> tensors;
+  StoredTensors tensors;
   for (const Parameter& parameter : adapter) {
     modules.insert(module_of(parameter.name));
-    tensors.push_back(stored_tensor(parameter.name, parameter.value));
+    tensors.add(parameter.name, parameter.value);
   }
   const Json config = {{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"},    {"base_model_name_or_path", base},
                        {"r", options.rank},   {"lora_alpha", options.alpha}, {"target_modules", modules},
                        {"bias", "none"},      {"fan_in_fan_out", false},     {"inference_mode", true}};
   return write_beside(folder, [&](const std::filesystem::path& partial) -> Status {
     PHIAL_CHECKED(make_folders(partial));
-    PHIAL_CHECKED(formats::write_safetensors(partial / "adapter_model.safetensors", std::move(tensors), {}));
+    PHIAL_CHECKED(formats::write_safetensors(partial / "adapter_model.safetensors", tensors.tensors(), {}));
     return write_json_file(partial / "adapter_config.json", config, 2);
   });
 }

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <map>
 #include <string>
 #include <string_view>
 
 #include "phial/formats/checkpoint.h"
-#include "phial/train/stored_tensor.h"
 
 namespace phial::train {
 namespace {
@@ -59,17 +57,16 @@ Status take_pieces(PiecesByName& pieces, const std::string& name, int64_t values
     next = piece.end();
     const int64_t begin = std::max(piece.begin, owned.begin), end = std::min(piece.end(), owned.end);
     if (begin >= end) continue;
-    std::memcpy(into.data_ptr<float>() + (begin - owned.begin),
-                piece.tensor->bytes.data() + static_cast<size_t>(begin - piece.begin) * sizeof(float),
-                static_cast<size_t>(end - begin) * sizeof(float));
+    take_stored(piece.tensor->bytes.data() + static_cast<size_t>(begin - piece.begin) * sizeof(float),
+                into.slice(0, begin - owned.begin, end - owned.begin));
   }
   return next == values ? ok() : not_whole(name);
 }
 
 }  // namespace
 
-std::vector<formats::NewTensor> stored_moments(const std::vector<Parameter>& parameters, AdamW& optimizer) {
-  std::vector<formats::NewTensor> tensors;
+StoredTensors stored_moments(const std::vector<Parameter>& parameters, AdamW& optimizer) {
+  StoredTensors tensors;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const RankShare owned = optimizer.owned()[i];
     if (owned.size() == 0) continue;
@@ -78,7 +75,7 @@ std::vector<formats::NewTensor> stored_moments(const std::vector<Parameter>& par
       std::string name = kind + parameters[i].name;
       if (owned.begin > 0) name += "@" + std::to_string(owned.begin);
       const bool is_whole = owned.size() == parameters[i].value.numel();
-      tensors.push_back(stored_tensor(name, is_whole ? moment.view(parameters[i].value.sizes()) : moment));
+      tensors.add(name, is_whole ? moment.view(parameters[i].value.sizes()) : moment);
     }
   }
   return tensors;

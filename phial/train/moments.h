@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "phial/base/result.h"
-#include "phial/formats/new_tensor.h"
 #include "phial/train/optimizer.h"
 #include "phial/train/parameters.h"
+#include "phial/train/stored_tensor.h"
 
 namespace phial::train {
 
-// Of the owned values. They refer to the optimizer's memory.
-std::vector<formats::NewTensor> stored_moments(const std::vector<Parameter>& parameters, AdamW& optimizer);
+// Of the owned values.
+StoredTensors stored_moments(const std::vector<Parameter>& parameters, AdamW& optimizer);
 
 // Of the owned values, out of the files of all ranks.
 Status take_moments(std::span<const std::filesystem::path> files, const std::vector<Parameter>& parameters,

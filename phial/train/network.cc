@@ -8,6 +8,7 @@
 #include "phial/base/check.h"
 #include "phial/spec/tile_grid.h"
 #include "phial/train/attention_mask.h"
+#include "phial/train/device.h"
 #include "phial/train/fused.h"
 #include "phial/train/recompute.h"
 
@@ -20,22 +21,10 @@ using at::indexing::Slice;
 
 constexpr int64_t kRowsOfLogits = 256;  // whose logits are in memory together, where they are only measured
 
-// cos and sin of every position of the batch, [B, 1, T, rope_dims / 2] each, as spec/rope has them.
-std::pair<at::Tensor, at::Tensor> rotary_tensors(const spec::DecoderSpec& spec, const Batch& batch) {
-  const spec::RotaryTable table = spec::rotary_table(spec, batch.table);
-  const int64_t n = batch.positions.max().item<int64_t>() + 1;
-  const int64_t half = spec.rope_dims / 2;
-  at::Tensor cos = at::empty({n, half}, at::kFloat), sin = at::empty({n, half}, at::kFloat);
-  const auto width = static_cast<size_t>(half);
-  for (int64_t p = 0; p < n; ++p) {
-    spec::rotary_angles(table, static_cast<int>(p), {cos.data_ptr<float>() + p * half, width},
-                        {sin.data_ptr<float>() + p * half, width});
-  }
-  const at::Tensor places = batch.positions.flatten();
-  const auto of_batch = [&](const at::Tensor& angles) {
-    return angles.index_select(0, places).view({batch.positions.size(0), 1, batch.positions.size(1), half});
-  };
-  return {of_batch(cos), of_batch(sin)};
+// Another device gets a copy of its own, with gradients where it had some.
+void move_to(Parameter& parameter, const at::Device& device) {
+  if (parameter.value.device() == device) return;
+  parameter.value = parameter.value.detach().to(device).requires_grad_(parameter.value.requires_grad());
 }
 
 }  // namespace
@@ -48,7 +37,9 @@ Network::Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, Netw
       options_(options),
       lora_(lora),
       compute_(options.compute == Compute::kBf16 ? at::kBFloat16 : at::kFloat) {
+  for (Parameter& parameter : adapter_) move_to(parameter, device());
   for (Parameter& parameter : parameters_) {
+    move_to(parameter, device());
     if (!adapter_.empty() || parameter.rate == 0) parameter.value.requires_grad_(false);
     if (adapter_.empty() && parameter.rate != 0) trained_.push_back(parameter);
   }
@@ -93,11 +84,37 @@ Network::Linear Network::take(const std::string& name) const {
   return linear;
 }
 
+// [B, 1, T, rope_dims / 2] each.
+std::pair<at::Tensor, at::Tensor> Network::rotary_tensors(const Batch& batch) const {
+  const int64_t n = batch.positions.max().item<int64_t>() + 1, half = spec_.rope_dims / 2;
+  RotaryTensors& all = rotary_[batch.table];
+  if (!all.cos.defined() || all.cos.size(0) < n) {
+    const spec::RotaryTable table = spec::rotary_table(spec_, batch.table);
+    at::Tensor cos = at::empty({n, half}, at::kFloat), sin = at::empty({n, half}, at::kFloat);
+    const auto width = static_cast<size_t>(half);
+    for (int64_t p = 0; p < n; ++p) {
+      spec::rotary_angles(table, static_cast<int>(p), {cos.data_ptr<float>() + p * half, width},
+                          {sin.data_ptr<float>() + p * half, width});
+    }
+    all = {moved(cos, device()), moved(sin, device())};
+  }
+  const at::Tensor places = moved(batch.positions.flatten(), device());
+  const auto of_batch = [&](const at::Tensor& angles) {
+    return angles.index_select(0, places).view({batch.positions.size(0), 1, batch.positions.size(1), half});
+  };
+  return {of_batch(all.cos), of_batch(all.sin)};
+}
+
 Network::Pass Network::pass_of(const Batch& batch) const {
   Pass pass;
-  std::tie(pass.cos, pass.sin) = rotary_tensors(spec_, batch);
+  std::tie(pass.cos, pass.sin) = rotary_tensors(batch);
   pass.dense = dense_plan(batch);
-  if (pass.dense == nullptr) pass.mask = attention_mask(spec_, batch);
+  const bool sees_all_before = batch.one_document_a_row && !has_window(spec_, batch);
+  if (!sees_all_before && can_attend_packed(spec_, device(), compute_)) {
+    pass.documents = packed_documents(batch, device());
+  } else if (pass.dense == nullptr) {
+    pass.mask = attention_mask(spec_, batch, device());
+  }
   // Shorter ones see everything. Longer ones are faster so than with a mask, in bf16 from some length on
   // (docs/training.md).
   const spec::BlockSparse& sparse = spec_.block_sparse;
@@ -114,12 +131,12 @@ Network::Pass Network::pass_of(const Batch& batch) const {
 
 // Of dense layers, where blocks are the faster way (docs/training.md): in f32; in bf16, for which libtorch may have a
 // matrix unit, where documents leave less than half of what a mask takes away again. Null: they are not, or there is a
-// window.
+// window, or they are on another device.
 std::shared_ptr<const BlockSparsePlan> Network::dense_plan(const Batch& batch) const {
   constexpr int kBlock = 64;
   const int64_t longest = batch.positions.max().item<int64_t>() + 1;
-  const bool has_window = spec_.sliding_window > 0 && longest > spec_.sliding_window;
-  if (has_window || spec_.n_heads / spec_.n_kv_heads > spec::kMaxSparseGroup) return nullptr;
+  if (!device().is_cpu() || has_window(spec_, batch) || spec_.n_heads / spec_.n_kv_heads > spec::kMaxSparseGroup)
+    return nullptr;
   if (compute_ == at::kBFloat16 && batch.one_document_a_row) return nullptr;
   const spec::BlockSparse all = {
       .block = kBlock, .local_blocks = static_cast<int>((longest - 1) / kBlock + 1), .stride = 1};
@@ -177,6 +194,8 @@ at::Tensor Network::attend(const at::Tensor& x, const Layer& layer, const Pass& 
   const auto& blocks = is_sparse && pass.sparse != nullptr ? pass.sparse : pass.dense;
   if (blocks != nullptr) {
     mixed = block_sparse_attention(queries, keys, values, blocks, scale);
+  } else if (pass.documents) {
+    mixed = packed_attention(queries, keys, values, *pass.documents, spec_.sliding_window, scale);
   } else {
     const int64_t group = spec_.n_heads / spec_.n_kv_heads;
     const auto for_every_head = [&](const at::Tensor& kv) {  // [B, K, T, E] -> [B, H, T, E]
@@ -233,7 +252,7 @@ at::Tensor Network::layer(const at::Tensor& x, size_t index, const Pass& pass) c
 }
 
 at::Tensor Network::embedded(const Batch& batch) const {
-  at::Tensor x = at::embedding(embedding_, batch.ids);
+  at::Tensor x = at::embedding(embedding_, moved(batch.ids, device()));
   if (spec_.embedding_multiplier != 1) x = x * static_cast<double>(spec_.embedding_multiplier);
   if (batch.pictures.empty()) return x;
   PHIAL_CHECK(vision_.has_value());
@@ -244,7 +263,8 @@ at::Tensor Network::embedded(const Batch& batch) const {
     const int64_t first = picture.row * batch.ids.size(1) + picture.position;
     places.push_back(at::arange(first, first + image_tokens(vision_->spec(), grid), at::kLong));
   }
-  return x.flatten(0, 1).index_copy(0, at::cat(places), vision_->rows(batch.pictures)).view_as(x);
+  const at::Tensor all = moved(at::cat(places), device());
+  return x.flatten(0, 1).index_copy(0, all, vision_->rows(batch.pictures)).view_as(x);
 }
 
 at::Tensor Network::hidden(const Batch& batch, std::vector<at::Tensor>* outputs) const {
@@ -266,7 +286,7 @@ at::Tensor Network::as_logits(const at::Tensor& rows) const {
   at::Tensor logits = at::linear(rows.to(compute_), head_.to(compute_)).to(at::kFloat);
   logits = logits / static_cast<double>(spec_.logit_divisor);
   if (spec_.masked_ids.empty()) return logits;
-  const at::Tensor masked = at::tensor(at::ArrayRef<int32_t>(spec_.masked_ids)).to(at::kLong);
+  const at::Tensor masked = moved(at::tensor(at::ArrayRef<int32_t>(spec_.masked_ids)).to(at::kLong), device());
   return logits.index_fill(-1, masked, std::numeric_limits<float>::lowest());
 }
 
@@ -292,7 +312,7 @@ at::Tensor Network::targets_are_best(const Batch& batch, const at::Tensor& hidde
   const at::Tensor is_best = at::zeros_like(targets, at::kBool), rows = hidden.flatten(0, 1);
   for (int64_t at = 0; at < places.numel(); at += kRowsOfLogits) {
     const at::Tensor some = places.slice(0, at, std::min(at + kRowsOfLogits, places.numel()));
-    const at::Tensor best = as_logits(rows.index_select(0, some)).argmax(1);
+    const at::Tensor best = as_logits(rows.index_select(0, moved(some, device()))).argmax(1).cpu();
     is_best.index_copy_(0, some, best.eq(targets.index_select(0, some)));
   }
   return is_best.view_as(batch.targets);
@@ -304,14 +324,14 @@ at::Tensor Network::divergences(const Batch& batch, const at::Tensor& hidden, co
   const at::Tensor rows = hidden.flatten(0, -2), others = other.hidden(batch).flatten(0, -2);
   const at::Tensor found = at::zeros({rows.size(0)}, rows.options());
   for (int64_t at = 0; at < places.numel(); at += kRowsOfLogits) {
-    const at::Tensor some = places.slice(0, at, std::min(at + kRowsOfLogits, places.numel()));
+    const at::Tensor some = moved(places.slice(0, at, std::min(at + kRowsOfLogits, places.numel())), device());
     const at::Tensor own = as_logits(rows.index_select(0, some)).log_softmax(1), p = own.exp();
     const at::Tensor theirs = other.as_logits(others.index_select(0, some)).log_softmax(1);
     // What is never said has no part: 0 times the difference of two infinities.
     const at::Tensor parts = at::where(p == 0, at::zeros({}, p.options()), p * (own - theirs));
     found.index_copy_(0, some, parts.sum(1));
   }
-  return found.view_as(batch.targets);
+  return found.view_as(batch.targets).cpu();
 }
 
 CrossEntropy Network::loss(const Batch& batch, double z_loss) const {

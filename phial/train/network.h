@@ -2,6 +2,8 @@
 //
 // Shapes: B rows of T tokens, packed documents (train/batch.h); D width, V vocabulary. With kBf16 the matrix products
 // and attention are computed in bfloat16; weights, the residual stream, norms, rotary angles and the loss stay f32.
+// Weights and what is differentiated are on the device of the options; batches are on the CPU, and so is what is not
+// differentiable, but for sums of a loss.
 // Source: Phi-3 technical report (arXiv 2404.14219), section 2; docs/sources.md. Threads: one caller.
 #pragma once
 
@@ -18,6 +20,7 @@
 #include "phial/train/block_sparse_attention.h"
 #include "phial/train/cross_entropy.h"
 #include "phial/train/lora.h"
+#include "phial/train/packed_attention.h"
 #include "phial/train/parameters.h"
 #include "phial/train/torch.h"
 #include "phial/train/vision_network.h"
@@ -29,13 +32,15 @@ enum class Compute { kF32, kBf16 };
 struct NetworkOptions {
   Compute compute = Compute::kF32;
   bool recompute_layers = false;  // activation checkpointing: a layer's inside is computed again for its gradients
+  at::Device device = at::kCPU;   // train/device.h
 };
 
 class Network {
  public:
   // Promise: `parameters` are those of spec::decoder_tensors(spec), `adapter` is one for them (train/lora.h) or empty.
   // With an adapter the parameters themselves get no gradients. `vision`: not null for a network that sees, whose
-  // parameters include those of spec::vision_tensors(*vision); parameters whose rate is 0 get no gradients.
+  // parameters include those of spec::vision_tensors(*vision); parameters whose rate is 0 get no gradients. On another
+  // device than the CPU parameters are the network's own copies.
   Network(spec::DecoderSpec spec, std::vector<Parameter> parameters, NetworkOptions options = {},
           std::vector<Parameter> adapter = {}, LoraOptions lora = {}, const spec::VisionSpec* vision = nullptr);
 
@@ -47,6 +52,7 @@ class Network {
   std::vector<Parameter>& trained() { return trained_; }
   const LoraOptions& lora() const { return lora_; }
   const NetworkOptions& options() const { return options_; }
+  const at::Device& device() const { return options_.device; }
   // What the output is multiplied with: the head, or the embedding. [V, D].
   const at::Tensor& head() const { return head_; }
 
@@ -85,9 +91,12 @@ class Network {
     at::Tensor mask;                                // train/attention_mask.h
     std::shared_ptr<const BlockSparsePlan> sparse;  // of block-sparse layers; null: they see all, as dense ones do
     std::shared_ptr<const BlockSparsePlan> dense;   // of dense layers; null: by libtorch, with the mask if there is one
+    std::optional<PackedDocuments> documents;       // dense layers on CUDA see these, instead of by a mask
     int64_t rows = 0, tokens = 0;
   };
 
+  // cos and sin of every position of the batch, as spec/rope has them.
+  std::pair<at::Tensor, at::Tensor> rotary_tensors(const Batch& batch) const;
   at::Tensor embedded(const Batch& batch) const;
   at::Tensor as_logits(const at::Tensor& rows) const;
   Linear take(const std::string& name) const;
@@ -110,6 +119,10 @@ class Network {
   std::optional<VisionNetwork> vision_;
   Linear final_norm_;
   std::vector<Layer> layers_;
+  struct RotaryTensors {
+    at::Tensor cos, sin;  // [positions, rope_dims / 2]
+  };
+  mutable std::map<spec::RopeTable, RotaryTensors> rotary_;  // as far as they were needed yet
 };
 
 }  // namespace phial::train

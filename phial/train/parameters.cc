@@ -83,8 +83,8 @@ std::vector<Parameter> new_parameters(const spec::DecoderSpec& spec, const std::
 uint64_t hash_of(const std::vector<Parameter>& parameters) {
   uint64_t hash = 0;
   for (const Parameter& parameter : parameters) {
-    hash = XXH3_64bits_withSeed(parameter.value.const_data_ptr<float>(),
-                                static_cast<size_t>(parameter.value.numel()) * sizeof(float), hash);
+    const at::Tensor here = parameter.value.detach().cpu();
+    hash = XXH3_64bits_withSeed(here.const_data_ptr<float>(), here.nbytes(), hash);
   }
   return hash;
 }

@@ -55,9 +55,11 @@ Result<PairValues> read_reference(const std::filesystem::path& file, int64_t pai
 Status write_reference(const std::filesystem::path& file, const PairValues& reference) {
   std::error_code failed;
   std::filesystem::remove(file, failed);  // one that cannot be read
+  StoredTensors tensors;
+  tensors.add("chosen", reference.chosen);
+  tensors.add("rejected", reference.rejected);
   return write_beside(file, [&](const std::filesystem::path& partial) {
-    return formats::write_safetensors(
-        partial, {stored_tensor("chosen", reference.chosen), stored_tensor("rejected", reference.rejected)}, {});
+    return formats::write_safetensors(partial, tensors.tensors(), {});
   });
 }
 

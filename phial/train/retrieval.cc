@@ -19,7 +19,7 @@ bool answers_rightly(const Network& network, const RetrievalPrompt& prompt) {
   };
   const at::ScalarType compute = network.output_options().compute;
   const at::Tensor rows = network.hidden(batch).slice(1, answer - 1);
-  const at::Tensor likeliest = at::linear(rows.to(compute), network.head().to(compute)).argmax(2);
+  const at::Tensor likeliest = at::linear(rows.to(compute), network.head().to(compute)).argmax(2).cpu();
   return at::equal(likeliest, ids.slice(1, answer));
 }
 

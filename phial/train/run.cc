@@ -14,6 +14,7 @@
 #include "phial/base/output_file.h"
 #include "phial/base/thread_pool.h"
 #include "phial/spec/variants.h"
+#include "phial/train/device.h"
 #include "phial/train/gradient_buckets.h"
 #include "phial/train/lora.h"
 #include "phial/train/optimizer.h"
@@ -156,7 +157,8 @@ class Loop {
       if (average_) average_.emplace(network_.trained(), config_.average_decay);
     }
     first_step_ = state_.step;
-    peak_ = config_.peak_tflops > 0 ? config_.peak_tflops * 1e12 : peak_operations(compute_type(config_));
+    peak_ = config_.peak_tflops > 0 ? config_.peak_tflops * 1e12
+                                    : peak_operations(compute_type(config_), network_.device());
     peak_ *= group_.size();
     state_.config = values_;
     return at_first([&] {
@@ -299,12 +301,14 @@ class Loop {
 Result<RunSummary> run(Run run, const RunHooks& hooks) {
   PHIAL_CHECKED(make_folders(run.config.out));
   PHIAL_TRY(ProcessGroup group, ProcessGroup::join(run.config.world, std::chrono::seconds(run.config.peer_timeout)));
+  PHIAL_TRY(const at::Device device, open_device(run.config));
   const LoraOptions lora = {.rank = run.config.lora_rank, .alpha = run.config.lora_alpha};
   std::vector<Parameter> adapter;
   if (lora.rank > 0) adapter = new_adapter(run.model.spec, lora, static_cast<uint64_t>(run.config.seed));
   Network network(run.model.spec, std::move(run.parameters),
                   {.compute = run.config.compute == "bf16" ? Compute::kBf16 : Compute::kF32,
-                   .recompute_layers = run.config.recompute_layers},
+                   .recompute_layers = run.config.recompute_layers,
+                   .device = device},
                   std::move(adapter), lora, run.model.vision ? &*run.model.vision : nullptr);
   return Loop(std::move(run), std::move(network), group, hooks)();
 }
@@ -314,6 +318,7 @@ Result<RunSummary> with_torch(const RunConfig& config, const std::function<Resul
   const int cores = std::max(1, usable_cores() / config.world.on_this_machine);
   at::set_num_threads(config.threads > 0 ? static_cast<int>(config.threads) : cores);
   try {
+    PHIAL_CHECKED(open_device(config));  // before anything is read
     return body();
   } catch (const std::exception& thrown) {  // libtorch's, at the room's door
     return torch_error(thrown);

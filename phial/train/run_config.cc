@@ -25,6 +25,8 @@ void RunConfig::describe_shared(ConfigFields& fields) {
 
   fields.add("train.seed", &seed, "of first weights and order of data").at_least(0);
   fields.add("train.threads", &threads, "threads; 0: the cores this process may use").between(0, 1024);
+  fields.add("train.device", &device, "what computes: a CUDA device, or the CPU; auto: the first where there is one")
+      .one_of({"auto", "cpu", "cuda"});
   fields.add("train.compute", &compute, "of matrix products; weights, norms and loss are f32").one_of({"f32", "bf16"});
   fields.add("train.recompute_layers", &recompute_layers, "saves memory, for a third more time");
   fields
@@ -49,7 +51,8 @@ void RunConfig::describe_shared(ConfigFields& fields) {
   fields.add("run.keep", &keep, "snapshots that are kept; with one, a damaged one ends the run").at_least(1);
   fields
       .add("run.peak_tflops", &peak_tflops,
-           "what a process multiplies at most, in 1e12 operations a second, for MFU; 0: measured on large matrices")
+           "what a process multiplies at most, in 1e12 operations a second, for MFU; 0: as published for its GPU in "
+           "bf16, else measured on large matrices")
       .at_least(0);
   fields.add("run.save_as", &save_as, "number type of the model at the end; as_start: that of model.start, or f32")
       .one_of({"as_start", "f32", "bf16"});

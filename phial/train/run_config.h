@@ -31,7 +31,7 @@ struct RunConfig {
   double epochs = 1, warmup_share = 0.03;  // of stages that go through their data a number of times
 
   int64_t steps = 1000, seed = 0, threads = 0, max_skipped = 5, evaluate_every = 100, held_out_rows = 64;
-  std::string compute = "f32", save_as = "as_start";
+  std::string device = "auto", compute = "f32", save_as = "as_start";
   bool recompute_layers = false;
   double average_decay = 0;  // of an average of the weights; 0: none
 

@@ -48,6 +48,7 @@ class RunFiles : public testing::Test {
     config.warmup_steps = 3;
     config.lr = 1e-2;
     config.snapshot_every = 4;
+    config.device = "cpu";  // whose bits are the same every time
     config.threads = 1;
     return config;
   }

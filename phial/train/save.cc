@@ -93,12 +93,9 @@ Status write_model_folder(const fs::path& folder, const spec::DecoderSpec& spec,
   out.config["dtype"] = dtype == tensor::DType::kBF16 ? "bfloat16" : "float32";
   return write_beside(folder, [&](const fs::path& partial) -> Status {
     PHIAL_CHECKED(make_folders(partial));
-    std::vector<formats::NewTensor> tensors;
-    tensors.reserve(out.parameters.size());
-    for (const Parameter& parameter : out.parameters) {
-      tensors.push_back(stored_tensor(parameter.name, parameter.value, dtype));
-    }
-    PHIAL_CHECKED(formats::write_safetensors(partial / "model.safetensors", std::move(tensors), {}));
+    StoredTensors tensors;
+    for (const Parameter& parameter : out.parameters) tensors.add(parameter.name, parameter.value, dtype);
+    PHIAL_CHECKED(formats::write_safetensors(partial / "model.safetensors", tensors.tensors(), {}));
     PHIAL_CHECKED(write_json_file(partial / "config.json", out.config, 2));
     if (!preprocessor.is_null()) {
       PHIAL_CHECKED(write_json_file(partial / "preprocessor_config.json", preprocessor, 2));

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -165,7 +164,7 @@ Status take(const formats::Checkpoint& file, const std::string& name, const at::
                      ", this run's " + formats::shape_text(shape),
                  "give this run a folder of its own (run.out)"};
   }
-  std::memcpy(into.detach().data_ptr<float>(), stored->bytes.data(), stored->bytes.size());
+  take_stored(stored->bytes.data(), into);
   return ok();
 }
 
@@ -192,16 +191,15 @@ Status begin_folder(const fs::path& partial) {
   return make_folders(partial);
 }
 
-std::vector<formats::NewTensor> stored_weights(const std::vector<Parameter>& parameters) {
-  std::vector<formats::NewTensor> weights;
-  weights.reserve(parameters.size());
-  for (const Parameter& parameter : parameters) weights.push_back(stored_tensor(parameter.name, parameter.value));
+StoredTensors stored_weights(const std::vector<Parameter>& parameters) {
+  StoredTensors weights;
+  for (const Parameter& parameter : parameters) weights.add(parameter.name, parameter.value);
   return weights;
 }
 
 // Its hash.
-Result<uint64_t> write_tensors(const fs::path& file, std::vector<formats::NewTensor> tensors) {
-  PHIAL_CHECKED(formats::write_safetensors(file, std::move(tensors), {}));
+Result<uint64_t> write_tensors(const fs::path& file, const StoredTensors& tensors) {
+  PHIAL_CHECKED(formats::write_safetensors(file, tensors.tensors(), {}));
   return hash_of_file(file);
 }
 

@@ -110,16 +110,15 @@ TEST_F(Snapshots, MomentsWithAHoleOrAnOverlapAreNotWhole) {
     int64_t begin, size;
   };
   const auto take = [&](const std::vector<Piece>& pieces) {
-    std::vector<at::Tensor> kept;
-    std::vector<formats::NewTensor> tensors;
+    StoredTensors tensors;
     for (const Piece& piece : pieces) {
-      kept.push_back(at::arange(piece.begin, piece.begin + piece.size, at::kFloat));
+      const at::Tensor values = at::arange(piece.begin, piece.begin + piece.size, at::kFloat);
       const std::string place = piece.begin == 0 ? "" : "@" + std::to_string(piece.begin);
-      for (const char* kind : {"mean.p", "square.p"}) tensors.push_back(stored_tensor(kind + place, kept.back()));
+      for (const char* kind : {"mean.p", "square.p"}) tensors.add(kind + place, values);
     }
     const std::vector<fs::path> files = {folder_ / "optimizer.safetensors"};
     fs::remove(files[0]);
-    EXPECT_TRUE(formats::write_safetensors(files[0], std::move(tensors), {}));
+    EXPECT_TRUE(formats::write_safetensors(files[0], tensors.tensors(), {}));
     const auto parameters = one_parameter();
     AdamW optimizer(parameters, llama_spec(), std::nullopt, {}, {{2, 6}});
     Status taken = take_moments(files, parameters, optimizer);

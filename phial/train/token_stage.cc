@@ -82,19 +82,20 @@ Result<StepSums> TokenStage::step(const Network& network, uint64_t first, Gradie
   double counts[] = {static_cast<double>(targets), static_cast<double>(rows.tokens), static_cast<double>(rows.pairs)};
   PHIAL_CHECKED(group.sum(counts));
   const double share = std::max(1.0, counts[0]);
-  double loss = 0;
+  std::vector<at::Tensor> losses;  // read when all is on its way: a device is not waited for in between
   for (size_t i = 0; done && i < batches.size(); ++i) {
     Batch batch = std::move(batches[i]);  // with its pixels for no longer than it is computed
     done = cut_pictures(batch);
     if (!done) break;
     const CrossEntropy found = network.loss(batch, options_.z_loss);
-    loss += found.nll.item<double>() / share;
+    losses.push_back(found.nll);
     if (i + 1 == batches.size()) gradients.expect_last_pass();
     // Texts alone reach nothing that is trained where the decoder stays as it is.
     if (found.objective.requires_grad()) (found.objective / share).backward();
   }
   PHIAL_CHECKED(gradients.finish());
-  double ends[] = {loss, done ? 0.0 : 1.0};
+  double ends[] = {0.0, done ? 0.0 : 1.0};
+  for (const at::Tensor& each : losses) ends[0] += each.item<double>() / share;
   PHIAL_CHECKED(group.sum(ends));
   if (ends[1] > 0) return group.agree(std::move(done)).error();
   return StepSums{.loss = ends[0],

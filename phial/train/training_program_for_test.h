@@ -25,8 +25,9 @@ class TrainingProgram : public RunFiles {
               std::vector<std::string> variables = {}) const {
     std::vector<std::string> words = {PHIAL_TRAIN_PROGRAM, "pretrain", "--quiet"};
     const PretrainConfig config = tiny_run(out);
-    for (const std::string& field : {"model.config=" + config.model_config,
-                                     "data.shards=['" + config.shards.front() + "']", "run.out=" + config.out}) {
+    for (const std::string& field :
+         {"model.config=" + config.model_config, "data.shards=['" + config.shards.front() + "']",
+          "run.out=" + config.out, "train.device=" + config.device}) {
       words.insert(words.end(), {"--set", field});
     }
     for (const std::string& field : fields) words.insert(words.end(), {"--set", field});

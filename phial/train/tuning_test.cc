@@ -48,6 +48,7 @@ class Tuning : public testing::Test {
     config.lr = 3e-3;
     config.epochs = 4;
     config.snapshot_every = 3;
+    config.device = "cpu";
     config.threads = 1;
     return config;
   }

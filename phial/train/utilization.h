@@ -35,7 +35,8 @@ inline ComputedRows computed_rows(const at::Tensor& ids) {
 // Operations, a multiply-add as two. `is_adapter`: the matrices themselves are not trained, which saves a third.
 double operations(const spec::DecoderSpec& spec, const ComputedRows& rows, bool is_adapter);
 
-// Operations a second of a product of square matrices of this type, the best of some: a tenth of a second.
-double peak_operations(at::ScalarType type);
+// Operations a second that `device` multiplies at most in this type: as published for bf16 on GPUs that are known
+// (dense), else of a product of square matrices, the best of some: a tenth of a second.
+double peak_operations(at::ScalarType type, const at::Device& device = at::kCPU);
 
 }  // namespace phial::train

@@ -6,6 +6,7 @@
 
 #include "phial/base/check.h"
 #include "phial/spec/vision_tensors.h"
+#include "phial/train/device.h"
 #include "phial/train/recompute.h"
 
 namespace phial::train {
@@ -98,7 +99,7 @@ at::Tensor VisionNetwork::rows(const std::vector<BatchPicture>& pictures) const 
   for (const BatchPicture& picture : pictures) tiles.push_back(picture.pixels);
   const int64_t side = spec_.tokens(), width = 4 * int64_t{spec_.hidden_dim};
   // Two by two patches are one token: [tiles, side, side, 4 C].
-  const at::Tensor merged = features(at::cat(tiles))
+  const at::Tensor merged = features(moved(at::cat(tiles), patch_.device()))
                                 .reshape({-1, side, 2, side, 2, spec_.hidden_dim})
                                 .permute({0, 1, 3, 2, 4, 5})
                                 .reshape({-1, side, side, width});

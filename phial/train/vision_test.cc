@@ -67,6 +67,7 @@ class Sight : public testing::Test {
     config.epochs = 6;
     config.lr = 3e-3;
     config.snapshot_every = 3;
+    config.device = "cpu";
     config.threads = 1;
     return config;
   }
@@ -127,6 +128,7 @@ TEST_F(Sight, PicturesAreLearnedAndTheModelIsOneThatSees) {
   pairs.rows = 2;
   pairs.lr = 1e-3;
   pairs.epochs = 4;
+  pairs.device = "cpu";
   pairs.threads = 1;
   const auto tuned = dpo(pairs, {});
   ASSERT_TRUE(tuned) << tuned.error().text();
@@ -299,6 +301,7 @@ TEST_F(Sight, TuningLeavesTheEyeWhereItIsNotReachedOrHasNoRate) {
     tuning.lr = 1e-2;
     tuning.weight_decay = 0.5;
     tuning.epochs = 2;
+    tuning.device = "cpu";
     tuning.threads = 1;
     if (data == "see.jsonl") tuning.encoder_rate = tuning.projector_rate = 0;
     tuning.out = path("tuned-" + data).string();
