@@ -2,27 +2,21 @@
 
 #include <ATen/Context.h>
 #include <ATen/SDPBackend.h>
-#ifdef PHIAL_CUDA
-#include <cuda_runtime_api.h>
-#endif
 
 #include <vector>
 
+#include "phial/train/device_operations.h"
+
 namespace phial::train {
 namespace {
-
-#ifdef PHIAL_CUDA
-constexpr bool kHasKernels = true;
-#else
-constexpr bool kHasKernels = false;  // of our own, without which layers are not computed there
-#endif
 
 Error no_device(const std::string& why, const std::string& remedy) {
   return {Code::kUnsupported, "train.device is cuda, but " + why, remedy + ", or leave train.device away"};
 }
 
 Status check_cuda(const World& world) {
-  if (!kHasKernels) return no_device("this phial-train is built without CUDA", "build it as docs/training.md says");
+  if (!has_device_operations())
+    return no_device("this phial-train is built without CUDA", "build it as docs/training.md says");
   if (!at::hasCUDA()) return no_device("libtorch finds no CUDA device", "see what nvidia-smi lists");
   if (world.size > 1) return no_device("several processes do not train on GPUs yet", "start one process");
   return ok();
@@ -47,12 +41,8 @@ Result<at::Device> open_device(const RunConfig& config) {
   return at::Device(at::kCUDA, 0);
 }
 
-std::string device_name([[maybe_unused]] const at::Device& device) {
-#ifdef PHIAL_CUDA
-  cudaDeviceProp properties;
-  if (device.is_cuda() && cudaGetDeviceProperties(&properties, device.index()) == cudaSuccess) return properties.name;
-#endif
-  return {};
+std::string device_name(const at::Device& device) {
+  return device.is_cuda() ? cuda_device_name(device.index()) : std::string();
 }
 
 at::Tensor moved(const at::Tensor& values, const at::Device& device) {

@@ -5,12 +5,19 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <utility>
 
 #include "phial/train/block_sparse_attention.h"
 #include "phial/train/torch.h"
 
 namespace phial::train {
+
+// Whether this build has them.
+bool has_device_operations();
+
+// "NVIDIA H200".
+std::string cuda_device_name(int device);
 
 // x: [..., D], f32, contiguous -> out: [..., D], f32 or bf16; inverses: [rows], f32.
 void device_rms_norm(const at::Tensor& x, const at::Tensor& gain, double eps, const at::Tensor& out,

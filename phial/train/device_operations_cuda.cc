@@ -1,5 +1,7 @@
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 #include <memory>
 #include <mutex>
@@ -121,6 +123,14 @@ cuda::BlockSparseProblem problem_of(const TilesOnDevice& on_device, const at::Te
 }
 
 }  // namespace
+
+bool has_device_operations() { return true; }
+
+std::string cuda_device_name(int device) {
+  cudaDeviceProp properties;
+  C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, device));
+  return properties.name;
+}
 
 void device_rms_norm(const at::Tensor& x, const at::Tensor& gain, double eps, const at::Tensor& out,
                      const at::Tensor& inverses) {

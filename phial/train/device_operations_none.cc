@@ -11,6 +11,10 @@ namespace {
 
 }  // namespace
 
+bool has_device_operations() { return false; }
+
+std::string cuda_device_name(int) { refuse(); }
+
 void device_rms_norm(const at::Tensor&, const at::Tensor&, double, const at::Tensor&, const at::Tensor&) { refuse(); }
 
 at::Tensor device_rms_norm_gradient(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,

@@ -222,7 +222,10 @@ class RotateFunction : public torch::autograd::Function<RotateFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& heads, const at::Tensor& cos,
                             const at::Tensor& sin) {
     const at::Tensor in = heads.stride(3) == 1 ? heads : heads.contiguous();
-    const at::Tensor out = at::empty(heads.sizes(), heads.options());
+    // On a device a token's heads lie side by side: attention there takes both ways, and what it mixes needs no copy.
+    const at::Tensor out =
+        heads.is_cuda() ? at::empty({in.size(0), in.size(2), in.size(1), in.size(3)}, in.options()).transpose(1, 2)
+                        : at::empty(heads.sizes(), heads.options());
     turn(in, cos, sin, 1, out);
     context->save_for_backward({cos, sin});
     return out;

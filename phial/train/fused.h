@@ -20,7 +20,7 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
 at::Tensor swiglu(const at::Tensor& both);
 
 // heads: [B, H, T, E], in any layout; cos, sin: [B, 1, T, half], f32, half <= E / 2. Element d of a head's first half
-// pairs is turned with element d + half; contiguous, in their type.
+// pairs is turned with element d + half; in their type, on the CPU contiguous.
 at::Tensor rotated(const at::Tensor& heads, const at::Tensor& cos, const at::Tensor& sin);
 
 }  // namespace phial::train
