@@ -30,8 +30,9 @@ add_library(torch INTERFACE IMPORTED)
 target_include_directories(torch SYSTEM INTERFACE ${torch_package}/include ${torch_package}/include/torch/csrc/api/include
                                                   ${toolkit}/include)
 target_compile_definitions(torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO USE_C10D_NCCL)
-# libtorch_cuda registers itself when it is loaded: nothing else names it.
-target_link_libraries(torch INTERFACE -Wl,--no-as-needed ${torch_package}/lib/libtorch.so ${torch_package}/lib/libtorch_cpu.so
+# libtorch_cuda registers itself when it is loaded: nothing else names it. Some of libtorch's libraries export parts of an
+# older libstdc++ (std::filesystem::remove_all, which ends in a call of nothing): the real one comes first.
+target_link_libraries(torch INTERFACE -Wl,--no-as-needed -lstdc++ ${torch_package}/lib/libtorch.so ${torch_package}/lib/libtorch_cpu.so
                                       ${torch_package}/lib/libtorch_cuda.so ${torch_package}/lib/libc10.so ${torch_package}/lib/libc10_cuda.so
                                       -Wl,--as-needed ${PHIAL_CUDART})
 file(GLOB libraries_of_packages LIST_DIRECTORIES true ${nvidia_packages}/*/lib)
