@@ -16,7 +16,7 @@ template <int D>
 constexpr int kWideBytes = (kQueryTiles + 4) * kWideTile<D> * static_cast<int>(sizeof(Bf16)) + kTileAlignment;
 
 template <int D, bool kExact>
-__global__ void __launch_bounds__(kWideThreads, 1) attend_wide(const __grid_constant__ BlockSparsePass pass) {
+__global__ void __launch_bounds__(kWideThreads, 2) attend_wide(const __grid_constant__ BlockSparsePass pass) {
 #ifdef PHIAL_HAS_WARPGROUPS
   extern __shared__ __align__(16) unsigned char shared_bytes[];
   Bf16* const queries = aligned_tiles(shared_bytes);          // one tile a warpgroup
