@@ -98,7 +98,7 @@ def device_mask(tokens):
     partial = parts.any(4).any(2) & ~full
 
     def ordered(blocks):
-        return blocks.sum(2, dtype=torch.int32)[None], blocks.int().argsort(2, descending=True, stable=True).int()[None].contiguous()
+        return blocks.sum(2, dtype=torch.int32)[None], blocks.int().argsort(dim=2, descending=True, stable=True).int()[None].contiguous()
 
     return BlockMask.from_kv_blocks(*ordered(partial), *ordered(full), BLOCK_SIZE=size, mask_mod=visible)
 
