@@ -44,7 +44,8 @@ def shape(vocabulary, width, ffn, layers, heads, context):
 
 
 SHAPES = {"13m": shape(8192, 320, 864, 6, 5, 1024), "1b": shape(32064, 2304, 6144, 16, 24, 4096)}
-RATE, DECAY, BETAS, CLIP = 1e-3, 0.1, (0.9, 0.95), 1.0
+RATES = {"13m": 1e-3, "1b": 1e-4}
+DECAY, BETAS, CLIP = 0.1, (0.9, 0.95), 1.0
 UNCOUNTED = 2  # steps of a round
 WAYS = ["phial", "eager", "compiled", "trainer"]  # and "autotuned": compiled with max-autotune-no-cudagraphs
 SECONDS_OF_A_TURN = 150  # on a GPU
@@ -158,7 +159,7 @@ def serve_plain(args, torch):
     # As most recipes have it: gains do not decay.
     groups = [{"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": DECAY},
               {"params": [p for p in model.parameters() if p.dim() == 1], "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, RATE, BETAS, fused=True)
+    optimizer = torch.optim.AdamW(groups, RATES[args.shape], BETAS, fused=True)
     modes = {"compiled": "default", "autotuned": "max-autotune-no-cudagraphs"}
     step = torch.compile(model, mode=modes[args.serve]) if args.serve in modes else model
     rows = [torch.from_numpy(one).to(args.device) for one in read_rows(args.folder / "shard.tokens", args.tokens)]
@@ -247,7 +248,7 @@ def serve_trainer(args, torch):
 
     arguments = TrainingArguments(
         output_dir=str(args.folder / "trainer"), per_device_train_batch_size=args.micro, gradient_accumulation_steps=args.rows // args.micro,
-        max_steps=1_000_000, learning_rate=RATE,
+        max_steps=1_000_000, learning_rate=RATES[args.shape],
         weight_decay=DECAY, adam_beta1=BETAS[0], adam_beta2=BETAS[1], max_grad_norm=CLIP, lr_scheduler_type="constant", optim="adamw_torch_fused",
         bf16=args.compute == "bf16", use_cpu=args.device == "cpu", save_strategy="no", report_to=[], disable_tqdm=True,
         logging_steps=1 if args.device == "cpu" else args.steps)
@@ -282,7 +283,7 @@ def run_phial(args, turn):
     out = args.folder / f"phial-{turn}"
     fields = {"model.start": args.folder / "start", "data.shards": [str(args.folder / "shard.tokens")],
               "data.sequence_tokens": args.tokens, "batch.rows": args.micro_of["phial"], "batch.accumulate": args.rows // args.micro_of["phial"],
-              "optimizer.lr": RATE, "optimizer.weight_decay": DECAY,
+              "optimizer.lr": RATES[args.shape], "optimizer.weight_decay": DECAY,
               "optimizer.beta1": BETAS[0], "optimizer.beta2": BETAS[1], "optimizer.clip": CLIP, "schedule.kind": "constant",
               "schedule.warmup_steps": 0, "train.steps": args.steps, "train.compute": args.compute, "train.threads": args.threads,
               "train.device": args.device, "run.peak_tflops": args.peak_tflops, "run.out": out}
