@@ -139,8 +139,8 @@ def device_flex_times(sizes, rounds, autotune):
     return times
 
 
-def bench_times(bench, pattern, rounds, threads):
-    command = [bench, f"--benchmark_filter={pattern}", "--benchmark_format=json", "--benchmark_min_time=0.05",
+def bench_times(bench, pattern, rounds, threads, least_s):
+    command = [bench, f"--benchmark_filter={pattern}", "--benchmark_format=json", f"--benchmark_min_time={least_s}",
                f"--benchmark_repetitions={rounds}", "--benchmark_enable_random_interleaving=true"]
     run = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
     return json.loads(run.stdout)["benchmarks"]
@@ -148,7 +148,7 @@ def bench_times(bench, pattern, rounds, threads):
 
 def device_rows(bench, sizes, rounds, threads, flex):
     times, kept, rates = {}, {}, {}
-    for one in bench_times(bench, f"^device_attention/././({'|'.join(map(str, sizes))})/", rounds, threads):
+    for one in bench_times(bench, f"^device_attention/././({'|'.join(map(str, sizes))})/", rounds, threads, 0.05):
         if "error_message" in one:
             sys.exit(f"error: {one['error_message']}")
         if one["run_type"] == "iteration":
@@ -172,12 +172,9 @@ def device_rows(bench, sizes, rounds, threads, flex):
 
 
 def our_times(bench, tokens, rounds, threads, ways, types):
-    command = [bench, f"--benchmark_filter=^training_attention/[0-{ways - 1}]/./[0-{types - 1}]/{tokens}/", "--benchmark_format=json", "--benchmark_min_time=0.01",
-               f"--benchmark_repetitions={rounds}", "--benchmark_enable_random_interleaving=true"]
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
-                         env={"OMP_NUM_THREADS": str(threads)})
     times, kept = {}, 0
-    for one in json.loads(run.stdout)["benchmarks"]:
+    pattern = f"^training_attention/[0-{ways - 1}]/./[0-{types - 1}]/{tokens}/"
+    for one in bench_times(bench, pattern, rounds, threads, 0.01):
         if one["run_type"] == "iteration":
             way, backward, bf16 = (int(n) for n in one["run_name"].split("/")[1:4])
             times.setdefault((WAYS[way], backward, bf16), []).append(one["real_time"])

@@ -33,6 +33,15 @@ struct Batch {
   std::vector<BatchPicture> pictures = {};  // what the ids of their tokens are does not matter
 };
 
+// A document's place in a batch, or of what fills a row up, whose number is negative.
+struct DocumentInBatch {
+  int64_t row = 0, first = 0, tokens = 0;
+  int64_t number = 0;  // as the batch has it
+};
+
+// All of the batch, row by row.
+std::vector<DocumentInBatch> documents_in(const Batch& batch);
+
 // Rows in an order that is a function of their number: that number is all the state there is.
 // Threads: immutable once made.
 class BatchSource {

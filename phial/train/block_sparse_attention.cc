@@ -58,7 +58,7 @@ class HeadOfDocument {
     if (tensors.mixed_gradient != nullptr) value_columns_.resize(longest);
   }
 
-  void forward(const BlockSparsePlan::Document& document, int64_t kv_head) {
+  void forward(const DocumentInBatch& document, int64_t kv_head) {
     begin(document, kv_head);
     lay_out_columns(keys_, key_columns_);
     for (int block = 0; block < n_blocks_; ++block) {
@@ -83,7 +83,7 @@ class HeadOfDocument {
     }
   }
 
-  void backward(const BlockSparsePlan::Document& document, int64_t kv_head) {
+  void backward(const DocumentInBatch& document, int64_t kv_head) {
     begin(document, kv_head);
     lay_out_columns(keys_, key_columns_);
     lay_out_columns(values_, value_columns_);
@@ -122,7 +122,7 @@ class HeadOfDocument {
   }
 
  private:
-  void begin(const BlockSparsePlan::Document& document, int64_t kv_head) {
+  void begin(const DocumentInBatch& document, int64_t kv_head) {
     document_ = document;
     kv_head_ = static_cast<int>(kv_head);
     n_blocks_ = static_cast<int>((document.tokens - 1) / lists_.pattern().block + 1);
@@ -207,7 +207,7 @@ class HeadOfDocument {
   const int64_t group_;
   size_t E_;
 
-  BlockSparsePlan::Document document_;
+  DocumentInBatch document_;
   int kv_head_ = 0, n_blocks_ = 0;
   const T *keys_ = nullptr, *values_ = nullptr;
   T *key_gradient_ = nullptr, *value_gradient_ = nullptr;
@@ -221,7 +221,7 @@ class HeadOfDocument {
 // Every key-value head of every document, by whichever thread is free.
 template <class T>
 void for_each_head(const BlockSparsePlan& plan, const Sizes& sizes, const Tensors<T>& tensors,
-                   void (HeadOfDocument<T>::*body)(const BlockSparsePlan::Document&, int64_t)) {
+                   void (HeadOfDocument<T>::*body)(const DocumentInBatch&, int64_t)) {
   const auto n_heads = static_cast<int64_t>(plan.documents.size()) * sizes.K;
   std::atomic<int64_t> next = 0;
   const int64_t workers = std::min<int64_t>(at::get_num_threads(), n_heads);
@@ -325,22 +325,10 @@ class BlockSparseFunction : public torch::autograd::Function<BlockSparseFunction
 }  // namespace
 
 PlanPointer block_sparse_plan(const spec::BlockSparse& pattern, int n_heads, int n_kv_heads, const Batch& batch) {
-  const at::Tensor all_positions = batch.positions.cpu().contiguous(),
-                   all_documents = batch.documents.cpu().contiguous();
-  const auto positions = all_positions.accessor<int64_t, 2>(), documents = all_documents.accessor<int64_t, 2>();
-  std::vector<BlockSparsePlan::Document> found;
-  for (int64_t row = 0; row < positions.size(0); ++row) {
-    for (int64_t t = 0; t < positions.size(1); ++t) {
-      if (documents[row][t] < 0) continue;
-      if (t == 0 || documents[row][t] != documents[row][t - 1] || positions[row][t] != positions[row][t - 1] + 1) {
-        PHIAL_CHECK(positions[row][t] == 0);
-        found.push_back({.row = row, .first = t, .tokens = 0});
-      }
-      ++found.back().tokens;
-    }
-  }
+  std::vector<DocumentInBatch> found = documents_in(batch);
+  std::erase_if(found, [](const DocumentInBatch& document) { return document.number < 0; });
   PHIAL_CHECK(!found.empty());
-  std::ranges::stable_sort(found, std::ranges::greater{}, &BlockSparsePlan::Document::tokens);
+  std::ranges::stable_sort(found, std::ranges::greater{}, &DocumentInBatch::tokens);
   spec::BlockSparseLists lists(pattern, n_heads, n_kv_heads, found.front().tokens);
   return std::make_shared<BlockSparsePlan>(std::move(lists), std::move(found));
 }

@@ -26,12 +26,8 @@ struct TilesOnDevice;
 // What the block-sparse layers of a pass share: who sees whom. Blocks are those of a document's own positions, and a
 // document sees no other, so each is a sequence of its own. Immutable.
 struct BlockSparsePlan {
-  struct Document {
-    int64_t row = 0, first = 0, tokens = 0;
-  };
-
   spec::BlockSparseLists lists;
-  std::vector<Document> documents;  // longest first
+  std::vector<DocumentInBatch> documents;  // longest first
 
   // The lists on the CUDA device that asked last; device_operations_cuda.cc's own.
   mutable std::mutex uploading = {};

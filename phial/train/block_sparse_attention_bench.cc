@@ -6,54 +6,30 @@
 // forwards and backwards. `kept` is the part of the blocks that a head sees. Above 4,096 tokens a quarter of the heads.
 #include <benchmark/benchmark.h>
 
-#include "phial/spec/variants.h"
 #include "phial/train/block_sparse_attention.h"
+#include "phial/train/sparse_layer_for_bench.h"
 
 namespace phial::train {
 namespace {
 
 enum Way { kSparse, kAllBlocks, kTorchCausal, kTorchMasked };
 
-spec::DecoderSpec phi3_small(int64_t tokens) {
-  for (const spec::DecoderSpec& variant : spec::variants()) {
-    if (variant.name != "phi3-small-128k") continue;
-    spec::DecoderSpec spec = variant;
-    if (tokens > 4096) {
-      spec.n_heads /= 4;
-      spec.n_kv_heads /= 4;
-    }
-    return spec;
-  }
-  return {};
-}
-
-double share_of_blocks(const spec::DecoderSpec& spec, int64_t tokens) {
-  const spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, tokens);
-  double kept = 0, all = 0;
-  for (int block = 0; block < tokens / spec.block_sparse.block; ++block) {
-    all += (block + 1) * spec.n_heads;
-    kept += (block - lists.first_local(block) + 1) * spec.n_heads;
-    for (int head = 0; head < spec.n_kv_heads; ++head) {
-      for (const auto& entry : lists.far(head, block)) kept += std::popcount(entry.heads);
-    }
-  }
-  return kept / all;
-}
-
 void training_attention(benchmark::State& state) {
   const auto way = static_cast<Way>(state.range(0));
   const bool backward = state.range(1) != 0;
   const auto type = state.range(2) != 0 ? at::kBFloat16 : at::kFloat;
   const int64_t tokens = state.range(3);
-  spec::DecoderSpec spec = phi3_small(tokens);
-  state.counters["kept"] = share_of_blocks(spec, tokens);
+  spec::DecoderSpec spec = phi3_small();
+  if (tokens > 4096) {
+    spec.n_heads /= 4;
+    spec.n_kv_heads /= 4;
+  }
+  const BlockPairs pairs = block_pairs(spec, tokens);
+  state.counters["kept"] = pairs.kept / pairs.all;
   state.counters["heads"] = spec.n_heads;
-  if (way == kAllBlocks) spec.block_sparse.local_blocks = static_cast<int>(tokens / spec.block_sparse.block) + 1;
+  if (way == kAllBlocks) keep_all_blocks(spec, tokens);
   const bool ours = way == kSparse || way == kAllBlocks;
-  Batch batch;
-  batch.positions = at::arange(tokens, at::kLong).unsqueeze(0);
-  batch.documents = at::zeros_like(batch.positions);
-  const auto plan = block_sparse_plan(spec.block_sparse, spec.n_heads, spec.n_kv_heads, batch);
+  const auto plan = block_sparse_plan(spec.block_sparse, spec.n_heads, spec.n_kv_heads, one_document(tokens));
   const auto random = [&](int64_t heads) {
     return at::randn({1, heads, tokens, spec.head_dim}).to(type).requires_grad_(backward);
   };

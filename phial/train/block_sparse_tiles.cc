@@ -81,7 +81,7 @@ void BlockSparseTiles::add_lists(const spec::BlockSparseLists& lists) {
   }
 }
 
-void BlockSparseTiles::add_work(const std::vector<BlockSparsePlan::Document>& documents) {
+void BlockSparseTiles::add_work(const std::vector<DocumentInBatch>& documents) {
   documents_ = numbers_.size();
   for (const auto& document : documents) {
     for (const int64_t number : {document.row, document.first, document.tokens}) {

@@ -23,7 +23,7 @@ class BlockSparseTiles {
 
  private:
   void add_lists(const spec::BlockSparseLists& lists);
-  void add_work(const std::vector<BlockSparsePlan::Document>& documents);
+  void add_work(const std::vector<DocumentInBatch>& documents);
 
   kernels::cuda::BlockSparseTiles sizes_ = {};
   std::vector<int> numbers_;

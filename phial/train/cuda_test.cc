@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "phial/train/cross_entropy.h"
-#include "phial/train/device.h"
+#include "phial/train/cuda_device_for_test.h"
 #include "phial/train/dpo.h"
 #include "phial/train/golden_networks_for_test.h"
 #include "phial/train/optimizer.h"
@@ -21,16 +21,10 @@ namespace {
 
 using model::golden;
 
-RunConfig on_cuda() {
-  RunConfig config;
-  config.device = "cuda";
-  return config;
-}
-
 class Cuda : public RunFiles {
  protected:
   void SetUp() override {
-    const auto opened = open_device(on_cuda());
+    const auto opened = cuda_device();
     if (!opened) GTEST_SKIP() << opened.error().text();
     device = *opened;
   }

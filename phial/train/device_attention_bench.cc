@@ -7,56 +7,27 @@
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-#include <bit>
-
-#include "phial/spec/variants.h"
 #include "phial/train/block_sparse_attention.h"
+#include "phial/train/cuda_device_for_test.h"
+#include "phial/train/sparse_layer_for_bench.h"
 
 namespace phial::train {
 namespace {
 
 enum DeviceWay { kOverLists, kOverAll, kLibtorch };
 
-spec::DecoderSpec small_variant() {
-  for (const spec::DecoderSpec& variant : spec::variants()) {
-    if (variant.name == "phi3-small-128k") return variant;
-  }
-  return {};
-}
-
-// Block pairs of all heads: those that are seen, and those before or at a query's.
-struct BlockPairs {
-  double kept = 0, all = 0;
-};
-
-BlockPairs block_pairs(const spec::DecoderSpec& spec, int64_t tokens) {
-  const spec::BlockSparseLists lists(spec.block_sparse, spec.n_heads, spec.n_kv_heads, tokens);
-  BlockPairs pairs;
-  for (int block = 0; block < tokens / spec.block_sparse.block; ++block) {
-    pairs.all += (block + 1) * spec.n_heads;
-    pairs.kept += (block - lists.first_local(block) + 1) * spec.n_heads;
-    for (int head = 0; head < spec.n_kv_heads; ++head) {
-      for (const auto& entry : lists.far(head, block)) pairs.kept += std::popcount(entry.heads);
-    }
-  }
-  return pairs;
-}
-
 void device_attention(benchmark::State& state) {
-  if (!at::hasCUDA()) {
-    state.SkipWithError("libtorch sees no CUDA device");
+  if (const auto device = cuda_device(); !device) {
+    state.SkipWithError(device.error().text().c_str());
     return;
   }
   const auto way = static_cast<DeviceWay>(state.range(0));
   const bool backward = state.range(1) != 0;
   const int64_t tokens = state.range(2);
-  spec::DecoderSpec spec = small_variant();
+  spec::DecoderSpec spec = phi3_small();
   const BlockPairs pairs = block_pairs(spec, tokens);
-  if (way == kOverAll) spec.block_sparse.local_blocks = static_cast<int>(tokens / spec.block_sparse.block) + 1;
-  Batch batch;
-  batch.positions = at::arange(tokens, at::kLong).unsqueeze(0);
-  batch.documents = at::zeros_like(batch.positions);
-  const auto plan = block_sparse_plan(spec.block_sparse, spec.n_heads, spec.n_kv_heads, batch);
+  if (way == kOverAll) keep_all_blocks(spec, tokens);
+  const auto plan = block_sparse_plan(spec.block_sparse, spec.n_heads, spec.n_kv_heads, one_document(tokens));
   const auto options = at::TensorOptions(at::kBFloat16).device(at::kCUDA);
   const auto random = [&](int64_t heads) {
     return at::randn({1, heads, tokens, spec.head_dim}, options).requires_grad_(backward);

@@ -1,5 +1,5 @@
 // The kernels for CUDA devices. Attention is held to attention with a dense mask in double, in bf16 beside libtorch's
-// own attention in bf16; the fused operations to libtorch's one by one. Skipped where libtorch sees no device.
+// own attention in bf16; the fused operations to libtorch's one by one. Skipped where there is no device.
 #include "phial/train/device_operations.h"
 
 #include <gtest/gtest.h>
@@ -10,15 +10,20 @@
 #include <string>
 #include <vector>
 
+#include "phial/train/cuda_device_for_test.h"
 #include "phial/train/fused.h"
 #include "phial/train/sparse_problem_for_test.h"
 
 namespace phial::train {
 namespace {
 
-// For SetUp of what needs a device.
-#define PHIAL_NEEDS_CUDA() \
-  if (!at::hasCUDA()) GTEST_SKIP() << "libtorch sees no CUDA device"
+class NeedsCuda : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto device = cuda_device(); !device) GTEST_SKIP() << device.error().text();
+    at::manual_seed(5);
+  }
+};
 
 // Blocks of a tile, of several, of parts; documents of a token more and less than a tile or two; wide and narrow heads.
 const SparseCase kDeviceCases[] = {
@@ -35,10 +40,7 @@ const SparseCase kDeviceCases[] = {
     {{.block = 64, .local_blocks = 1, .stride = 64}, 64, 1, 16, {{1000}}},
 };
 
-class CudaBlockSparseAttention : public testing::Test {
- protected:
-  void SetUp() override { PHIAL_NEEDS_CUDA(); }
-};
+class CudaBlockSparseAttention : public NeedsCuda {};
 
 std::string name_of(const SparseCase& each) {
   return "block " + std::to_string(each.pattern.block) + ", heads " + std::to_string(each.n_heads) + " of " +
@@ -219,13 +221,8 @@ TEST_F(CudaBlockSparseAttention, WiderHeadsThanItTakesAreRefused) {
 
 using DeviceOperation = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
 
-class CudaFused : public testing::TestWithParam<at::ScalarType> {
+class CudaFused : public NeedsCuda, public testing::WithParamInterface<at::ScalarType> {
  protected:
-  void SetUp() override {
-    PHIAL_NEEDS_CUDA();
-    at::manual_seed(5);
-  }
-
   double part() const { return GetParam() == at::kFloat ? 1e-5 : 1.2e-2; }  // of the largest
   static at::Tensor numbers(at::IntArrayRef shape, at::ScalarType type) {
     return at::randn(shape, at::kDouble).to(type).to(at::kCUDA);

@@ -16,23 +16,14 @@ bool can_attend_packed(const spec::DecoderSpec& spec, const at::Device& device, 
 }
 
 PackedDocuments packed_documents(const Batch& batch, const at::Device& device) {
-  const at::Tensor all_documents = batch.documents.contiguous(), all_positions = batch.positions.contiguous();
-  const auto documents = all_documents.accessor<int64_t, 2>(), positions = all_positions.accessor<int64_t, 2>();
-  const int64_t rows = documents.size(0), tokens = documents.size(1);
-  std::vector<int32_t> ends;
+  const int64_t tokens = batch.documents.size(1);
   PackedDocuments packed;
-  const auto end_at = [&](int64_t place) {
-    if (!ends.empty()) packed.longest = std::max(packed.longest, place - ends.back());
-    ends.push_back(static_cast<int32_t>(place));
-  };
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t t = 0; t < tokens; ++t) {
-      const bool goes_on =
-          t > 0 && documents[r][t] == documents[r][t - 1] && positions[r][t] == positions[r][t - 1] + 1;
-      if (!goes_on) end_at(r * tokens + t);
-    }
+  std::vector<int32_t> ends;
+  for (const DocumentInBatch& document : documents_in(batch)) {
+    ends.push_back(static_cast<int32_t>(document.row * tokens + document.first));
+    packed.longest = std::max(packed.longest, document.tokens);
   }
-  end_at(rows * tokens);
+  ends.push_back(static_cast<int32_t>(batch.documents.numel()));
   packed.ends = moved(at::tensor(at::ArrayRef<int32_t>(ends), at::kInt), device);
   return packed;
 }
