@@ -23,34 +23,28 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
 
   const BlockSparseProblem& problem = pass.problem;
   const BlockSparseTiles& tiles = problem.tiles;
-  const QueryWork work(tiles, static_cast<int>(blockIdx.x));
-  const DocumentPlace document(tiles, work.document);
-  const int last_tile = min(work.first_tile + kQueryTiles, document.n_tiles()) - 1;
-  const KeyTiles key_tiles(tiles, work.head, work.first_tile, last_tile);
-  const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32;
-  const int tile = work.first_tile + warp * kRowsOfWarp / kTileTokens;  // of this warp
-  const bool has_rows = tile <= last_tile;
-  const int first_near = has_rows ? tiles.first_near[tile] : 0;
-  const int first_row = work.first_tile * kTileTokens + warp * kRowsOfWarp;  // position of this warp's first query
+  const QueryWarp mine(tiles, kRowsOfWarp);
+  const DocumentPlace& document = mine.document;
+  const int E = problem.head_dim, first_query = mine.work.first_tile * kTileTokens;
   const float scale_log2 = static_cast<float>(problem.scale * kLog2E);
-  const VisiblePairs visible(tiles, work.head);
 
   const auto copy_tile = [&](Bf16* to, const AttentionTensor& from, int of) {
-    copy_rows<D, kTileTokens, kForwardThreads>(to, place<const Bf16>(from, document, work.kv_head, of * kTileTokens),
+    copy_rows<D, kTileTokens, kForwardThreads>(to,
+                                               place<const Bf16>(from, document, mine.work.kv_head, of * kTileTokens),
                                                from.token, document.tokens - of * kTileTokens, E);
     copies_commit();
   };
   copy_rows<D, kQueryTiles * kTileTokens, kForwardThreads>(
-      queries, place<const Bf16>(problem.queries, document, work.head, work.first_tile * kTileTokens),
-      problem.queries.token, document.tokens - work.first_tile * kTileTokens, E);
-  int key_tile = key_tiles[0];
+      queries, place<const Bf16>(problem.queries, document, mine.work.head, first_query), problem.queries.token,
+      document.tokens - first_query, E);
+  int key_tile = mine.key_tiles[0];
   copy_tile(keys, problem.keys, key_tile);
 
   float mixed[kRowTiles][D / 8][4] = {};
   RowSums rows[kRowTiles];
-  for (int i = 0; i < key_tiles.n; ++i) {
-    const int next_tile = i + 1 < key_tiles.n ? key_tiles[i + 1] : 0;
-    const bool is_seen = has_rows && key_tiles.is_seen(i, key_tile, tile, first_near);
+  for (int i = 0; i < mine.key_tiles.n; ++i) {
+    const int next_tile = i + 1 < mine.key_tiles.n ? mine.key_tiles[i + 1] : 0;
+    const bool is_seen = mine.sees(i, key_tile);
     float scores[kRowTiles][kColumnTiles][4] = {};
     copies_wait<0>();
     __syncthreads();  // keys are there, and the values before are no longer read
@@ -60,7 +54,7 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
       for (int k = 0; k < D / 16; ++k) {
         uint32_t a[kRowTiles][4];
 #pragma unroll
-        for (int m = 0; m < kRowTiles; ++m) load_a<D>(a[m], queries, warp * kRowsOfWarp + 16 * m, 16 * k);
+        for (int m = 0; m < kRowTiles; ++m) load_a<D>(a[m], queries, mine.warp * kRowsOfWarp + 16 * m, 16 * k);
 #pragma unroll
         for (int n = 0; n < kColumnTiles / 2; ++n) {
           uint32_t b[4];
@@ -75,20 +69,12 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
     }
     copies_wait<0>();
     __syncthreads();  // values are there, and keys are no longer read
-    if (i + 1 < key_tiles.n) copy_tile(keys, problem.keys, next_tile);
+    if (i + 1 < mine.key_tiles.n) copy_tile(keys, problem.keys, next_tile);
     if (is_seen) {
-      if (!kExact || key_tile == tile) {
+      if (!kExact || key_tile == mine.tile) {
 #pragma unroll
         for (int m = 0; m < kRowTiles; ++m) {
-#pragma unroll
-          for (int n = 0; n < kColumnTiles; ++n) {
-#pragma unroll
-            for (int c = 0; c < 4; ++c) {
-              if (is_hidden<kExact>(visible, first_row + kWarpRows * m, key_tile * kTileTokens, n, c)) {
-                scores[m][n][c] = -INFINITY;
-              }
-            }
-          }
+          hide<kExact>(scores[m], mine.visible, mine.first_row + kWarpRows * m, key_tile * kTileTokens);
         }
       }
 #pragma unroll
@@ -112,32 +98,27 @@ __global__ void __launch_bounds__(kForwardThreads, 2) attend(const __grid_consta
     }
     key_tile = next_tile;
   }
-  if (!has_rows) return;
+  if (!mine.has_rows) return;
 
   // Through the warp's own queries, which nobody reads any more.
-  Bf16* const space = queries + warp * kRowsOfWarp * kRowStride<D>;
+  Bf16* const space = queries + mine.warp * kRowsOfWarp * kRowStride<D>;
 #pragma unroll
   for (int m = 0; m < kRowTiles; ++m) {
-    write_mixed<D>(mixed[m], rows[m], problem, document, work.head, first_row + kWarpRows * m, space);
+    write_mixed<D>(mixed[m], rows[m], problem, document, mine.work.head, mine.first_row + kWarpRows * m, space);
   }
 }
 
 template <int D>
 const char* attend_at(const BlockSparsePass& pass, Stream stream) {
   const BlockSparseTiles& tiles = pass.problem.tiles;
-  const dim3 blocks(static_cast<unsigned>(tiles.n_query_items * tiles.n_heads));
-  return start(tiles.exact ? attend<D, true> : attend<D, false>, blocks, kForwardThreads, kForwardBytes<D>, stream,
-               pass);
+  return start(tiles.exact ? attend<D, true> : attend<D, false>, query_blocks(tiles), kForwardThreads, kForwardBytes<D>,
+               stream, pass);
 }
 
 }  // namespace
 
 const char* block_sparse_forward_bf16(const BlockSparsePass& pass, Stream stream) {
-  const int E = pass.problem.head_dim;
-  if (E <= 32) return attend_at<32>(pass, stream);
-  if (E <= 64) return attend_at<64>(pass, stream);
-  if (E <= 96) return attend_at<96>(pass, stream);
-  return attend_at<kMaxHeadDim>(pass, stream);
+  return with_columns(pass.problem.head_dim, [&](auto columns) { return attend_at<columns>(pass, stream); });
 }
 
 }  // namespace phial::kernels::cuda

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #include "phial/kernels/cuda/block_sparse.h"
 
@@ -26,6 +27,24 @@ const char* block_sparse_forward_hopper(const BlockSparsePass& pass, Stream stre
 const char* block_sparse_gradients_hopper(const BlockSparsePass& pass, Stream stream);
 const char* block_sparse_forward_plain(const BlockSparsePass& pass, Stream stream);
 const char* block_sparse_backward_plain(const BlockSparsePass& pass, Stream stream);
+
+// Blocks of threads that share query items of every head among them, or key items of every key-value head; `parts` of
+// each item.
+inline dim3 query_blocks(const BlockSparseTiles& tiles, unsigned parts = 1) {
+  return {static_cast<unsigned>(tiles.n_query_items * tiles.n_heads), parts};
+}
+inline dim3 key_blocks(const BlockSparseTiles& tiles, unsigned parts = 1) {
+  return {static_cast<unsigned>(tiles.n_key_items * tiles.n_kv_heads), parts};
+}
+
+// body(columns of the narrowest tile that holds heads of E numbers), a constant.
+template <class Body>
+const char* with_columns(int E, const Body& body) {
+  if (E <= 32) return body(std::integral_constant<int, 32>());
+  if (E <= 64) return body(std::integral_constant<int, 64>());
+  if (E <= 96) return body(std::integral_constant<int, 96>());
+  return body(std::integral_constant<int, kMaxHeadDim>());
+}
 
 // A document's place in the batch.
 struct DocumentPlace {
@@ -95,6 +114,33 @@ struct KeyTiles {
   __device__ bool is_seen(int i, int tile, int query_tile, int first_near) const {
     if (tile > query_tile) return false;
     return i < n_far || tile >= first_near || far_before[tile] != far_before[tile + 1];
+  }
+};
+
+// A warp's part of QueryWork, where a warp computes `rows` rows of it; all warps go through the same key tiles.
+struct QueryWarp {
+  QueryWork work;
+  DocumentPlace document;
+  int last_tile, warp, tile, first_row;  // of the work; of this warp: its number, its tile, its first query's position
+  KeyTiles key_tiles;
+  bool has_rows;
+  int first_near;
+  VisiblePairs visible;
+
+  __device__ QueryWarp(const BlockSparseTiles& tiles, int rows)
+      : work(tiles, static_cast<int>(blockIdx.x)),
+        document(tiles, work.document),
+        last_tile(min(work.first_tile + kQueryTiles, document.n_tiles()) - 1),
+        warp(static_cast<int>(threadIdx.x) / 32),
+        tile(work.first_tile + warp * rows / kTileTokens),
+        first_row(work.first_tile * kTileTokens + warp * rows),
+        key_tiles(tiles, work.head, work.first_tile, last_tile),
+        has_rows(tile <= last_tile),
+        first_near(has_rows ? tiles.first_near[tile] : 0),
+        visible(tiles, work.head) {}
+  // Whether this warp's queries see the i-th key tile, which is `key_tile`.
+  __device__ bool sees(int i, int key_tile) const {
+    return has_rows && key_tiles.is_seen(i, key_tile, tile, first_near);
   }
 };
 

@@ -29,19 +29,12 @@ __global__ void __launch_bounds__(kWideQueryThreads, 1) of_queries_wide(const __
 
   const BlockSparseProblem& problem = pass.problem;
   const BlockSparseTiles& tiles = problem.tiles;
-  const QueryWork work(tiles, static_cast<int>(blockIdx.x));
-  const DocumentPlace document(tiles, work.document);
-  const int last_tile = min(work.first_tile + kQueryTiles, document.n_tiles()) - 1;
-  const KeyTiles key_tiles(tiles, work.head, work.first_tile, last_tile);
-  const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const int tile = work.first_tile + warp / 4;
-  const bool has_rows = tile <= last_tile;
-  const int first_near = has_rows ? tiles.first_near[tile] : 0;
-  const int first_row = work.first_tile * kTileTokens + warp * kWarpRows;
+  const QueryWarp mine(tiles, kWarpRows);
+  const DocumentPlace& document = mine.document;
+  const int E = problem.head_dim;
   const float scale_log2 = static_cast<float>(problem.scale * kLog2E);
-  const VisiblePairs visible(tiles, work.head);
-  const Bf16* const own_queries = queries + warp / 4 * kWideTileNumbers<D>;
-  const Bf16* const own_of_mixed = of_mixed + warp / 4 * kWideTileNumbers<D>;
+  const Bf16* const own_queries = queries + mine.warp / 4 * kWideTileNumbers<D>;
+  const Bf16* const own_of_mixed = of_mixed + mine.warp / 4 * kWideTileNumbers<D>;
 
   const auto copy = [&](Bf16* to, const AttentionTensor& from, int head, int of) {
     copy_tile<D, kWideQueryThreads>(to, place<const Bf16>(from, document, head, of * kTileTokens), from.token,
@@ -49,30 +42,22 @@ __global__ void __launch_bounds__(kWideQueryThreads, 1) of_queries_wide(const __
   };
   const auto copy_keys = [&](int stage, int of) {
     Bf16* const keys = places + 2 * stage * kWideTileNumbers<D>;
-    copy(keys, problem.keys, work.kv_head, of);
-    copy(keys + kWideTileNumbers<D>, problem.values, work.kv_head, of);
+    copy(keys, problem.keys, mine.work.kv_head, of);
+    copy(keys + kWideTileNumbers<D>, problem.values, mine.work.kv_head, of);
     copies_commit();
   };
   for (int i = 0; i < kQueryTiles; ++i) {
-    const int of = min(work.first_tile + i, last_tile);
-    copy(queries + i * kWideTileNumbers<D>, problem.queries, work.head, of);
-    copy(of_mixed + i * kWideTileNumbers<D>, pass.gradients.of_mixed, work.head, of);
+    const int of = min(mine.work.first_tile + i, mine.last_tile);
+    copy(queries + i * kWideTileNumbers<D>, problem.queries, mine.work.head, of);
+    copy(of_mixed + i * kWideTileNumbers<D>, pass.gradients.of_mixed, mine.work.head, of);
   }
-  float log_sums[2] = {}, means[2] = {};
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int position = first_row + lane / 4 + 8 * half;
-    if (position >= document.tokens) continue;
-    const int64_t at = (int64_t{document.row} * tiles.n_heads + work.head) * problem.tokens + document.first + position;
-    log_sums[half] = static_cast<const float*>(problem.log_sums)[at] * static_cast<float>(kLog2E);
-    means[half] = static_cast<const float*>(pass.gradients.means)[at];
-  }
-  int key_tile = key_tiles[0];
+  const RowNumbers rows(pass, document, mine.work.head, mine.first_row);
+  int key_tile = mine.key_tiles[0];
   copy_keys(0, key_tile);
   float gradients[D / 8][4] = {};
-  for (int i = 0; i < key_tiles.n; ++i) {
-    const int next_tile = i + 1 < key_tiles.n ? key_tiles[i + 1] : 0;
-    if (i + 1 < key_tiles.n) {
+  for (int i = 0; i < mine.key_tiles.n; ++i) {
+    const int next_tile = i + 1 < mine.key_tiles.n ? mine.key_tiles[i + 1] : 0;
+    if (i + 1 < mine.key_tiles.n) {
       copy_keys((i + 1) % 2, next_tile);
       copies_wait<1>();
     } else {
@@ -80,7 +65,7 @@ __global__ void __launch_bounds__(kWideQueryThreads, 1) of_queries_wide(const __
     }
     show_to_tensor_cores();
     __syncthreads();  // this tile is there
-    if (has_rows && key_tiles.is_seen(i, key_tile, tile, first_near)) {
+    if (mine.sees(i, key_tile)) {
       const Bf16* const keys = places + 2 * (i % 2) * kWideTileNumbers<D>;
       float scores[kColumnTiles][4], of_weights[kColumnTiles][4];
       multiply_tiles<D>(scores, own_queries, keys);
@@ -88,16 +73,8 @@ __global__ void __launch_bounds__(kWideQueryThreads, 1) of_queries_wide(const __
       products_wait<0>();
       hold(scores);
       hold(of_weights);
-      const bool has_hidden = !kExact || key_tile == tile;
-#pragma unroll
-      for (int n = 0; n < kColumnTiles; ++n) {
-#pragma unroll
-        for (int c = 0; c < 4; ++c) {
-          float weight = exp2_fast(scores[n][c] * scale_log2 - log_sums[c / 2]);
-          if (has_hidden && is_hidden<kExact>(visible, first_row, key_tile * kTileTokens, n, c)) weight = 0;
-          scores[n][c] = weight * (of_weights[n][c] - means[c / 2]);
-        }
-      }
+      differentiate<kExact>(scores, of_weights, rows, scale_log2, !kExact || key_tile == mine.tile, mine.visible,
+                            mine.first_row, key_tile * kTileTokens);
       uint32_t of_scores[kTileTokens / 16][4];
 #pragma unroll
       for (int k = 0; k < kTileTokens / 16; ++k) as_a(of_scores[k], scores, k);
@@ -108,10 +85,10 @@ __global__ void __launch_bounds__(kWideQueryThreads, 1) of_queries_wide(const __
     __syncthreads();  // its place may be written
     key_tile = next_tile;
   }
-  if (!has_rows) return;
-  write_rows<D>(gradients, static_cast<float>(problem.scale), places + warp * kWarpRows * kRowStride<D>,
-                place<Bf16>(pass.gradients.of_queries, document, work.head, first_row), pass.gradients.of_queries.token,
-                document.tokens - first_row, E);
+  if (!mine.has_rows) return;
+  write_rows<D>(gradients, static_cast<float>(problem.scale), places + mine.warp * kWarpRows * kRowStride<D>,
+                place<Bf16>(pass.gradients.of_queries, document, mine.work.head, mine.first_row),
+                pass.gradients.of_queries.token, document.tokens - mine.first_row, E);
 #endif
 }
 
@@ -130,7 +107,7 @@ __global__ void __launch_bounds__(kWideKeyThreads, 2) of_keys_wide(const __grid_
   const int* const item = tiles.key_items + 2 * int64_t{blockIdx.x};
   const DocumentPlace document(tiles, item[0]);
   const int key_tile = item[1];
-  const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32;
   const int first_row = key_tile * kTileTokens + warp * kWarpRows;
   const float scale_log2 = static_cast<float>(problem.scale * kLog2E);
 
@@ -144,11 +121,7 @@ __global__ void __launch_bounds__(kWideKeyThreads, 2) of_keys_wide(const __grid_
     Bf16* const queries = places + 2 * stage * kWideTileNumbers<D>;
     copy(queries, problem.queries, of.head, of.tile);
     copy(queries + kWideTileNumbers<D>, pass.gradients.of_mixed, of.head, of.tile);
-    const int row = static_cast<int>(threadIdx.x) % kTileTokens, from = of.tile * kTileTokens;
-    const bool is_mean = static_cast<int>(threadIdx.x) >= kTileTokens, is_there = row < document.tokens - from;
-    const auto* const rows = static_cast<const float*>(is_mean ? pass.gradients.means : problem.log_sums) +
-                             (int64_t{document.row} * tiles.n_heads + of.head) * problem.tokens + document.first + from;
-    copy_begin<4>(row_places + (2 * stage + is_mean) * kTileTokens + row, is_there ? rows + row : rows, is_there);
+    copy_row_numbers(row_places + 2 * stage * kTileTokens, pass, document, of.head, of.tile);
     copies_commit();
   };
   SeeingTiles at(tiles, kv_head, key_tile, document.n_tiles()), next = at;
@@ -173,29 +146,15 @@ __global__ void __launch_bounds__(kWideKeyThreads, 2) of_keys_wide(const __grid_
     multiply_tiles<D>(of_weights, values, of_mixed);
     products_wait<1>();
     hold(weights);
-    const bool has_hidden = !kExact || at.tile == key_tile;
-    const VisiblePairs visible(tiles, at.head);
-#pragma unroll
-    for (int n = 0; n < kColumnTiles; ++n) {
-#pragma unroll
-      for (int c = 0; c < 4; ++c) {
-        const float log_sum = log_sums[8 * n + lane % 4 * 2 + c % 2] * static_cast<float>(kLog2E);
-        weights[n][c] = exp2_fast(weights[n][c] * scale_log2 - log_sum);
-        if (has_hidden && is_hidden_transposed<kExact>(visible, at.tile * kTileTokens, first_row, n, c))
-          weights[n][c] = 0;
-      }
-    }
+    weigh_columns<kExact>(weights, log_sums, scale_log2, !kExact || at.tile == key_tile, VisiblePairs(tiles, at.head),
+                          at.tile * kTileTokens, first_row);
     uint32_t packed_weights[kTileTokens / 16][4], of_scores[kTileTokens / 16][4];
 #pragma unroll
     for (int k = 0; k < kTileTokens / 16; ++k) as_a(packed_weights[k], weights, k);
     products_wait<0>();
     hold(of_weights);
     add_weighted_rows<D>(of_value_rows, packed_weights, of_mixed);
-#pragma unroll
-    for (int n = 0; n < kColumnTiles; ++n) {
-#pragma unroll
-      for (int c = 0; c < 4; ++c) weights[n][c] *= of_weights[n][c] - means[8 * n + lane % 4 * 2 + c % 2];
-    }
+    differentiate_columns(weights, of_weights, means);
 #pragma unroll
     for (int k = 0; k < kTileTokens / 16; ++k) as_a(of_scores[k], weights, k);
     add_weighted_rows<D>(of_key_rows, of_scores, queries);
@@ -218,13 +177,11 @@ __global__ void __launch_bounds__(kWideKeyThreads, 2) of_keys_wide(const __grid_
 template <int D>
 const char* gradients_wide_at(const BlockSparsePass& pass, Stream stream) {
   const BlockSparseTiles& tiles = pass.problem.tiles;
-  const dim3 query_blocks(static_cast<unsigned>(tiles.n_query_items * tiles.n_heads));
-  const dim3 key_blocks(static_cast<unsigned>(tiles.n_key_items * tiles.n_kv_heads));
-  if (const char* error = start(tiles.exact ? of_queries_wide<D, true> : of_queries_wide<D, false>, query_blocks,
+  if (const char* error = start(tiles.exact ? of_queries_wide<D, true> : of_queries_wide<D, false>, query_blocks(tiles),
                                 kWideQueryThreads, kWideQueryBytes<D>, stream, pass)) {
     return error;
   }
-  return start(tiles.exact ? of_keys_wide<D, true> : of_keys_wide<D, false>, key_blocks, kWideKeyThreads,
+  return start(tiles.exact ? of_keys_wide<D, true> : of_keys_wide<D, false>, key_blocks(tiles), kWideKeyThreads,
                kWideKeyBytes<D>, stream, pass);
 }
 

@@ -24,17 +24,11 @@ __global__ void __launch_bounds__(kWideThreads, 2) attend_wide(const __grid_cons
 
   const BlockSparseProblem& problem = pass.problem;
   const BlockSparseTiles& tiles = problem.tiles;
-  const QueryWork work(tiles, static_cast<int>(blockIdx.x));
-  const DocumentPlace document(tiles, work.document);
-  const int last_tile = min(work.first_tile + kQueryTiles, document.n_tiles()) - 1;
-  const KeyTiles key_tiles(tiles, work.head, work.first_tile, last_tile);
-  const int E = problem.head_dim, warp = static_cast<int>(threadIdx.x) / 32, tile = work.first_tile + warp / 4;
-  const bool has_rows = tile <= last_tile;
-  const int first_near = has_rows ? tiles.first_near[tile] : 0;
-  const int first_row = work.first_tile * kTileTokens + warp * kWarpRows;
+  const QueryWarp mine(tiles, kWarpRows);
+  const DocumentPlace& document = mine.document;
+  const int E = problem.head_dim;
   const float scale_log2 = static_cast<float>(problem.scale * kLog2E);
-  const VisiblePairs visible(tiles, work.head);
-  const Bf16* const own_queries = queries + warp / 4 * kWideTile<D>;
+  const Bf16* const own_queries = queries + mine.warp / 4 * kWideTile<D>;
 
   const auto copy = [&](Bf16* to, const AttentionTensor& from, int head, int of) {
     copy_tile<D, kWideThreads>(to, place<const Bf16>(from, document, head, of * kTileTokens), from.token,
@@ -42,21 +36,21 @@ __global__ void __launch_bounds__(kWideThreads, 2) attend_wide(const __grid_cons
   };
   const auto copy_keys = [&](int stage, int of) {
     Bf16* const keys = places + 2 * stage * kWideTile<D>;
-    copy(keys, problem.keys, work.kv_head, of);
-    copy(keys + kWideTile<D>, problem.values, work.kv_head, of);
+    copy(keys, problem.keys, mine.work.kv_head, of);
+    copy(keys + kWideTile<D>, problem.values, mine.work.kv_head, of);
     copies_commit();
   };
   for (int i = 0; i < kQueryTiles; ++i) {
-    copy(queries + i * kWideTile<D>, problem.queries, work.head, min(work.first_tile + i, last_tile));
+    copy(queries + i * kWideTile<D>, problem.queries, mine.work.head, min(mine.work.first_tile + i, mine.last_tile));
   }
-  int key_tile = key_tiles[0];
+  int key_tile = mine.key_tiles[0];
   copy_keys(0, key_tile);
 
   float mixed[D / 8][4] = {};
   RowSums rows;
-  for (int i = 0; i < key_tiles.n; ++i) {
-    const int next_tile = i + 1 < key_tiles.n ? key_tiles[i + 1] : 0;
-    if (i + 1 < key_tiles.n) {
+  for (int i = 0; i < mine.key_tiles.n; ++i) {
+    const int next_tile = i + 1 < mine.key_tiles.n ? mine.key_tiles[i + 1] : 0;
+    if (i + 1 < mine.key_tiles.n) {
       copy_keys((i + 1) % 2, next_tile);
       copies_wait<1>();
     } else {
@@ -64,20 +58,14 @@ __global__ void __launch_bounds__(kWideThreads, 2) attend_wide(const __grid_cons
     }
     show_to_tensor_cores();
     __syncthreads();  // this tile is there
-    if (has_rows && key_tiles.is_seen(i, key_tile, tile, first_near)) {
+    if (mine.sees(i, key_tile)) {
       const Bf16* const keys = places + 2 * (i % 2) * kWideTile<D>;
       float scores[kColumnTiles][4];
       multiply_tiles<D>(scores, own_queries, keys);
       products_wait<0>();
       hold(scores);
-      if (!kExact || key_tile == tile) {
-#pragma unroll
-        for (int n = 0; n < kColumnTiles; ++n) {
-#pragma unroll
-          for (int c = 0; c < 4; ++c) {
-            if (is_hidden<kExact>(visible, first_row, key_tile * kTileTokens, n, c)) scores[n][c] = -INFINITY;
-          }
-        }
+      if (!kExact || key_tile == mine.tile) {
+        hide<kExact>(scores, mine.visible, mine.first_row, key_tile * kTileTokens);
       }
       soften<D>(scores, scale_log2, rows, mixed);
       uint32_t weights[kTileTokens / 16][4];
@@ -90,17 +78,17 @@ __global__ void __launch_bounds__(kWideThreads, 2) attend_wide(const __grid_cons
     __syncthreads();  // its place may be written
     key_tile = next_tile;
   }
-  if (!has_rows) return;
-  write_mixed<D>(mixed, rows, problem, document, work.head, first_row, places + warp * kWarpRows * kRowStride<D>);
+  if (!mine.has_rows) return;
+  write_mixed<D>(mixed, rows, problem, document, mine.work.head, mine.first_row,
+                 places + mine.warp * kWarpRows * kRowStride<D>);
 #endif
 }
 
 template <int D>
 const char* attend_wide_at(const BlockSparsePass& pass, Stream stream) {
   const BlockSparseTiles& tiles = pass.problem.tiles;
-  const dim3 blocks(static_cast<unsigned>(tiles.n_query_items * tiles.n_heads));
-  return start(tiles.exact ? attend_wide<D, true> : attend_wide<D, false>, blocks, kWideThreads, kWideBytes<D>, stream,
-               pass);
+  return start(tiles.exact ? attend_wide<D, true> : attend_wide<D, false>, query_blocks(tiles), kWideThreads,
+               kWideBytes<D>, stream, pass);
 }
 
 }  // namespace

@@ -134,6 +134,21 @@ struct PlainQueries {
   }
 };
 
+// Reads the i-th part of the keys that the queries see, and its values. The position of its first; -1 behind the
+// document's end, where nothing is read.
+template <class T>
+__device__ int read_key_part(const BlockSparseProblem& problem, const PlainQueries& mine, const KeyTiles& key_tiles,
+                             int i, const PlainRows<T>& keys, const PlainRows<T>& values) {
+  const int first = key_tiles[i / kPartsOfTile] * kTileTokens + i % kPartsOfTile * kPart;
+  const int n_keys = mine.document.tokens - first, head = mine.work.kv_head, E = problem.head_dim;
+  if (n_keys <= 0) return -1;
+  __syncthreads();  // what was there has been read
+  read_rows(keys, place<const T>(problem.keys, mine.document, head, first), problem.keys.token, n_keys, E);
+  read_rows(values, place<const T>(problem.values, mine.document, head, first), problem.values.token, n_keys, E);
+  __syncthreads();
+  return first;
+}
+
 template <class T>
 using ForwardMemory = PlainMemory<T, 3, 1>;
 template <class T>
@@ -156,15 +171,8 @@ __global__ void __launch_bounds__(kPlainThreads) attend_plain(const __grid_const
   T mixed[2][kMostColumns] = {}, largest[2] = {-INFINITY, -INFINITY}, sums[2] = {};
   const KeyTiles key_tiles(problem.tiles, mine.work.head, mine.tile, mine.tile);
   for (int i = 0; i < key_tiles.n * kPartsOfTile; ++i) {
-    const int first_key = key_tiles[i / kPartsOfTile] * kTileTokens + i % kPartsOfTile * kPart;
-    const int n_keys = mine.document.tokens - first_key;
-    if (n_keys <= 0) break;
-    __syncthreads();  // what was there has been read
-    read_rows(keys, place<const T>(problem.keys, mine.document, mine.work.kv_head, first_key), problem.keys.token,
-              n_keys, E);
-    read_rows(values, place<const T>(problem.values, mine.document, mine.work.kv_head, first_key), problem.values.token,
-              n_keys, E);
-    __syncthreads();
+    const int first_key = read_key_part(problem, mine, key_tiles, i, keys, values);
+    if (first_key < 0) break;
     T scores[2][2];
     multiply_rows(queries, keys, E, scores);
     for (int row = 0; row < 2; ++row) {
@@ -227,15 +235,8 @@ __global__ void __launch_bounds__(kPlainThreads) of_queries_plain(const __grid_c
   T gradients[2][kMostColumns] = {};
   const KeyTiles key_tiles(problem.tiles, head, mine.tile, mine.tile);
   for (int i = 0; i < key_tiles.n * kPartsOfTile; ++i) {
-    const int first_key = key_tiles[i / kPartsOfTile] * kTileTokens + i % kPartsOfTile * kPart;
-    const int n_keys = mine.document.tokens - first_key;
-    if (n_keys <= 0) break;
-    __syncthreads();  // what was there has been read
-    read_rows(keys, place<const T>(problem.keys, mine.document, mine.work.kv_head, first_key), problem.keys.token,
-              n_keys, E);
-    read_rows(values, place<const T>(problem.values, mine.document, mine.work.kv_head, first_key), problem.values.token,
-              n_keys, E);
-    __syncthreads();
+    const int first_key = read_key_part(problem, mine, key_tiles, i, keys, values);
+    if (first_key < 0) break;
     T scores[2][2], of_weights[2][2];
     multiply_rows(queries, keys, E, scores);
     multiply_rows(of_mixed, values, E, of_weights);
@@ -315,24 +316,19 @@ __global__ void __launch_bounds__(kPlainThreads) of_keys_plain(const __grid_cons
            pass.gradients.of_values.token, n_keys, E);
 }
 
-dim3 query_blocks(const BlockSparseTiles& tiles) {
-  return {static_cast<unsigned>(tiles.n_query_items * tiles.n_heads), kQueryTiles * kPartsOfTile};
-}
-
 template <class T>
 const char* forward_plain(const BlockSparsePass& pass, Stream stream) {
-  return start(attend_plain<T>, query_blocks(pass.problem.tiles), kPlainThreads,
+  return start(attend_plain<T>, query_blocks(pass.problem.tiles, kQueryTiles * kPartsOfTile), kPlainThreads,
                ForwardMemory<T>::bytes(pass.problem.head_dim), stream, pass);
 }
 
 template <class T>
 const char* backward_plain(const BlockSparsePass& pass, Stream stream) {
   const BlockSparseTiles& tiles = pass.problem.tiles;
-  const dim3 key_blocks(static_cast<unsigned>(tiles.n_key_items * tiles.n_kv_heads), kPartsOfTile);
-  const char* const error = start(of_queries_plain<T>, query_blocks(tiles), kPlainThreads,
+  const char* const error = start(of_queries_plain<T>, query_blocks(tiles, kQueryTiles * kPartsOfTile), kPlainThreads,
                                   OfQueriesMemory<T>::bytes(pass.problem.head_dim), stream, pass);
   return error != nullptr ? error
-                          : start(of_keys_plain<T>, key_blocks, kPlainThreads,
+                          : start(of_keys_plain<T>, key_blocks(tiles, kPartsOfTile), kPlainThreads,
                                   OfKeysMemory<T>::bytes(pass.problem.head_dim), stream, pass);
 }
 

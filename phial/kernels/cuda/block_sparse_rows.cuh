@@ -80,6 +80,11 @@ __device__ inline void write_rows(const float (&rows)[D / 8][4], float factor, B
   __syncwarp();
 }
 
+// The first of a document's numbers of rows [B, H, T] of a head.
+__device__ inline int64_t first_of_rows(const BlockSparseProblem& problem, const DocumentPlace& document, int head) {
+  return (int64_t{document.row} * problem.tiles.n_heads + head) * problem.tokens + document.first;
+}
+
 // What forward leaves of a warp's rows, the first at `position`: the output, and each row's log-sum-exp.
 template <int D>
 __device__ inline void write_mixed(float (&mixed)[D / 8][4], const RowSums& rows, const BlockSparseProblem& problem,
@@ -90,8 +95,7 @@ __device__ inline void write_mixed(float (&mixed)[D / 8][4], const RowSums& rows
     const float sum = row_sum(rows, half);
     const int row = position + lane / 4 + 8 * half;
     if (lane % 4 == 0 && row < document.tokens) {
-      static_cast<float*>(problem.log_sums)[(int64_t{document.row} * problem.tiles.n_heads + head) * problem.tokens +
-                                            document.first + row] =
+      static_cast<float*>(problem.log_sums)[first_of_rows(problem, document, head) + row] =
           rows.largest[half] * static_cast<float>(problem.scale) + logf(sum);
     }
 #pragma unroll
@@ -119,6 +123,89 @@ __device__ inline bool is_hidden_transposed(const VisiblePairs& visible, int que
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int i = query + 8 * n + lane % 4 * 2 + c % 2, j = key + lane / 4 + c / 2 * 8;
   return kExact ? j > i : !visible(i, j);
+}
+
+// Scores of pairs that are hidden count for nothing.
+template <bool kExact>
+__device__ inline void hide(float (&scores)[kColumnTiles][4], const VisiblePairs& visible, int query, int key) {
+#pragma unroll
+  for (int n = 0; n < kColumnTiles; ++n) {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      if (is_hidden<kExact>(visible, query, key, n, c)) scores[n][c] = -INFINITY;
+    }
+  }
+}
+
+// What the gradients of scores need of a thread's two rows, whose warp's first is at `position`.
+struct RowNumbers {
+  float log_sums[2] = {}, means[2] = {};  // the former as powers of two
+
+  __device__ RowNumbers(const BlockSparsePass& pass, const DocumentPlace& document, int head, int position) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int row = position + lane / 4 + 8 * half;
+      if (row >= document.tokens) continue;
+      const int64_t at = first_of_rows(pass.problem, document, head) + row;
+      log_sums[half] = static_cast<const float*>(pass.problem.log_sums)[at] * static_cast<float>(kLog2E);
+      means[half] = static_cast<const float*>(pass.gradients.means)[at];
+    }
+  }
+};
+
+// Scores become their gradients, but for the scale. `of_weights`: the gradients of the weights.
+template <bool kExact>
+__device__ inline void differentiate(float (&scores)[kColumnTiles][4], const float (&of_weights)[kColumnTiles][4],
+                                     const RowNumbers& rows, float scale_log2, bool has_hidden,
+                                     const VisiblePairs& visible, int query, int key) {
+#pragma unroll
+  for (int n = 0; n < kColumnTiles; ++n) {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      float weight = exp2_fast(scores[n][c] * scale_log2 - rows.log_sums[c / 2]);
+      if (has_hidden && is_hidden<kExact>(visible, query, key, n, c)) weight = 0;
+      scores[n][c] = weight * (of_weights[n][c] - rows.means[c / 2]);
+    }
+  }
+}
+
+// Begins to copy, by 128 threads, the log-sum-exps of a head's tile of queries, and behind them their means, to shared
+// memory; commits nothing.
+__device__ inline void copy_row_numbers(float* to, const BlockSparsePass& pass, const DocumentPlace& document, int head,
+                                        int tile) {
+  const int row = static_cast<int>(threadIdx.x) % kTileTokens, from = tile * kTileTokens;
+  const bool is_mean = static_cast<int>(threadIdx.x) >= kTileTokens, is_there = row < document.tokens - from;
+  const auto* const rows = static_cast<const float*>(is_mean ? pass.gradients.means : pass.problem.log_sums) +
+                           first_of_rows(pass.problem, document, head) + from;
+  copy_begin<4>(to + is_mean * kTileTokens + row, is_there ? rows + row : rows, is_there);
+}
+
+// Where rows are keys and columns queries: scores become weights.
+template <bool kExact>
+__device__ inline void weigh_columns(float (&scores)[kColumnTiles][4], const float* log_sums, float scale_log2,
+                                     bool has_hidden, const VisiblePairs& visible, int query, int key) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+#pragma unroll
+  for (int n = 0; n < kColumnTiles; ++n) {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      const float log_sum = log_sums[8 * n + lane % 4 * 2 + c % 2] * static_cast<float>(kLog2E);
+      scores[n][c] = exp2_fast(scores[n][c] * scale_log2 - log_sum);
+      if (has_hidden && is_hidden_transposed<kExact>(visible, query, key, n, c)) scores[n][c] = 0;
+    }
+  }
+}
+
+// Then weights become the gradients of scores, but for the scale.
+__device__ inline void differentiate_columns(float (&weights)[kColumnTiles][4],
+                                             const float (&of_weights)[kColumnTiles][4], const float* means) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+#pragma unroll
+  for (int n = 0; n < kColumnTiles; ++n) {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) weights[n][c] *= of_weights[n][c] - means[8 * n + lane % 4 * 2 + c % 2];
+  }
 }
 
 }  // namespace phial::kernels::cuda
