@@ -293,6 +293,23 @@ TEST_F(Answers, TwoNeighbouringSentencesSupportWhatJoinsThem) {
       "The oven bakes bread at 220 degrees. Preheat the oven for 15 minutes.");
 }
 
+TEST_F(Answers, RowsOfATableDoNotLendEachOtherTheirNumbers) {
+  write_file(docs() / "shop.txt",
+             "Item: Oak table; Price: 740 euros; Delivery: 3 weeks\n\nItem: Pine shelf; Price: 129 euros; Delivery: 5 "
+             "days");
+  add();
+  const std::string question = "What does the pine shelf cost, and how long does its delivery take?";
+  for (const std::string claim :
+       {"The pine shelf has a price of 740 euros.", "The delivery of the pine shelf takes 5 weeks."}) {
+    FakeModel model({claim});
+    const Answer answer = ask(&model, question);
+    EXPECT_EQ(answer.mode, AnswerMode::kQuoted) << claim << "\n" << answer.text;
+    EXPECT_THAT(answer.text, HasSubstr("Item: Pine shelf; Price: 129 euros; Delivery: 5 days"));
+  }
+  FakeModel model({"The pine shelf has a price of 129 euros, and delivery takes 5 days."});
+  EXPECT_EQ(ask(&model, question).mode, AnswerMode::kGenerated);
+}
+
 TEST_F(Answers, AnswerOfWhichNothingHoldsIsReplacedByAQuotation) {
   FakeModel model({"Penguins regulate every household appliance through telepathy."});
   const Answer answer = ask(&model, "How often should I descale the kettle with vinegar?");

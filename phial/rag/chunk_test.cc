@@ -267,6 +267,27 @@ TEST(Sentences, EndWithLinesThatWereNotFull) {
                                 "and the county\nwould pay for the\nrepairs together."));
 }
 
+TEST(Sentences, RowsOfATableStandForThemselves) {
+  const auto texts = [](std::string_view text) {
+    std::vector<std::string> found;
+    for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
+    return found;
+  };
+  EXPECT_THAT(texts("Staff of the old workshop by the river\nIda Lund | carpenter\nOmar Reyes | painter | since "
+                    "2019\nThe doors\nopen at eight."),
+              testing::ElementsAre("Staff of the old workshop by the river", "Ida Lund | carpenter",
+                                   "Omar Reyes | painter | since 2019", "The doors\nopen at eight."));
+  EXPECT_TRUE(is_row("Item: Pine shelf; Price EUR: 129; Delivery: 5 days"));
+  for (const char* line : {"", "Item: Pine shelf", "It was late; they left: nobody stayed.", "Note: this; or that."}) {
+    EXPECT_FALSE(is_row(line)) << line;
+  }
+  const std::string_view text = "Above.\nA | b. C\nBelow.";
+  EXPECT_EQ(row_at(text, text.find('A', 1)), 7U);
+  EXPECT_EQ(row_at(text, text.find('C')), 7U);
+  EXPECT_EQ(row_at(text, 0), std::nullopt);
+  EXPECT_EQ(row_at(text, text.size()), std::nullopt);
+}
+
 TEST(Numbering, IsWhatOnlyCountsOrMarksAnItem) {
   const auto rest = [](std::string_view line) { return std::string(line.substr(numbering(line))); };
   EXPECT_EQ(rest("(27) What is the number?"), "What is the number?");

@@ -9,6 +9,7 @@
 #include "phial/base/utf8.h"
 #include "phial/rag/lexical.h"
 #include "phial/rag/negation.h"
+#include "phial/rag/quantities.h"
 
 namespace phial::rag {
 namespace {
@@ -88,6 +89,7 @@ std::vector<int> numbers_of_mark(std::string_view inner) {
 struct Claim {
   std::vector<std::string> words;
   std::unordered_set<std::string> numbers;
+  std::vector<Quantity> quantities;
   Polarity polarity;
 };
 
@@ -122,6 +124,12 @@ Support weigh(const Claim& claim, std::span<const float> vector, const Evidence&
   support.numbers = std::all_of(claim.numbers.begin(), claim.numbers.end(), [&](const std::string& number) {
     return anywhere(&EvidenceSentence::numbers, number) || headings.contains(number);
   });
+  std::vector<Quantity> stated;
+  for (const EvidenceSentence& one : statement) {
+    stated.insert(stated.end(), one.quantities.begin(), one.quantities.end());
+  }
+  support.units =
+      std::ranges::none_of(claim.quantities, [&](const Quantity& one) { return has_other_unit(one, stated); });
   support.negations = !contradict(claim.polarity, polarity);
   return support;
 }
@@ -183,19 +191,19 @@ size_t leading_marks(std::string_view text) {
 }
 
 bool supports(const Support& support) {
-  if (!support.numbers || !support.negations || support.own_words < kFewestOwnWords) return false;
+  if (!support.numbers || !support.units || !support.negations || support.own_words < kFewestOwnWords) return false;
   return support.words >= kEnoughWords || (support.words >= kSomeWords && support.cosine >= kNearCosine);
 }
 
 Result<std::vector<Support>> CitationCheck::judge(std::string_view sentence) const {
-  const Claim claim{content_words(sentence), numbers_in(sentence), polarity_of(sentence)};
+  const Claim claim{content_words(sentence), numbers_in(sentence), quantities_in(sentence), polarity_of(sentence)};
   const std::string text(sentence);
   PHIAL_TRY(const auto vector, embedder_.embed(std::span(&text, 1)));
   const auto all = evidence_.sentences();
   std::vector<std::optional<Support>> best(evidence_.hits());
   for (size_t first = 0; first < all.size(); ++first) {
     for (size_t last = first; last < std::min(first + kMaxStatement, all.size()); ++last) {
-      if (all[last].hit != all[first].hit || !all[last].is_statement) break;
+      if (all[last].hit != all[first].hit || all[last].row != all[first].row || !all[last].is_statement) break;
       const Support support = weigh(claim, vector, evidence_, first, last);
       auto& known = best[support.hit];
       // Two sentences only where one is not enough.

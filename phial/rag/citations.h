@@ -3,11 +3,11 @@
 // Citation marks in an answer are ours: those that the model wrote are read as hints and taken out, and a mark is put
 // only where a passage supports the sentence. So no mark can point to anything but a passage, whatever a document or a
 // model says.
-// A sentence is supported by one statement: a sentence of a passage, or two neighbours; headings and questions state
-// nothing. The statement holds its
-// numbers, denies what it denies and nothing else, and has either most of its content words, or many of them and nearly
-// its meaning. Words gathered from all over a passage support nothing. A description of a picture carries a sentence
-// only where no text does, and that is told: a model wrote it. Threads: any.
+// A sentence is supported by one statement: a sentence of a passage, or two neighbours, which rows of a table are not
+// to each other; headings and questions state nothing. The statement holds its numbers, with no other units, denies
+// what it denies and nothing else, and has either most of its content words, or many of them and nearly its meaning.
+// Words gathered from all over a passage support nothing. A description of a picture carries a sentence only where no
+// text does, and that is told: a model wrote it. Threads: any.
 #pragma once
 
 #include <span>
@@ -43,9 +43,10 @@ struct Support {
   double own_words = 0;        // the same, headings left out
   double cosine = 0;
   bool numbers = true;    // it holds all of the sentence's numbers
+  bool units = true;      // where both have a unit behind the same number it is the same
   bool negations = true;  // no word that both have is denied by one of them alone
 
-  double score() const { return words + cosine + (numbers ? 0.5 : 0) + (negations ? 0.5 : 0); }
+  double score() const { return words + cosine + (numbers && units ? 0.5 : 0) + (negations ? 0.5 : 0); }
 };
 
 // Is that enough?

@@ -143,12 +143,14 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       sentence.hit = i;
       sentence.span = span;
       sentence.text = passage.text.substr(span.start, span.size());
+      sentence.row = row_at(passage.text, span.start);
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
       sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
       sentence.is_description = is_description(sentence.text);
       sentence.stems = stems_in(std::string_view(sentence.text).substr(numbering(sentence.text)));
       sentence.numbers = numbers_in(sentence.text);
+      sentence.quantities = quantities_in(sentence.text);
       sentence.polarity = polarity_of(sentence.text);
       sentence.overlap = evidence.overlap(sentence.stems);
       auto with_headings = headings[sentence.part];

@@ -17,6 +17,7 @@
 #include "phial/base/result.h"
 #include "phial/rag/embed.h"
 #include "phial/rag/negation.h"
+#include "phial/rag/quantities.h"
 #include "phial/rag/retrieve.h"
 #include "phial/rag/sentences.h"
 
@@ -26,11 +27,14 @@ struct EvidenceSentence {
   size_t hit = 0;   // place in the hits
   size_t part = 0;  // of the hit: whose headings stand above it
   Span span;        // bytes of the hit's text
+  // Where the row of a table that it stands in begins, in bytes of the hit's text; none in prose.
+  std::optional<size_t> row;
   std::string text;
   bool is_statement = true;                 // a heading or a question says nothing: what follows it does
   bool is_description = false;              // of a picture, by a model (describe.h)
   std::unordered_set<std::string> stems;    // content words, without the number of an item
   std::unordered_set<std::string> numbers;  // "3.5", "1024"
+  std::vector<Quantity> quantities;
   Polarity polarity;
   std::vector<float> vector;
   float cosine = 0;  // with the question

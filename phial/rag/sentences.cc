@@ -111,14 +111,17 @@ size_t width_of(const std::vector<std::string_view>& lines) {
 }
 
 // `text` with single line ends as spaces, of the same length in bytes, so that offsets stay true. A blank line, the
-// next item of a list and a line that was ended by intent still end a sentence.
+// next item of a list, a row of a table and a line that was ended by intent still end a sentence.
 std::string unwrapped(std::string_view text) {
   std::string flat(text);
   std::vector<std::string_view> lines;  // of a paragraph
   const auto flatten = [&] {
     const size_t width = lines.size() > 1 ? width_of(lines) : 0;
     for (size_t i = 0; i + 1 < lines.size(); ++i) {
-      if (begins_item(lines[i + 1]) || ends_by_intent(lines[i], lines[i + 1], width)) continue;
+      if (is_row(lines[i]) || is_row(lines[i + 1]) || begins_item(lines[i + 1]) ||
+          ends_by_intent(lines[i], lines[i + 1], width)) {
+        continue;
+      }
       flat[static_cast<size_t>(lines[i].data() + lines[i].size() - text.data())] = ' ';
     }
     lines.clear();
@@ -184,6 +187,27 @@ bool is_numbered_question(std::string_view sentence) {
 bool begins_line(std::string_view text, size_t at) {
   while (at > 0 && is_space(text[at - 1]) && text[at - 1] != '\n') --at;
   return at == 0 || text[at - 1] == '\n';
+}
+
+bool is_row(std::string_view line) {
+  if (line.find(" | ") != std::string_view::npos) return true;
+  constexpr size_t kLongestName = 80;
+  size_t fields = 0;
+  while (!line.empty()) {
+    const size_t end = std::min(line.find("; "), line.size());
+    const size_t colon = line.find(": ");
+    if (colon == 0 || colon >= end || colon > kLongestName) return false;
+    ++fields;
+    line.remove_prefix(std::min(end + 2, line.size()));
+  }
+  return fields > 1;
+}
+
+std::optional<size_t> row_at(std::string_view text, size_t at) {
+  const size_t before = at == 0 ? std::string_view::npos : text.rfind('\n', at - 1);
+  const size_t start = before == std::string_view::npos ? 0 : before + 1;
+  const size_t end = std::min(text.find('\n', at), text.size());
+  return is_row(text.substr(start, end - start)) ? std::optional(start) : std::nullopt;
 }
 
 Span trim(std::string_view text, Span span) {

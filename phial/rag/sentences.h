@@ -1,11 +1,12 @@
 // Cuts running text into sentences, in any script.
 //
 // Source: Unicode UAX 29 through ICU, with single line ends read as spaces (paragraphs wrapped by hand) unless an item
-// of a list follows or the line was clearly not full, and cuts after common abbreviations, after the number of an item
-// and within "2.X" undone. Threads: any.
+// of a list or a row of a table follows or the line was clearly not full, and cuts after common abbreviations, after
+// the number of an item and within "2.X" undone. Threads: any.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -34,6 +35,12 @@ bool is_numbered_question(std::string_view sentence);
 
 // Whether text[at] is the first of its line, white space left out.
 bool begins_line(std::string_view text, size_t at);
+
+// A row of a table as documents/ writes them: cells joined by " | ", or "Name: value; Name: value".
+bool is_row(std::string_view line);
+
+// Where the line of text[at] begins if it is a row.
+std::optional<size_t> row_at(std::string_view text, size_t at);
 
 // `span` of `text` without white space at either end.
 Span trim(std::string_view text, Span span);
