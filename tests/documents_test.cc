@@ -149,6 +149,15 @@ TEST_F(Documents, AnAnswerForPeopleEndsInItsSources) {
   EXPECT_THAT(finished.err, HasSubstr("using the default model"));
 }
 
+TEST_F(Documents, RowsOfATableAreToldApart) {
+  home.write("prices.csv", "Item,Price EUR,Delivery\nOak table,740,3 weeks\nPine shelf,129,5 days\n");
+  const Finished one = home.run({"ask", "--docs", folder(), "--quote", "--", "What does the pine shelf cost?"});
+  EXPECT_THAT(one.out,
+              AllOf(HasSubstr("\"Item: Pine shelf; Price EUR: 129; Delivery: 5 days\""), Not(HasSubstr("740"))));
+  const Finished none = home.run({"ask", "--docs", folder() + "/prices.csv", "--quote", "--", "Who founded the furniture shop?"});
+  EXPECT_THAT(none.out, HasSubstr("Delivery: 3 weeks / Item: Pine shelf"));
+}
+
 TEST_F(Documents, AnAnswerOnATerminalBreaksBetweenWords) {
   const std::vector<std::string> words{"ask", "--docs", folder(), "--quote", "--", "What is the notice period?"};
   const std::string plain = home.run(words).out, narrow = home.run(words, {.output_columns = 40}).out;

@@ -1,10 +1,33 @@
 #include "phial/cli/grounding.h"
 
+#include <algorithm>
+
 #include "phial/cli/home.h"
 #include "phial/rag/graphemes.h"
 #include "phial/rag/open_embedder.h"
+#include "phial/rag/sentences.h"
 
 namespace phial::cli {
+namespace {
+
+// Text of a document on one line; rows of a table stay apart.
+std::string quotable(std::string_view text) {
+  std::string quote;
+  bool after_row = false;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = text.substr(at, end - at);
+    at = end + 1;
+    if (line.empty()) continue;
+    const bool is_row = rag::is_row(line);
+    if (!quote.empty()) quote += is_row || after_row ? " / " : " ";
+    quote += line;
+    after_row = is_row;
+  }
+  return one_line(quote);
+}
+
+}  // namespace
 
 void GroundingFlags::describe(Flags& flags) {
   flags.add("-d,--docs", &docs, "PATH", "files and folders; indexed first if new or changed").offers(Completes::kPath);
@@ -86,7 +109,7 @@ std::string citations_text(const rag::Answer& answer) {
                                                             citation.evidence_end - citation.evidence_start)
                                      : citation.text;
     constexpr size_t kLongest = 240;
-    quote = one_line(quote);
+    quote = quotable(quote);
     if (quote.size() > kLongest) quote = quote.substr(0, rag::grapheme_floor(quote, kLongest)) + " ...";
     text += "\n    \"" + quote + "\"\n";
   }
