@@ -2,14 +2,8 @@
 # `nvidia-cuda-nvcc` beside it (scripts/setup-train with PHIAL_TORCH=cuda installs both). No CUDA of the system is needed,
 # and no GPU: machine code is made for sm_80 and sm_90, and PTX from which drivers make that of later devices.
 #
-# Sets Torch_DIR, as find_package(Torch) does, makes the target `torch`, and phial_cuda_objects(). libtorch's own
-# configuration wants a whole toolkit with its development links, which the packages are not.
-find_path(Torch_DIR TorchConfig.cmake PATHS ${torch_of_setup}/Torch NO_DEFAULT_PATH DOC "Where TorchConfig.cmake of a torch with CUDA is")
-if(NOT Torch_DIR)
-  message(FATAL_ERROR "PHIAL_CUDA: no torch found: run PHIAL_TORCH=cuda scripts/setup-train, or name one by -DTorch_DIR=.../torch/share/cmake/Torch")
-endif()
-cmake_path(SET torch_package NORMALIZE "${Torch_DIR}/../../..")
-cmake_path(SET nvidia_packages NORMALIZE "${torch_package}/../nvidia")
+# Adds to the target `torch` (PhialTorch) what of it is CUDA's, and makes phial_cuda_objects().
+include(PhialTorch)
 if(NOT EXISTS ${torch_package}/lib/libtorch_cuda.so)
   message(FATAL_ERROR "PHIAL_CUDA: ${torch_package} is a torch without CUDA: run PHIAL_TORCH=cuda scripts/setup-train, or set Torch_DIR")
 endif()
@@ -26,18 +20,11 @@ endif()
 cmake_path(GET PHIAL_NVCC PARENT_PATH toolkit)
 cmake_path(GET toolkit PARENT_PATH toolkit)
 
-add_library(torch INTERFACE IMPORTED)
-target_include_directories(torch SYSTEM INTERFACE ${torch_package}/include ${torch_package}/include/torch/csrc/api/include
-                                                  ${toolkit}/include)
-target_compile_definitions(torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO USE_C10D_NCCL)
-# libtorch_cuda registers itself when it is loaded: nothing else names it. Some of libtorch's libraries export parts of an
-# older libstdc++ (std::filesystem::remove_all, which ends in a call of nothing): the real one comes first.
-target_link_libraries(torch INTERFACE -Wl,--no-as-needed -lstdc++ ${torch_package}/lib/libtorch.so ${torch_package}/lib/libtorch_cpu.so
-                                      ${torch_package}/lib/libtorch_cuda.so ${torch_package}/lib/libc10.so ${torch_package}/lib/libc10_cuda.so
-                                      -Wl,--as-needed ${PHIAL_CUDART})
-file(GLOB libraries_of_packages LIST_DIRECTORIES true ${nvidia_packages}/*/lib)
-list(JOIN libraries_of_packages ":" libraries_of_packages)
-target_link_options(torch INTERFACE -Wl,-rpath-link,${libraries_of_packages} -Wl,--allow-shlib-undefined)
+target_include_directories(torch SYSTEM INTERFACE ${toolkit}/include)
+target_compile_definitions(torch INTERFACE USE_C10D_NCCL)
+# libtorch_cuda registers itself when it is loaded: nothing else names it.
+target_link_libraries(torch INTERFACE -Wl,--no-as-needed ${torch_package}/lib/libtorch_cuda.so ${torch_package}/lib/libc10_cuda.so -Wl,--as-needed
+                                      ${PHIAL_CUDART})
 
 set(PHIAL_CUDA_CODE --generate-code=arch=compute_80,code=sm_80 --generate-code=arch=compute_90,code=[sm_90,compute_90])
 
