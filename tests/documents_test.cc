@@ -154,7 +154,8 @@ TEST_F(Documents, RowsOfATableAreToldApart) {
   const Finished one = home.run({"ask", "--docs", folder(), "--quote", "--", "What does the pine shelf cost?"});
   EXPECT_THAT(one.out,
               AllOf(HasSubstr("\"Item: Pine shelf; Price EUR: 129; Delivery: 5 days\""), Not(HasSubstr("740"))));
-  const Finished none = home.run({"ask", "--docs", folder() + "/prices.csv", "--quote", "--", "Who founded the furniture shop?"});
+  const Finished none =
+      home.run({"ask", "--docs", folder() + "/prices.csv", "--quote", "--", "Who founded the furniture shop?"});
   EXPECT_THAT(none.out, HasSubstr("Delivery: 3 weeks / Item: Pine shelf"));
 }
 
