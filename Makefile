@@ -5,7 +5,7 @@ PRESET ?= release
 export PHIAL_HOME ?= $(CURDIR)/build/home
 export PHIAL_MODELS ?= $(PHIAL_HOME)/models
 
-.PHONY: help setup build models train demo test bench bench-peers soak format lint install clean
+.PHONY: help setup build models train demo test bench bench-peers package soak format lint install clean
 
 help:
 	@echo 'make demo         set up, build, fetch the default models, index the sample documents, answer a question'
@@ -13,6 +13,7 @@ help:
 	@echo 'make train        phial-train, beside phial in build/release/bin (fetches libtorch, 200 MB)'
 	@echo 'make bench        the measured figures'
 	@echo 'make bench-peers  installs the peers; with PHIAL_PEERS=FOLDER measures the table beside them'
+	@echo 'make package      a tarball and a .deb, in build/packages (ARCHITECTURE=arm64: for a Raspberry Pi)'
 	@echo 'make soak         the long checks: fuzzers for five minutes each, thread sanitizer, ARM, WebAssembly, endurance'
 	@echo 'make format lint  clang-format-19 and clang-tidy-19'
 	@echo 'make install      into PREFIX (/usr/local)'
@@ -48,6 +49,9 @@ bench-peers: setup models
 	@[ -z "$(PHIAL_PEERS)" ] || scripts/build release phial phial_answers_probe
 	@[ -z "$(PHIAL_PEERS)" ] || python3 bench/peers/table.py --peers "$(PHIAL_PEERS)" $(TABLE)
 
+package: setup
+	@scripts/package $(ARCHITECTURE)
+
 soak: models
 	@scripts/soak
 
@@ -64,4 +68,4 @@ install:
 	@cmake --install build/release --prefix $(PREFIX)
 
 clean:
-	rm -rf build/release build/lint build/dev build/tsan build/fuzz build/arm64 build/wasm
+	rm -rf build/release build/lint build/dev build/tsan build/fuzz build/arm64 build/wasm build/package* build/sysroot-arm64

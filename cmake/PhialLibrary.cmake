@@ -3,10 +3,10 @@
 # Makes the library phial_<room> with the alias phial::<room>. From the files that lie beside its sources it also makes
 # phial_<room>_test (every x_test.cc), phial_<room>_bench (every x_bench.cc) and one fuzzer an x_fuzz.cc, so that a test
 # cannot be forgotten. USES are other rooms, PRIVATE third-party targets that only this room's sources see. NATIVE are
-# sources, or tests alone, that a cross build leaves out (sources with their tests), because Debian does not unpack the
-# libraries that they need for a second architecture by default. HOSTED are sources, or tests alone, that need what
-# WebAssembly lacks (threads, mapped files, streams of files, std::filesystem beside paths) or another HOSTED source; WASM
-# are the sources that stand in for them there.
+# sources, or tests alone, that a cross build without a sysroot leaves out (sources with their tests), because Debian does
+# not unpack the libraries that they need for a second architecture by default. HOSTED are sources, or tests alone, that
+# need what WebAssembly lacks (threads, mapped files, streams of files, std::filesystem beside paths) or another HOSTED
+# source; WASM are the sources that stand in for them there.
 #
 # Presets compile several sources of a room at a time (CMAKE_UNITY_BUILD), because the headers that they share cost more
 # than they do: so a name is used once in a room, in unnamed namespaces too. The arm64 preset compiles them one by
@@ -18,6 +18,13 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+
+# A cross build without a sysroot (the presets arm64 and wasm) holds the rooms whose results depend on the processor;
+# the others need libraries that Debian does not unpack for a second architecture by default.
+set(PHIAL_ALL_ROOMS ON)
+if(CMAKE_CROSSCOMPILING AND NOT CMAKE_SYSROOT)
+  set(PHIAL_ALL_ROOMS OFF)
+endif()
 
 option(PHIAL_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 
@@ -49,7 +56,7 @@ function(phial_library room)
   if(PHIAL_WASM)
     set(left_out ${optional})
     list(APPEND ARG_SOURCES ${ARG_WASM})
-  elseif(CMAKE_CROSSCOMPILING)
+  elseif(NOT PHIAL_ALL_ROOMS)
     set(left_out ${ARG_NATIVE})
   endif()
   if(optional)
