@@ -68,4 +68,4 @@ install:
 	@cmake --install build/release --prefix $(PREFIX)
 
 clean:
-	rm -rf build/release build/lint build/dev build/tsan build/fuzz build/arm64 build/wasm build/package* build/sysroot-arm64
+	rm -rf build/release build/lint build/dev build/tsan build/fuzz build/arm64 build/wasm build/package* build/sysroot-arm64*
