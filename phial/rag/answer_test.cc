@@ -196,6 +196,43 @@ TEST_F(Answers, ASmallModelThatSpeaksOfItsPassagesHasSaidNothing) {
   EXPECT_THAT(answer.text, HasSubstr("4 minutes"));
 }
 
+TEST_F(Answers, OfASmallModelNeitherFragmentsNorWordsPutTogetherAnewAreShown) {
+  const std::string question = "How long does the kettle take to boil two litres of water?";
+  for (const char* draft : {"4", "4 minutes.", "Two litres boil the kettle of water in 4 minutes.",
+                            "The lid of the kettle boils while water locks two litres."}) {
+    FakeModel small = small_model(draft);
+    const Answer answer = ask(&small, question);
+    EXPECT_EQ(answer.mode, AnswerMode::kQuoted) << draft << "\n" << answer.text;
+    EXPECT_THAT(answer.text, HasSubstr("The kettle boils two litres of water in 4 minutes. [1]")) << draft;
+  }
+  FakeModel larger({"Two litres of water boil in the kettle in 4 minutes."});
+  EXPECT_EQ(ask(&larger, question).mode, AnswerMode::kGenerated);
+}
+
+TEST_F(Answers, AQuestionWithoutAWordOfItsOwnIsNotAnswered) {
+  for (const char* question : {"???", "!!!", "how are you", "Was ist das?"}) {
+    EXPECT_FALSE(ask(nullptr, question).answerable) << question;
+  }
+}
+
+TEST_F(Answers, AQuotationIsNoLongerThanAnybodyReads) {
+  std::string line = "The kettle of the head nurse is descaled with vinegar";
+  for (int i = 0; i < 300; ++i) line += ", and then with lemon number " + std::to_string(i);
+  write_file(docs() / "long.txt", line);
+  add();
+  const Answer answer = ask(nullptr, "With what is the kettle of the head nurse descaled?");
+  EXPECT_THAT(answer.text, HasSubstr("head nurse"));
+  EXPECT_LT(answer.text.size(), 2100U);
+}
+
+TEST_F(Answers, OfEqualSentencesTheOneThatCanHoldTheAnswerIsQuoted) {
+  write_file(docs() / "walk.txt",
+             "The walk to the tower of Ebersmoor is long. The walk to the tower of Ebersmoor takes three hours.");
+  add();
+  const Answer answer = ask(nullptr, "How long is the walk to the tower of Ebersmoor?");
+  EXPECT_THAT(answer.text, HasSubstr("three hours"));
+}
+
 TEST_F(Answers, NumbersOfTheModelsOwnListAreNoClaims) {
   FakeModel model(
       {"1. The kettle boils two litres of water in 4 minutes.\n2. Vinegar descales the kettle every month."});

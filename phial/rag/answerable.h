@@ -1,8 +1,8 @@
 // Do the passages found hold an answer at all?
 //
 // A logistic model over what retrieval knows: whether a sentence near to the question and the question's words meet in
-// one place, how far that sentence stands out, whether a name that the question is about is absent, and how large the
-// library is. Its coefficients are fitted (bench/answers.py fit).
+// one place, how far that sentence stands out, whether a name that the question is about or an answer of the type that
+// it asks for is absent, and how large the library is. Its coefficients are fitted (bench/answers.py fit).
 // Threads: any.
 #pragma once
 
@@ -19,6 +19,7 @@ struct AnswerSigns {
   double missing_names = 0;       // share of the question's names and codes that no passage looked at has together
   double size = 0;                // of the library: passages, as a power of ten; among many, one is near by chance
   double missing = 0;             // share of the question's weight in words that no passage of the library has
+  double misfit = 0;              // by what share the best sentence that can hold an answer of the type falls short
   std::optional<double> reading;  // log odds of the sentence likeliest to hold the answer (rag/extractive_reader.h)
 };
 

@@ -267,6 +267,18 @@ TEST(Sentences, EndWithLinesThatWereNotFull) {
                                 "and the county\nwould pay for the\nrepairs together."));
 }
 
+TEST(Sentences, GoOnBehindTheNumberOfAGermanDate) {
+  const auto texts = [](std::string_view text) {
+    std::vector<std::string> found;
+    for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
+    return found;
+  };
+  EXPECT_THAT(texts("Das Fest ist am 12. Juni 2025. Es stammt aus dem 19. Jahrhundert (1. Auflage). Sie ist 12. Tim "
+                    "ist 9."),
+              testing::ElementsAre("Das Fest ist am 12. Juni 2025.", "Es stammt aus dem 19. Jahrhundert (1. Auflage).",
+                                   "Sie ist 12.", "Tim ist 9."));
+}
+
 TEST(Sentences, RowsOfATableStandForThemselves) {
   const auto texts = [](std::string_view text) {
     std::vector<std::string> found;

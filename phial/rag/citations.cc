@@ -134,6 +134,19 @@ Support weigh(const Claim& claim, std::span<const float> vector, const Evidence&
   return support;
 }
 
+// Whether the content words of `sentence` stand in `statement` in the same order.
+bool is_cut_of(std::string_view sentence, std::string_view statement) {
+  const std::vector<Word> theirs = words_of(statement);
+  auto at = theirs.begin();
+  for (const Word& word : words_of(sentence)) {
+    if (is_stop_word(word.text)) continue;
+    at = std::ranges::find(at, theirs.end(), rough_stem(word.text), [](const Word& w) { return rough_stem(w.text); });
+    if (at == theirs.end()) return false;
+    ++at;
+  }
+  return true;
+}
+
 // The content words beside the number at words[at].
 std::vector<std::string> neighbours(const std::vector<Word>& words, size_t at) {
   std::vector<std::string> found;
@@ -239,7 +252,7 @@ Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
   std::stable_partition(supporting.begin(), supporting.end(),
                         [&](const Support& support) { return !is_described(support); });
   if (!supporting.empty()) {
-    checked.is_copied = supporting.front().own_words >= 1;
+    checked.is_copied = is_cut_of(checked.text, text_of(supporting.front()));
     checked.is_described = is_described(supporting.front());
   }
   const size_t wanted = std::clamp<size_t>(unmarked.numbers.size(), 1, kMaxCited);

@@ -1,9 +1,12 @@
 #include "phial/rag/evidence.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <iterator>
 
+#include "phial/base/utf8.h"
+#include "phial/rag/answer_type.h"
 #include "phial/rag/describe.h"
 #include "phial/rag/lexical.h"
 
@@ -47,11 +50,32 @@ bool is_heading(std::string_view text, std::string_view headings) {
   return (joint + std::string(headings) + joint).find(joint + std::string(text) + joint) != std::string::npos;
 }
 
-// What ends with a full stop asks nothing: readers have learned from questions, and see no answer to a claim.
+// What ends with a full stop asks nothing, unless it is a request ("Tell me ...", "...\u3067\u3059\u304B\u3002"):
+// readers have learned from questions, and see no answer to a claim.
 bool is_claim(std::string_view text) {
+  constexpr auto kRequests = std::to_array<std::string_view>(
+      {"tell",  "give", "show", "list",  "explain", "describe", "find",  "name",   "summarize", "summarise",
+       "what",  "who",  "when", "where", "why",     "how",      "which", "please", "nenne",     "sage",
+       "zeige", "zeig", "gib",  "was",   "wer",     "wann",     "wo",    "warum",  "wie",       "welche"});
   const Span span = trim(text, {0, text.size()});
   const std::string_view trimmed = text.substr(span.start, span.size());
-  return (trimmed.ends_with('.') && !trimmed.ends_with("..")) || trimmed.ends_with("\u3002");
+  const bool is_stopped = (trimmed.ends_with('.') && !trimmed.ends_with("..")) || trimmed.ends_with("\u3002");
+  if (!is_stopped || trimmed.ends_with("\u304B\u3002")) return false;
+  const std::vector<Word> words = words_of(trimmed);
+  return words.empty() || std::ranges::find(kRequests, words.front().text) == kRequests.end();
+}
+
+// Adds `piece`, cut at spaces where it is longer than anybody reads as one.
+void append_readable(std::string_view text, Span piece, std::vector<Span>& to) {
+  constexpr size_t kLongest = 1000;
+  while (piece.size() > kLongest) {
+    const size_t space = text.rfind(' ', piece.start + kLongest);
+    const bool is_near = space != std::string_view::npos && space > piece.start + kLongest / 2;
+    const size_t end = is_near ? space : utf8_floor(text, piece.start + kLongest);
+    to.push_back(trim(text, {piece.start, end}));
+    piece = trim(text, {end, piece.end});
+  }
+  if (piece.size() > 0) to.push_back(piece);
 }
 
 // Lines of code and tables are sentences too: split_sentences sees single line ends as spaces.
@@ -65,8 +89,7 @@ std::vector<Span> statements(std::string_view text) {
     }
     for (size_t at = sentence.start; at < sentence.end;) {
       const size_t end = std::min(text.find('\n', at), sentence.end);
-      const Span line = trim(text, {at, end});
-      if (line.size() > 0) found.push_back(line);
+      append_readable(text, trim(text, {at, end}), found);
       at = end + 1;
     }
   }
@@ -125,6 +148,7 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     evidence.question_words_.push_back({stem, weight, passages, is_name(written, word.span.start == 0)});
   }
 
+  const AnswerType type = answer_type_of(question);
   std::vector<std::string> texts = {std::string(question)};
   for (size_t i = 0; i < std::min(hits.size(), max_hits); ++i) {
     const StoredPassage& passage = hits[i].passage;
@@ -152,6 +176,7 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       sentence.numbers = numbers_in(sentence.text);
       sentence.quantities = quantities_in(sentence.text);
       sentence.polarity = polarity_of(sentence.text);
+      sentence.can_answer = can_answer(type, sentence.text);
       sentence.overlap = evidence.overlap(sentence.stems);
       auto with_headings = headings[sentence.part];
       with_headings.insert(sentence.stems.begin(), sentence.stems.end());

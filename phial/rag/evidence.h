@@ -36,6 +36,7 @@ struct EvidenceSentence {
   std::unordered_set<std::string> numbers;  // "3.5", "1024"
   std::vector<Quantity> quantities;
   Polarity polarity;
+  bool can_answer = true;  // it may hold an answer of the type asked for (answer_type.h)
   std::vector<float> vector;
   float cosine = 0;  // with the question
   // Log odds that it holds the answer, of a reader (rag/extractive_reader.h); none if the encoder has not learned to,

@@ -6,6 +6,8 @@ namespace phial::rag {
 namespace {
 
 constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
+constexpr double kReadingWeight = 0.02;  // log odds have a wider range
+constexpr double kMisfit = 0.1;          // of what cannot hold an answer of the type asked for
 constexpr size_t kMaxQuoted = 2;
 constexpr double kNearlyAsGood = 0.85;
 constexpr double kUnderHeading = 0.9;
@@ -15,7 +17,8 @@ constexpr size_t kMinWords = 3;
 }  // namespace
 
 double quote_score(const EvidenceSentence& sentence, const Hit& hit) {
-  return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.place_overlap + kPassageWeight * hit.score;
+  return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.place_overlap + kPassageWeight * hit.score +
+         kReadingWeight * sentence.reading.value_or(0) - (sentence.can_answer ? 0 : kMisfit);
 }
 
 std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits) {

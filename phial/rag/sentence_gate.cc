@@ -119,7 +119,7 @@ void SentenceGate::settle(std::string sentence, std::string rest) {
     *checked = {.text = trimmed(take_marks(sentence).text), .hits = {*picture}, .evidence = {}, .is_seen = true};
     checked->evidence.push_back({0, hits_[*picture].passage.text.size()});
   }
-  if (!checked->is_seen && is_beside_the_point(*checked)) return;
+  if (!checked->is_seen && (is_beside_the_point(*checked) || is_unsafe(*checked))) return;
   if (checked->hits.empty() || (!any_supported_ && !may_begin(*checked))) {
     waiting_.push_back(*std::move(checked));
     return;
@@ -164,6 +164,12 @@ bool SentenceGate::is_to_the_point(const CheckedSentence& checked) const {
 bool SentenceGate::is_beside_the_point(const CheckedSentence& checked) const {
   if (checked.has_gap || (is_small_ && speaks_of_passages(checked.text))) return !is_to_the_point(checked);
   return is_small_ && !checked.hits.empty() && checked.relevance < kAside;
+}
+
+bool SentenceGate::is_unsafe(const CheckedSentence& checked) const {
+  if (!is_small_) return false;
+  const bool is_fragment = content_words(checked.text).size() < kFewestWords;
+  return is_fragment || (!checked.hits.empty() && !checked.is_copied);
 }
 
 bool SentenceGate::speaks_of_passages(std::string_view sentence) const {

@@ -50,8 +50,8 @@ class AnswerWriter {
 //
 // A small model likes to say what is true and was not asked: its answer begins with a sentence whose evidence is nearly
 // the most relevant that there is, what it copied on the way there is left out, and so is what has next to nothing to
-// do with the question. A larger one finds what words and vectors do not, and lists steps that do not repeat the
-// question.
+// do with the question or is no cut of its evidence. A larger one finds what words and vectors do not, and lists steps
+// that do not repeat the question.
 //
 // What a model reads from a picture no text can support: a sentence that no text supports, and that it marks with the
 // number of a hit whose picture it sees, is taken as seen. Where texts hold an answer it waits for a supported one like
@@ -90,6 +90,10 @@ class SentenceGate {
   // What is not shown at all, even beside an answer.
   bool is_beside_the_point(const CheckedSentence& checked) const;
 
+  // From a small model neither a fragment ("1247") nor words put together anew are shown: it knows too little of what
+  // it joins, and what no check of words can tell is false.
+  bool is_unsafe(const CheckedSentence& checked) const;
+
   // "Passage 2 is about the lease": seldom an answer, unless what it says there is.
   bool speaks_of_passages(std::string_view sentence) const;
 
@@ -100,6 +104,7 @@ class SentenceGate {
   static constexpr double kToThePoint = 0.6;
   static constexpr double kSmallToThePoint = 0.85;
   static constexpr double kAside = 0.3;
+  static constexpr size_t kFewestWords = 4;        // content words of a sentence
   static constexpr size_t kFewestEchoedWords = 4;  // fewer may be an answer: "the user's documents"
 
   CitationCheck& check_;

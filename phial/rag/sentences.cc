@@ -84,6 +84,21 @@ size_t question_label(std::string_view sentence) {
   return 0;
 }
 
+// "12. Juni", "19. Jahrhundert": German writes a stop behind numbers that count.
+bool is_ordinal(std::string_view sentence, std::string_view rest) {
+  constexpr auto kCounted = std::to_array<std::string_view>(
+      {"Januar",   "Jan.",    "Februar",  "Feb.",       "M\u00E4rz",   "April",   "Apr.",    "Mai",
+       "Juni",     "Juli",    "August",   "Aug.",       "September",   "Sept.",   "Oktober", "Okt.",
+       "November", "Nov.",    "Dezember", "Dez.",       "Jahrhundert", "Auflage", "Klasse",  "Stock",
+       "Etage",    "Kapitel", "Platz",    "Lebensjahr", "Geburtstag",  "Quartal", "Tag",     "Woche"});
+  const size_t word = sentence.find_last_of(" (\n") + 1;  // 0 where there is none
+  const std::string_view last = sentence.substr(word);
+  const bool is_number = last.size() >= 2 && last.size() <= 3 && last.back() == '.' &&
+                         last.find_first_not_of("0123456789") == last.size() - 1;
+  while (!rest.empty() && is_space(rest.front())) rest.remove_prefix(1);
+  return is_number && std::ranges::any_of(kCounted, [&](std::string_view noun) { return rest.starts_with(noun); });
+}
+
 // "12." is the number of what follows, and the stop in "the 2.X line" stands within a word.
 bool ends_within(std::string_view sentence, std::string_view rest) {
   if (!sentence.empty() && item_number(sentence) == sentence.size()) return true;
@@ -238,7 +253,8 @@ std::vector<Span> split_sentences(std::string_view text) {
       sentences.push_back(span);
     }
     const std::string_view sentence = text.substr(span.start, span.size());
-    joins_previous = ends_in_abbreviation(sentence) || ends_within(sentence, text.substr(span.end));
+    joins_previous = ends_in_abbreviation(sentence) || ends_within(sentence, text.substr(span.end)) ||
+                     is_ordinal(sentence, text.substr(span.end));
   }
   utext_close(view);
   return U_FAILURE(status) ? whole(text) : sentences;

@@ -2,7 +2,7 @@
 //
 // Source: Unicode UAX 29 through ICU, with single line ends read as spaces (paragraphs wrapped by hand) unless an item
 // of a list or a row of a table follows or the line was clearly not full, and cuts after common abbreviations, after
-// the number of an item and within "2.X" undone. Threads: any.
+// the number of an item, within "2.X" and within "12. Juni" undone. Threads: any.
 #pragma once
 
 #include <cstddef>

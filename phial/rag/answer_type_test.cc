@@ -1,0 +1,56 @@
+#include "phial/rag/answer_type.h"
+
+#include <gmock/gmock.h>
+
+#include <utility>
+
+namespace phial::rag {
+namespace {
+
+TEST(AnswerType, IsToldByTheWordsOfTheQuestion) {
+  using enum AnswerType;
+  for (const auto& [question, type] : std::initializer_list<std::pair<const char*, AnswerType>>{
+           {"How many rooms does the house have?", kNumber},
+           {"For how long is the warranty valid?", kNumber},
+           {"Wie alt ist die Heizung?", kNumber},
+           {"How do I reset it?", kAny},
+           {"How much is the rent per month?", kMoney},
+           {"What does a beech chair cost?", kMoney},
+           {"What is Elena's salary?", kMoney},
+           {"Was kostet der Eintritt?", kMoney},
+           {"Which costs are covered?", kAny},
+           {"When does the lease end?", kTime},
+           {"By when must I pay?", kTime},
+           {"In which year was it built?", kTime},
+           {"In welchem Monat ist die Wartung?", kTime},
+           {"What is the phone number of the clinic?", kPhone},
+           {"What is Noor's email address?", kEmail},
+           {"What did the email say?", kAny},
+           {"Who is the landlord?", kAny},
+           {"", kAny},
+       }) {
+    EXPECT_EQ(answer_type_of(question), type) << question;
+  }
+}
+
+TEST(AnswerType, CanStandInATextOrNot) {
+  using enum AnswerType;
+  EXPECT_TRUE(can_answer(kNumber, "There are three rooms."));
+  EXPECT_TRUE(can_answer(kNumber, "It is cleaned every Monday."));
+  EXPECT_FALSE(can_answer(kNumber, "The rooms are painted white."));
+  EXPECT_TRUE(can_answer(kMoney, "It costs \u20AC40."));
+  EXPECT_TRUE(can_answer(kMoney, "Item: Pine shelf; Price: 129"));
+  EXPECT_TRUE(can_answer(kMoney, "Entry is free."));
+  EXPECT_FALSE(can_answer(kMoney, "She has worked there since 2019."));
+  EXPECT_TRUE(can_answer(kTime, "It ends on the last Friday."));
+  EXPECT_TRUE(can_answer(kTime, "As soon as the seal is broken."));
+  EXPECT_FALSE(can_answer(kTime, "The landlord is Maria Novak."));
+  EXPECT_TRUE(can_answer(kPhone, "Call 555-0134."));
+  EXPECT_FALSE(can_answer(kPhone, "Room 12, floor 3, bed 4"));
+  EXPECT_TRUE(can_answer(kEmail, "noor@example.org"));
+  EXPECT_FALSE(can_answer(kEmail, "Noor Haddad"));
+  EXPECT_TRUE(can_answer(kAny, ""));
+}
+
+}  // namespace
+}  // namespace phial::rag
