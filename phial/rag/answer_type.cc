@@ -78,16 +78,21 @@ const Words& times() {
 
 bool has_digit(std::string_view text) { return text.find_first_of("0123456789") != std::string_view::npos; }
 
-// Digits with at most one other sign between them.
+// Digits with at most two signs of those between them that part the groups of a phone number.
 bool has_phone_number(std::string_view text) {
-  constexpr int kFewest = 3;  // of an emergency call
+  constexpr int kFewest = 5;
+  constexpr std::string_view kJoints = " -/()";
   int digits = 0;
-  size_t gap = 0;
+  int joints = 0;
   for (const char c : text) {
-    const bool is_digit = c >= '0' && c <= '9';
-    digits = is_digit ? (gap > 1 ? 1 : digits + 1) : digits;
-    gap = is_digit ? 0 : gap + 1;
-    if (digits >= kFewest) return true;
+    if (c >= '0' && c <= '9') {
+      if (++digits == kFewest) return true;
+      joints = 0;
+    } else if (joints < 2 && kJoints.find(c) != std::string_view::npos) {
+      ++joints;
+    } else {
+      digits = 0;
+    }
   }
   return false;
 }

@@ -46,7 +46,9 @@ TEST(AnswerType, CanStandInATextOrNot) {
   EXPECT_TRUE(can_answer(kTime, "As soon as the seal is broken."));
   EXPECT_FALSE(can_answer(kTime, "The landlord is Maria Novak."));
   EXPECT_TRUE(can_answer(kPhone, "Call 555-0134."));
+  EXPECT_TRUE(can_answer(kPhone, "(030) 12 34"));
   EXPECT_FALSE(can_answer(kPhone, "Room 12, floor 3, bed 4"));
+  EXPECT_FALSE(can_answer(kPhone, "Version 3.8.11 of 2019."));
   EXPECT_TRUE(can_answer(kEmail, "noor@example.org"));
   EXPECT_FALSE(can_answer(kEmail, "Noor Haddad"));
   EXPECT_TRUE(can_answer(kAny, ""));
