@@ -347,6 +347,15 @@ TEST_F(Answers, RowsOfATableDoNotLendEachOtherTheirNumbers) {
   EXPECT_EQ(ask(&model, question).mode, AnswerMode::kGenerated);
 }
 
+TEST_F(Answers, NamesOfColumnsAreNoAnswer) {
+  write_file(docs() / "menu.txt",
+             "The meals of the week\nDay | Breakfast | Lunch\nMonday | porridge | soup\nTuesday | rolls | stew");
+  add();
+  const Answer answer = ask(nullptr, "What is there for lunch on Tuesday?");
+  EXPECT_THAT(answer.text, HasSubstr("Tuesday | rolls | stew [1]"));
+  EXPECT_THAT(answer.text, Not(HasSubstr("Breakfast")));
+}
+
 TEST_F(Answers, AnswerOfWhichNothingHoldsIsReplacedByAQuotation) {
   FakeModel model({"Penguins regulate every household appliance through telepathy."});
   const Answer answer = ask(&model, "How often should I descale the kettle with vinegar?");

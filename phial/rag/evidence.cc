@@ -96,6 +96,19 @@ std::vector<Span> statements(std::string_view text) {
   return found;
 }
 
+// Whether the row that begins at `row` names the columns of those below it: the first of several, of three cells or
+// more, none with a number. A passage that begins with a row may begin in the middle of a table.
+bool names_columns(std::string_view text, size_t row) {
+  constexpr std::string_view kJoint = " | ";
+  const size_t above = text.substr(0, row).find_last_not_of(" \t\n");
+  if (above == std::string_view::npos || row_at(text, above)) return false;
+  const size_t end = std::min(text.find('\n', row), text.size());
+  const std::string_view line = text.substr(row, end - row);
+  const size_t joint = line.find(kJoint);
+  const bool has_three = joint != std::string_view::npos && line.find(kJoint, joint + 1) != std::string_view::npos;
+  return has_three && end + 1 < text.size() && row_at(text, end + 1) && numbers_in(line).empty();
+}
+
 // Where the pages of a hit begin.
 Result<std::map<uint64_t, int>> pages_in(const Hit& hit, Store& store) {
   std::map<uint64_t, int> pages;
@@ -170,7 +183,8 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       sentence.row = row_at(passage.text, span.start);
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
-      sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
+      sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text) &&
+                              !(sentence.row && names_columns(passage.text, *sentence.row));
       sentence.is_description = is_description(sentence.text);
       sentence.stems = stems_in(std::string_view(sentence.text).substr(numbering(sentence.text)));
       sentence.numbers = numbers_in(sentence.text);

@@ -38,7 +38,7 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
     const bool states = only_named[all[i].hit] || (all[i].is_statement && all[i].stems.size() >= kMinWords);
     double score = quote_score(all[i], hits[all[i].hit]);
     // What stands under a heading or a question that is like the one asked answers it, whatever its own words.
-    if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement) {
+    if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement && !all[i - 1].row) {
       score = std::max(score, kUnderHeading * quote_score(all[i - 1], hits[all[i].hit]));
     }
     ranked.push_back({i, score - (states ? 0.0 : 1.0)});
@@ -58,6 +58,8 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
   for (const size_t place : chosen) {
     std::string text = all[place].text;
     std::replace(text.begin(), text.end(), '\n', ' ');
+    const auto doubled = std::ranges::unique(text, [](char a, char b) { return a == ' ' && b == ' '; });
+    text.erase(doubled.begin(), doubled.end());
     quoted.push_back({.text = std::move(text),
                       .hits = {all[place].hit},
                       .evidence = {all[place].span},

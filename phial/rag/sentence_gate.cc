@@ -169,7 +169,7 @@ bool SentenceGate::is_beside_the_point(const CheckedSentence& checked) const {
 bool SentenceGate::is_unsafe(const CheckedSentence& checked) const {
   if (!is_small_) return false;
   const bool is_fragment = content_words(checked.text).size() < kFewestWords;
-  return is_fragment || (!checked.hits.empty() && !checked.is_copied);
+  return is_fragment || !checked.is_copied;
 }
 
 bool SentenceGate::speaks_of_passages(std::string_view sentence) const {

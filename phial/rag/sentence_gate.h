@@ -90,8 +90,8 @@ class SentenceGate {
   // What is not shown at all, even beside an answer.
   bool is_beside_the_point(const CheckedSentence& checked) const;
 
-  // From a small model neither a fragment ("1247") nor words put together anew are shown: it knows too little of what
-  // it joins, and what no check of words can tell is false.
+  // From a small model neither a fragment ("1247"), nor words put together anew, nor what nothing supports is shown: it
+  // knows too little of what it joins, and a check of words cannot tell all of that from what is true.
   bool is_unsafe(const CheckedSentence& checked) const;
 
   // "Passage 2 is about the lease": seldom an answer, unless what it says there is.
