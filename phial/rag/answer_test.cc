@@ -347,6 +347,16 @@ TEST_F(Answers, RowsOfATableDoNotLendEachOtherTheirNumbers) {
   EXPECT_EQ(ask(&model, question).mode, AnswerMode::kGenerated);
 }
 
+TEST_F(Answers, ATitleWithANestedNumberIsNoAnswer) {
+  write_file(
+      docs() / "standard.txt",
+      "5.15. The folder for files that survive a reboot\nFiles in the folder spare survive a reboot of the host.");
+  add();
+  const Answer answer = ask(nullptr, "What is the folder for files that survive a reboot?");
+  EXPECT_THAT(answer.text, HasSubstr("Files in the folder spare"));
+  EXPECT_THAT(answer.text, Not(HasSubstr("5.15.")));
+}
+
 TEST_F(Answers, NamesOfColumnsAreNoAnswer) {
   write_file(docs() / "menu.txt",
              "The meals of the week\nDay | Breakfast | Lunch\nMonday | porridge | soup\nTuesday | rolls | stew");

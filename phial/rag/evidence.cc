@@ -50,6 +50,15 @@ bool is_heading(std::string_view text, std::string_view headings) {
   return (joint + std::string(headings) + joint).find(joint + std::string(text) + joint) != std::string::npos;
 }
 
+// "5.15. Temporary files": a title of a part within a part, where a reader saw no heading.
+bool is_numbered_title(std::string_view text) {
+  const std::string_view number = text.substr(0, numbering(text));
+  const size_t dot = number.find('.');
+  const bool is_nested =
+      dot != std::string_view::npos && number.find_first_of("0123456789", dot) != std::string_view::npos;
+  return is_nested && std::string_view(".!?:;").find(text.back()) == std::string_view::npos;
+}
+
 // What ends with a full stop asks nothing, unless it is a request ("Tell me ...", "...\u3067\u3059\u304B\u3002"):
 // readers have learned from questions, and see no answer to a claim.
 bool is_claim(std::string_view text) {
@@ -183,7 +192,8 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       sentence.row = row_at(passage.text, span.start);
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
-      sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text) &&
+      sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_numbered_title(sentence.text) &&
+                              !is_question(sentence.text) &&
                               !(sentence.row && names_columns(passage.text, *sentence.row));
       sentence.is_description = is_description(sentence.text);
       sentence.stems = stems_in(std::string_view(sentence.text).substr(numbering(sentence.text)));
