@@ -26,7 +26,7 @@ import numpy
 
 from retrieval import ROOT, Probe, lines
 
-SIGNS = ("joint", "contrast", "missing_names", "missing", "size", "misfit")  # of AnswerSigns, those that are weighed
+SIGNS = ("joint", "contrast", "missing_names", "missing", "size", "type_mismatch")  # of AnswerSigns, those that are weighed
 WITH_READER = (*SIGNS, "reading")  # where the encoder has learned to read
 GOAL_RECOGNISED, GOAL_REFUSED = 0.9, 0.1
 MOST_WORDS = 0.7

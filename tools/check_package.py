@@ -3,8 +3,8 @@
 
     tools/check_package.py --models FOLDER build/packages/phial*
 
-Markdown, HTML, PDF and DOCX are indexed; one question is answered in the documents' words and one by the model, both with
-a citation of the right file. All this must take less memory than --memory bytes: the peaks of all processes that live at
+Markdown, HTML, PDF and DOCX are indexed; a question is answered in the documents' words alone, and again with the model
+writing (what it writes may fail its check and be replaced by a quotation), both with a citation of the right file. All this must take less memory than --memory bytes: the peaks of all processes that live at
 the same time are added up, the weights that they map included. FOLDER holds the default models.
 
 Packages for another processor run under qemu's user-mode emulation, whose memory counts too. It has neither seccomp nor

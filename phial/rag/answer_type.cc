@@ -39,7 +39,7 @@ const Words& prices() {
   return kWords;
 }
 
-const Words& currencies() {
+const Words& money_words() {
   static const Words kWords = words_in_list(
       "euro euros eur dollar dollars usd pound pounds gbp cent cents franc francs franken chf yen jpy yuan cny crowns "
       "free gratis kostenlos charge included");
@@ -51,7 +51,7 @@ const Words& amounts() {
       "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
       "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion half "
       "third quarter double twice once dozen both no none several few every each daily weekly monthly yearly hourly "
-      "always never unlimited indefinitely permanently until born ein eins eine einen zwei drei vier f\u00FCnf sechs "
+      "always never unlimited indefinitely permanently until ein eins eine einen zwei drei vier f\u00FCnf sechs "
       "sieben acht neun zehn elf zw\u00F6lf zwanzig drei\u00DFig vierzig f\u00FCnfzig hundert tausend million halb "
       "halbe "
       "doppelt einmal zweimal dreimal jeder jede jeden jedes t\u00E4glich w\u00F6chentlich monatlich j\u00E4hrlich "
@@ -66,7 +66,7 @@ const Words& times() {
       "aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday spring summer autumn fall "
       "winter today tomorrow yesterday noon midday midnight morning evening afternoon night day days week weeks "
       "weekend "
-      "month months year years hour hours minute minutes second seconds century dawn dusk easter christmas new "
+      "month months year years hour hours minute minutes second seconds century dawn dusk easter christmas"
       "before after during while when whenever if once as upon immediately soon end beginning start always never last "
       "next first januar februar m\u00E4rz mai juni juli oktober dezember montag dienstag mittwoch donnerstag freitag "
       "samstag sonnabend sonntag fr\u00FChling sommer herbst heute morgen gestern mittag mitternacht abend nacht tag "
@@ -108,8 +108,8 @@ class Question {
 
   AnswerType type() const {
     if (asks_for_email()) return AnswerType::kEmail;
-    if (has_pair({"phone", "telephone", "mobile", "fax"}, {"number", "numbers"}) ||
-        has({"telefonnummer", "handynummer", "faxnummer"})) {
+    if (asks_what() && (has_pair({"phone", "telephone", "mobile", "fax"}, {"number", "numbers"}) ||
+                        has({"telefonnummer", "handynummer", "faxnummer"}))) {
       return AnswerType::kPhone;
     }
     // "At what time", "by when", "in which year".
@@ -122,6 +122,9 @@ class Question {
     const bool is_how_much = is_how && has_pair({"how", "wie"}, {"much", "viel"});
     if (has(prices()) && (is_how_much || within_first(1, {"what", "was"}) || has_pair({"wie"}, {"hoch"}))) {
       return AnswerType::kMoney;
+    }
+    if (has_pair({"how", "wie"}, {"long", "often", "soon", "quickly", "lang", "lange", "oft", "schnell"})) {
+      return is_how ? AnswerType::kDuration : AnswerType::kAny;
     }
     return is_how && follows_how() ? AnswerType::kNumber : AnswerType::kAny;
   }
@@ -150,12 +153,13 @@ class Question {
            }) != words_.end();
   }
 
+  bool asks_what() const { return within_first(2, {"what", "which", "whose", "was", "wie", "welche", "welcher"}); }
+
   // "What is her e-mail?", not "What did the e-mail say?".
   bool asks_for_email() const {
     if (words_.empty()) return false;
     const bool is_last = is_one_of(words_.back().text, {"email", "mail"});
-    return (within_first(1, {"what", "which", "was", "wie"}) && is_last) ||
-           has_pair({"email", "mail"}, {"address", "addresses", "adresse"});
+    return asks_what() && (is_last || has_pair({"email", "mail"}, {"address", "addresses", "adresse"}));
   }
 
   bool follows_how() const {
@@ -179,8 +183,10 @@ bool can_answer(AnswerType type, std::string_view text) {
   switch (type) {
     case AnswerType::kNumber:
       return has_digit(text) || has(amounts());
+    case AnswerType::kDuration:
+      return has_digit(text) || has(amounts()) || has(times());
     case AnswerType::kMoney:
-      return has_currency_sign(text) || has(currencies()) || (has_digit(text) && has(prices()));
+      return has_currency_sign(text) || has(money_words()) || (has_digit(text) && has(prices()));
     case AnswerType::kTime:
       return has_digit(text) || has(times());
     case AnswerType::kPhone:

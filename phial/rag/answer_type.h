@@ -10,7 +10,7 @@
 
 namespace phial::rag {
 
-enum class AnswerType { kAny, kNumber, kMoney, kTime, kPhone, kEmail };
+enum class AnswerType { kAny, kNumber, kDuration, kMoney, kTime, kPhone, kEmail };
 
 AnswerType answer_type_of(std::string_view question);
 

@@ -11,7 +11,7 @@ TEST(AnswerType, IsToldByTheWordsOfTheQuestion) {
   using enum AnswerType;
   for (const auto& [question, type] : std::initializer_list<std::pair<const char*, AnswerType>>{
            {"How many rooms does the house have?", kNumber},
-           {"For how long is the warranty valid?", kNumber},
+           {"For how long is the warranty valid?", kDuration},
            {"Wie alt ist die Heizung?", kNumber},
            {"How do I reset it?", kAny},
            {"How much is the rent per month?", kMoney},
@@ -26,6 +26,8 @@ TEST(AnswerType, IsToldByTheWordsOfTheQuestion) {
            {"What is the phone number of the clinic?", kPhone},
            {"What is Noor's email address?", kEmail},
            {"What did the email say?", kAny},
+           {"How do I change my phone number?", kAny},
+           {"Why is an email address required?", kAny},
            {"Who is the landlord?", kAny},
            {"", kAny},
        }) {
@@ -38,6 +40,7 @@ TEST(AnswerType, CanStandInATextOrNot) {
   EXPECT_TRUE(can_answer(kNumber, "There are three rooms."));
   EXPECT_TRUE(can_answer(kNumber, "It is cleaned every Monday."));
   EXPECT_FALSE(can_answer(kNumber, "The rooms are painted white."));
+  EXPECT_TRUE(can_answer(kDuration, "Delivery takes a week."));
   EXPECT_TRUE(can_answer(kMoney, "It costs \u20AC40."));
   EXPECT_TRUE(can_answer(kMoney, "Item: Pine shelf; Price: 129"));
   EXPECT_TRUE(can_answer(kMoney, "Entry is free."));

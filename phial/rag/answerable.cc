@@ -14,7 +14,7 @@ Json to_json(const AnswerSigns& signs) {
           {"missing_names", signs.missing_names},
           {"missing", signs.missing},
           {"size", signs.size},
-          {"misfit", signs.misfit},
+          {"type_mismatch", signs.type_mismatch},
           {"reading", signs.reading ? Json(*signs.reading) : Json()}};
 }
 
@@ -49,14 +49,14 @@ AnswerSigns signs_of(const Evidence& evidence) {
     sum += sentence.cosine;
     best = std::max(best, static_cast<double>(sentence.cosine));
     if (sentence.reading) signs.reading = std::max<double>(signs.reading.value_or(kLeastReading), *sentence.reading);
-    most_relevant = std::max(most_relevant, sentence.relevance());
-    if (sentence.can_answer) fitting = std::max(fitting, sentence.relevance());
+    if (sentence.is_statement) most_relevant = std::max(most_relevant, sentence.relevance());
+    if (sentence.is_statement && sentence.can_answer) fitting = std::max(fitting, sentence.relevance());
     signs.joint = std::max(signs.joint, (sentence.cosine + evidence.overlap(evidence.stems_of(sentence.hit))) / 2);
   }
   if (!evidence.sentences().empty()) {
     signs.contrast = std::max(best - sum / static_cast<double>(evidence.sentences().size()), 0.0);
   }
-  if (most_relevant > 0) signs.misfit = 1 - fitting / most_relevant;
+  if (most_relevant > 0) signs.type_mismatch = 1 - fitting / most_relevant;
   signs.missing_names = missing_names(evidence);
   signs.size = std::log10(1 + static_cast<double>(evidence.library_passages()));
   double all = 0;
@@ -70,11 +70,11 @@ AnswerSigns signs_of(const Evidence& evidence) {
 
 double confidence(const AnswerSigns& signs) {
   // bench/answers.py fit
-  const double z = signs.reading
-                       ? 2.31 + 1.64 * signs.joint + 3.26 * signs.contrast - 2.31 * signs.missing_names -
-                             1.57 * signs.missing - 0.81 * signs.size - 2.51 * signs.misfit + 0.30 * *signs.reading
-                       : -0.98 + 4.37 * signs.joint + 4.69 * signs.contrast - 2.26 * signs.missing_names -
-                             1.80 * signs.missing - 0.75 * signs.size - 2.53 * signs.misfit;
+  const double z = signs.reading ? 2.26 + 1.63 * signs.joint + 3.24 * signs.contrast - 2.30 * signs.missing_names -
+                                       1.56 * signs.missing - 0.81 * signs.size - 2.29 * signs.type_mismatch +
+                                       0.30 * *signs.reading
+                                 : -1.01 + 4.41 * signs.joint + 4.68 * signs.contrast - 2.24 * signs.missing_names -
+                                       1.78 * signs.missing - 0.74 * signs.size - 2.17 * signs.type_mismatch;
   return 1 / (1 + std::exp(-z));
 }
 

@@ -19,7 +19,7 @@ struct AnswerSigns {
   double missing_names = 0;       // share of the question's names and codes that no passage looked at has together
   double size = 0;                // of the library: passages, as a power of ten; among many, one is near by chance
   double missing = 0;             // share of the question's weight in words that no passage of the library has
-  double misfit = 0;              // by what share the best sentence that can hold an answer of the type falls short
+  double type_mismatch = 0;       // by what share the best sentence that can hold an answer of the type falls short
   std::optional<double> reading;  // log odds of the sentence likeliest to hold the answer (rag/extractive_reader.h)
 };
 

@@ -290,6 +290,7 @@ TEST(Sentences, RowsOfATableStandForThemselves) {
               testing::ElementsAre("Staff of the old workshop by the river", "Ida Lund | carpenter",
                                    "Omar Reyes | painter | since 2019", "The doors\nopen at eight."));
   EXPECT_TRUE(is_row("Item: Pine shelf; Price EUR: 129; Delivery: 5 days"));
+  EXPECT_TRUE(is_row("Item: Pine shelf; Notes: call first; pay later; Price EUR: 129"));
   for (const char* line : {"", "Item: Pine shelf", "It was late; they left: nobody stayed.", "Note: this; or that."}) {
     EXPECT_FALSE(is_row(line)) << line;
   }

@@ -252,7 +252,9 @@ Result<CheckedSentence> CitationCheck::check(std::string_view sentence) {
   std::stable_partition(supporting.begin(), supporting.end(),
                         [&](const Support& support) { return !is_described(support); });
   if (!supporting.empty()) {
-    checked.is_copied = is_cut_of(checked.text, text_of(supporting.front()));
+    const Support& best = supporting.front();
+    checked.is_copied = std::ranges::any_of(evidence_.sentences().subspan(best.first, best.last - best.first + 1),
+                                            [&](const auto& one) { return is_cut_of(checked.text, one.text); });
     checked.is_described = is_described(supporting.front());
   }
   const size_t wanted = std::clamp<size_t>(unmarked.numbers.size(), 1, kMaxCited);

@@ -59,7 +59,7 @@ struct CheckedSentence {
   bool corrected = false;      // a number was replaced by the passage's, or taken out
   double support = 0;          // of the best hit
   bool has_gap = false;        // a number was taken out
-  bool is_copied = false;      // what supports it has all its words, in their order
+  bool is_copied = false;      // one sentence that supports it has all its words, in their order
   bool is_seen = false;        // it rests on the picture of its hit, which nothing checks
   bool is_described = false;   // it rests on what a model wrote about a picture, which nothing has checked
   double relevance = 0;        // of what supports it, as a share of the most relevant statement's

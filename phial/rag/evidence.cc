@@ -50,22 +50,12 @@ bool is_heading(std::string_view text, std::string_view headings) {
   return (joint + std::string(headings) + joint).find(joint + std::string(text) + joint) != std::string::npos;
 }
 
-// "5.15. Temporary files": a title of a part within a part, where a reader saw no heading.
-bool is_numbered_title(std::string_view text) {
-  const std::string_view number = text.substr(0, numbering(text));
-  const size_t dot = number.find('.');
-  const bool is_nested =
-      dot != std::string_view::npos && number.find_first_of("0123456789", dot) != std::string_view::npos;
-  return is_nested && std::string_view(".!?:;").find(text.back()) == std::string_view::npos;
-}
-
 // What ends with a full stop asks nothing, unless it is a request ("Tell me ...", "...\u3067\u3059\u304B\u3002"):
 // readers have learned from questions, and see no answer to a claim.
 bool is_claim(std::string_view text) {
-  constexpr auto kRequests = std::to_array<std::string_view>(
-      {"tell",  "give", "show", "list",  "explain", "describe", "find",  "name",   "summarize", "summarise",
-       "what",  "who",  "when", "where", "why",     "how",      "which", "please", "nenne",     "sage",
-       "zeige", "zeig", "gib",  "was",   "wer",     "wann",     "wo",    "warum",  "wie",       "welche"});
+  constexpr auto kRequests = std::to_array<std::string_view>({"tell", "give", "show", "list", "explain", "describe",
+                                                              "find", "name", "summarize", "summarise", "please",
+                                                              "nenne", "sage", "zeige", "zeig", "gib", "bitte"});
   const Span span = trim(text, {0, text.size()});
   const std::string_view trimmed = text.substr(span.start, span.size());
   const bool is_stopped = (trimmed.ends_with('.') && !trimmed.ends_with("..")) || trimmed.ends_with("\u3002");
@@ -105,7 +95,7 @@ std::vector<Span> statements(std::string_view text) {
   return found;
 }
 
-// Whether the row that begins at `row` names the columns of those below it: the first of several, of three cells or
+// Whether the row that begins at `row` may name the columns of those below it: the first of several, of three cells or
 // more, none with a number. A passage that begins with a row may begin in the middle of a table.
 bool names_columns(std::string_view text, size_t row) {
   constexpr std::string_view kJoint = " | ";
@@ -192,9 +182,8 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       sentence.row = row_at(passage.text, span.start);
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
-      sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_numbered_title(sentence.text) &&
-                              !is_question(sentence.text) &&
-                              !(sentence.row && names_columns(passage.text, *sentence.row));
+      sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
+      sentence.names_columns = sentence.row && names_columns(passage.text, *sentence.row);
       sentence.is_description = is_description(sentence.text);
       sentence.stems = stems_in(std::string_view(sentence.text).substr(numbering(sentence.text)));
       sentence.numbers = numbers_in(sentence.text);

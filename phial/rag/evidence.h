@@ -30,7 +30,8 @@ struct EvidenceSentence {
   // Where the row of a table that it stands in begins, in bytes of the hit's text; none in prose.
   std::optional<size_t> row;
   std::string text;
-  bool is_statement = true;     // a heading, a question or the names of columns say nothing: what follows them does
+  bool is_statement = true;     // a heading or a question says nothing: what follows it does
+  bool names_columns = false;   // it may be the first row of a table, and no more than the names of its columns
   bool is_description = false;  // of a picture, by a model (describe.h)
   std::unordered_set<std::string> stems;    // content words, without the number of an item
   std::unordered_set<std::string> numbers;  // "3.5", "1024"

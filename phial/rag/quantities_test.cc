@@ -12,7 +12,7 @@ TEST(Quantities, AreNumbersWithTheUnitBehindThem) {
   EXPECT_THAT(quantities_in("Bake 1,200 grams for 3.5 hours, then wait 2 Tage."),
               ElementsAre(Quantity{"1200", "gram"}, Quantity{"3.5", "hour"}, Quantity{"2", "day"}));
   EXPECT_THAT(quantities_in("a 5-day trip of 40 Km"), ElementsAre(Quantity{"5", "day"}, Quantity{"40", "kilometre"}));
-  EXPECT_THAT(quantities_in("In 2024, 12 people; day 3."), IsEmpty());
+  EXPECT_THAT(quantities_in("In 2024, 12 people; day 3; 12 an hour."), IsEmpty());
 }
 
 TEST(Quantities, WithAnotherUnitAreAnotherAmount) {

@@ -7,10 +7,11 @@ namespace {
 
 constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
 constexpr double kReadingWeight = 0.02;  // log odds have a wider range
-constexpr double kMisfit = 0.1;          // of what cannot hold an answer of the type asked for
+constexpr double kUnlikely =
+    0.1;  // taken off what cannot hold an answer of the type asked for, or may only name columns
 constexpr size_t kMaxQuoted = 2;
-constexpr double kNearlyAsGood = 0.85;
-constexpr double kUnderHeading = 0.9;
+constexpr double kNearlyAsGood = 0.09;  // that much less
+constexpr double kUnderHeading = 0.06;  // less than the heading's own
 // Fewer content words than this are a heading or a label, not a statement.
 constexpr size_t kMinWords = 3;
 
@@ -18,7 +19,8 @@ constexpr size_t kMinWords = 3;
 
 double quote_score(const EvidenceSentence& sentence, const Hit& hit) {
   return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.place_overlap + kPassageWeight * hit.score +
-         kReadingWeight * sentence.reading.value_or(0) - (sentence.can_answer ? 0 : kMisfit);
+         kReadingWeight * sentence.reading.value_or(0) - (sentence.can_answer ? 0 : kUnlikely) -
+         (sentence.names_columns ? kUnlikely : 0);
 }
 
 std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits) {
@@ -38,15 +40,15 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
     const bool states = only_named[all[i].hit] || (all[i].is_statement && all[i].stems.size() >= kMinWords);
     double score = quote_score(all[i], hits[all[i].hit]);
     // What stands under a heading or a question that is like the one asked answers it, whatever its own words.
-    if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement && !all[i - 1].row) {
-      score = std::max(score, kUnderHeading * quote_score(all[i - 1], hits[all[i].hit]));
+    if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement) {
+      score = std::max(score, quote_score(all[i - 1], hits[all[i].hit]) - kUnderHeading);
     }
     ranked.push_back({i, score - (states ? 0.0 : 1.0)});
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
   std::vector<size_t> chosen;
   for (const Ranked& one : ranked) {
-    if (chosen.size() == kMaxQuoted || (!chosen.empty() && one.score < kNearlyAsGood * ranked.front().score)) break;
+    if (chosen.size() == kMaxQuoted || (!chosen.empty() && one.score < ranked.front().score - kNearlyAsGood)) break;
     // Documents repeat themselves; an answer does not.
     const bool is_said =
         std::ranges::any_of(chosen, [&](size_t place) { return all[place].stems == all[one.place].stems; });
@@ -58,6 +60,7 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
   for (const size_t place : chosen) {
     std::string text = all[place].text;
     std::replace(text.begin(), text.end(), '\n', ' ');
+    // Columns of plain text are set with spaces.
     const auto doubled = std::ranges::unique(text, [](char a, char b) { return a == ' ' && b == ' '; });
     text.erase(doubled.begin(), doubled.end());
     quoted.push_back({.text = std::move(text),

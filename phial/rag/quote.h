@@ -1,7 +1,8 @@
 // The sentences of the passages that answer a question best, word for word.
 //
 // A sentence is ranked by its cosine with the question, the share of the question's words that it or what stands above
-// it holds, and the rank of its passage; a following sentence joins when it ranks nearly as high. Threads: any.
+// it holds, the rank of its passage and the reader's score, less where it cannot hold an answer of the type asked for;
+// a second sentence joins when it ranks nearly as high. Threads: any.
 #pragma once
 
 #include <span>
@@ -16,7 +17,7 @@ namespace phial::rag {
 // One or a few sentences, each supported by its own passage; empty if there is no evidence.
 std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits);
 
-// How well a sentence answers, about 0 to 1.
+// How well a sentence answers; comparable among the sentences of one question. About 0 to 1, and the reader's share.
 double quote_score(const EvidenceSentence& sentence, const Hit& hit);
 
 }  // namespace phial::rag

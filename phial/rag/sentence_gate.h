@@ -50,8 +50,8 @@ class AnswerWriter {
 //
 // A small model likes to say what is true and was not asked: its answer begins with a sentence whose evidence is nearly
 // the most relevant that there is, what it copied on the way there is left out, and so is what has next to nothing to
-// do with the question or is no cut of its evidence. A larger one finds what words and vectors do not, and lists steps
-// that do not repeat the question.
+// do with the question, is no cut of one sentence of its evidence, or has nothing to support it. A larger one finds
+// what words and vectors do not, and lists steps that do not repeat the question.
 //
 // What a model reads from a picture no text can support: a sentence that no text supports, and that it marks with the
 // number of a hit whose picture it sees, is taken as seen. Where texts hold an answer it waits for a supported one like
@@ -104,7 +104,7 @@ class SentenceGate {
   static constexpr double kToThePoint = 0.6;
   static constexpr double kSmallToThePoint = 0.85;
   static constexpr double kAside = 0.3;
-  static constexpr size_t kFewestWords = 4;        // content words of a sentence
+  static constexpr size_t kFewestWords = 4;        // content words; fewer say too little to be held against evidence
   static constexpr size_t kFewestEchoedWords = 4;  // fewer may be an answer: "the user's documents"
 
   CitationCheck& check_;

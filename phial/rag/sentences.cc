@@ -207,15 +207,16 @@ bool begins_line(std::string_view text, size_t at) {
 bool is_row(std::string_view line) {
   if (line.find(" | ") != std::string_view::npos) return true;
   constexpr size_t kLongestName = 80;
-  size_t fields = 0;
-  while (!line.empty()) {
+  size_t named = 0;  // a value may hold a semicolon, or have no name
+  for (bool is_first = true; !line.empty(); is_first = false) {
     const size_t end = std::min(line.find("; "), line.size());
     const size_t colon = line.find(": ");
-    if (colon == 0 || colon >= end || colon > kLongestName) return false;
-    ++fields;
+    const bool is_named = colon > 0 && colon < end && colon <= kLongestName;
+    if (is_first && !is_named) return false;
+    named += is_named ? 1 : 0;
     line.remove_prefix(std::min(end + 2, line.size()));
   }
-  return fields > 1;
+  return named > 1;
 }
 
 std::optional<size_t> row_at(std::string_view text, size_t at) {
