@@ -78,15 +78,17 @@ class CountingReader : public FakeEmbedder {
 TEST_F(Answers, AClaimIsNotReadForItsAnswer) {
   CountingReader reader;
   Answerer answerer(*store, reader, nullptr);
-  for (const char* question : {"How long does the kettle take to boil?", "when does the kettle boil", "kettle ..."}) {
+  for (const char* question :
+       {"How long does the kettle take to boil?", "when does the kettle boil", "kettle ...",
+        "Tell me when the kettle boils.", "\u6E6F\u306F\u3044\u3064\u6CB8\u304F\u306E\u3067\u3059\u304B\u3002"}) {
     ASSERT_EQ(error_of(answerer.answer(question, {}, {}, nullptr)), "");
   }
-  EXPECT_EQ(reader.reads, 3);
+  EXPECT_EQ(reader.reads, 5);
   for (const char* claim :
        {"The kettle boils in 4 minutes. ", "\u6C34\u5728\u56DB\u5206\u949F\u5185\u70E7\u5F00\u3002"}) {
     ASSERT_EQ(error_of(answerer.answer(claim, {}, {}, nullptr)), "");
   }
-  EXPECT_EQ(reader.reads, 3);
+  EXPECT_EQ(reader.reads, 5);
 }
 
 TEST_F(Answers, TheCitedPageIsThatOfTheEvidence) {
