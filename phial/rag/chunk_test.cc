@@ -224,37 +224,34 @@ TEST(Chunk, AnyDocumentIsCoveredExactly) {
   }
 }
 
+std::vector<std::string> sentences_in(std::string_view text) {
+  std::vector<std::string> found;
+  for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
+  return found;
+}
+
 TEST(Sentences, EndAtStopsInAnyScriptButNotAfterAbbreviations) {
-  const auto texts = [](std::string_view text) {
-    std::vector<std::string> found;
-    for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
-    return found;
-  };
-  EXPECT_THAT(texts("One here. Two,\nwrapped. See Fig. 3 for it. Three!"),
+  EXPECT_THAT(sentences_in("One here. Two,\nwrapped. See Fig. 3 for it. Three!"),
               testing::ElementsAre("One here.", "Two,\nwrapped.", "See Fig. 3 for it.", "Three!"));
-  EXPECT_THAT(texts("今日は雨です。明日は晴れます。"), testing::ElementsAre("今日は雨です。", "明日は晴れます。"));
-  EXPECT_THAT(texts("  "), testing::IsEmpty());
-  EXPECT_THAT(
-      texts("Do this:\n1. Open the lid. Pour.\n2. Close\n it.\n\nOr:\n - tea\n\u2022 coffee\nb) milk - or\nnone"),
-      testing::ElementsAre("Do this:", "1. Open the lid.", "Pour.", "2. Close\n it.", "Or:", "- tea", "\u2022 coffee",
-                           "b) milk - or\nnone"));
-  EXPECT_THAT(texts("The text was written by\nA. Smith. Read by us."),
+  EXPECT_THAT(sentences_in("今日は雨です。明日は晴れます。"),
+              testing::ElementsAre("今日は雨です。", "明日は晴れます。"));
+  EXPECT_THAT(sentences_in("  "), testing::IsEmpty());
+  EXPECT_THAT(sentences_in(
+                  "Do this:\n1. Open the lid. Pour.\n2. Close\n it.\n\nOr:\n - tea\n\u2022 coffee\nb) milk - or\nnone"),
+              testing::ElementsAre("Do this:", "1. Open the lid.", "Pour.", "2. Close\n it.", "Or:", "- tea",
+                                   "\u2022 coffee", "b) milk - or\nnone"));
+  EXPECT_THAT(sentences_in("The text was written by\nA. Smith. Read by us."),
               testing::ElementsAre("The text was written by\nA. Smith.", "Read by us."));
-  EXPECT_THAT(texts("It came (in the 2.X line) first. Then -5 fell\n-3 rose, in 1999. It ended."),
+  EXPECT_THAT(sentences_in("It came (in the 2.X line) first. Then -5 fell\n-3 rose, in 1999. It ended."),
               testing::ElementsAre("It came (in the 2.X line) first.", "Then -5 fell\n-3 rose, in 1999.", "It ended."));
 }
 
 TEST(Sentences, EndWithLinesThatWereNotFull) {
-  const auto texts = [](std::string_view text) {
-    std::vector<std::string> found;
-    for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
-    return found;
-  };
   // A title, the fields of a form, an address.
-  EXPECT_THAT(texts("Release 4.2\nThe agency delivered. The date of the release stays\nthe same."),
+  EXPECT_THAT(sentences_in("Release 4.2\nThe agency delivered. The date of the release stays\nthe same."),
               testing::ElementsAre("Release 4.2", "The agency delivered.", "The date of the release stays\nthe same."));
   EXPECT_THAT(
-      texts("Patient: Biscuit (beagle)\nDate: 8 August\nOwner: Mrs. Adaeze Nwosu, 12 Hill Road"),
+      sentences_in("Patient: Biscuit (beagle)\nDate: 8 August\nOwner: Mrs. Adaeze Nwosu, 12 Hill Road"),
       testing::ElementsAre("Patient: Biscuit (beagle)", "Date: 8 August", "Owner: Mrs. Adaeze Nwosu, 12 Hill Road"));
   // Wrapped text: the next word had no room, or goes on small; a line that cannot be broken makes none wider.
   const std::string wrapped =
@@ -262,31 +259,22 @@ TEST(Sentences, EndWithLinesThatWereNotFull) {
       "repairs together. Details are on the "
       "page\nhttps://example.org/harbour/2024/ferry-slip-repairs-and-who-pays-them\n"
       "Harbour Office.";
-  EXPECT_THAT(texts(wrapped),
+  EXPECT_THAT(sentences_in(wrapped),
               testing::Contains("The harbour master said on Tuesday that the\nPort Authority of Marrowfield "
                                 "and the county\nwould pay for the\nrepairs together."));
 }
 
 TEST(Sentences, GoOnBehindTheNumberOfAGermanDate) {
-  const auto texts = [](std::string_view text) {
-    std::vector<std::string> found;
-    for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
-    return found;
-  };
-  EXPECT_THAT(texts("Das Fest ist am 12. Juni 2025. Es stammt aus dem 19. Jahrhundert (1. Auflage). Sie ist 12. Tim "
-                    "ist 9."),
-              testing::ElementsAre("Das Fest ist am 12. Juni 2025.", "Es stammt aus dem 19. Jahrhundert (1. Auflage).",
-                                   "Sie ist 12.", "Tim ist 9."));
+  EXPECT_THAT(
+      sentences_in("Das Fest ist am 12. Juni 2025. Es stammt aus dem 19. Jahrhundert (1. Auflage). Sie ist 12. Tim "
+                   "ist 9."),
+      testing::ElementsAre("Das Fest ist am 12. Juni 2025.", "Es stammt aus dem 19. Jahrhundert (1. Auflage).",
+                           "Sie ist 12.", "Tim ist 9."));
 }
 
 TEST(Sentences, RowsOfATableStandForThemselves) {
-  const auto texts = [](std::string_view text) {
-    std::vector<std::string> found;
-    for (const Span& span : split_sentences(text)) found.emplace_back(text.substr(span.start, span.size()));
-    return found;
-  };
-  EXPECT_THAT(texts("Staff of the old workshop by the river\nIda Lund | carpenter\nOmar Reyes | painter | since "
-                    "2019\nThe doors\nopen at eight."),
+  EXPECT_THAT(sentences_in("Staff of the old workshop by the river\nIda Lund | carpenter\nOmar Reyes | painter | since "
+                           "2019\nThe doors\nopen at eight."),
               testing::ElementsAre("Staff of the old workshop by the river", "Ida Lund | carpenter",
                                    "Omar Reyes | painter | since 2019", "The doors\nopen at eight."));
   EXPECT_TRUE(is_row("Item: Pine shelf; Price EUR: 129; Delivery: 5 days"));

@@ -7,8 +7,8 @@ namespace {
 
 constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
 constexpr double kReadingWeight = 0.02;  // log odds have a wider range
-constexpr double kUnlikely =
-    0.1;  // taken off what cannot hold an answer of the type asked for, or may only name columns
+// Taken off what cannot hold an answer of the type asked for, or may only name columns.
+constexpr double kUnlikely = 0.1;
 constexpr size_t kMaxQuoted = 2;
 constexpr double kNearlyAsGood = 0.09;  // that much less
 constexpr double kUnderHeading = 0.06;  // less than the heading's own
