@@ -2,14 +2,15 @@
 """What an answer rests on, measured by Phial's own code: refusal, citations, the support check. Prints JSON.
 
     scripts/build release phial phial-reader phial_rag_probe
-    python3 bench/answers.py refusal no_information citations support modes --models FOLDER --data FOLDER [--work FOLDER]
+    python3 bench/answers.py refusal folders no_information citations support modes --models FOLDER --data FOLDER
     python3 bench/answers.py fit ...        the coefficients of phial/rag/answerable.cc
     python3 bench/answers.py tune ...       the support check's thresholds, on SciFact's train claims
 
 `--models` holds all-MiniLM-L6-v2 with its reader, `--data` holds scifact/. The sample questions (testdata/ask/questions.jsonl) are split by
 their number: odd ones fit, even ones report. What is fitted sees besides only testdata/ask/training.jsonl (small documents
-of many kinds with questions that they answer and do not answer). SciFact's train claims tune the support check; dev claims
-only report.
+of many kinds with questions that they answer and do not answer) and the part `fit` of testdata/ask/folders.jsonl (folders as
+people keep them; `near` asks of what the documents speak of for something that they do not say); its part `report` only
+reports. SciFact's train claims tune the support check; dev claims only report.
 Libraries are kept in `--work`; delete it when chunks or embeddings have changed.
 """
 
@@ -28,7 +29,7 @@ from retrieval import ROOT, Probe, lines
 
 SIGNS = ("joint", "contrast", "missing_names", "missing", "size", "type_mismatch")  # of AnswerSigns, those that are weighed
 WITH_READER = (*SIGNS, "reading")  # where the encoder has learned to read
-GOAL_RECOGNISED, GOAL_REFUSED = 0.9, 0.1
+GOAL_REFUSED = 0.1
 MOST_WORDS = 0.7
 FEWEST_OWN_WORDS = 0.4  # kFewestOwnWords of phial/rag/citations.cc
 
@@ -61,11 +62,15 @@ class Bench:
         self.options = options
         self.probe = Probe(options)
         self.questions = lines(ROOT / "testdata/ask/questions.jsonl")
+        self.folder_questions = lines(ROOT / "testdata/ask/folders.jsonl")
+
+    def library_in(self, name, folder):
+        path = self.options.work / f"{name}.db"
+        self.probe.run(path, "add", str(self.options.build / "bin/phial-reader"), str(folder))
+        return path
 
     def sample_library(self):
-        path = self.options.work / "sample.db"
-        self.probe.run(path, "add", str(self.options.build / "bin/phial-reader"), str(ROOT / "testdata/docs"))
-        return path
+        return self.library_in("sample", ROOT / "testdata/docs")
 
     def library_of(self, name, documents):
         path = self.options.work / f"{name}.db"
@@ -102,6 +107,17 @@ class Bench:
                 samples.append((seen, answerable and n in members, "alone" if len(members) == 1 else "together", text))
         return samples
 
+    def folders(self, part, command="signs"):
+        """(question, what the probe says) of each question of the part."""
+        chosen = [one for one in self.folder_questions if one["part"] == part]
+        for folder in sorted({one["folder"] for one in chosen}):
+            library = self.library_in(f"folder-{folder}", ROOT / "testdata/ask/folders" / folder)
+            seen = self.ask(library, [(one["id"], one["question"]) for one in chosen if one["folder"] == folder], command)
+            yield from ((one, seen[one["id"]]) for one in chosen if one["folder"] == folder)
+
+    def folder_samples(self):
+        return [(seen, one["kind"] == "answerable", "folders", one["question"]) for one, seen in self.folders("fit")]
+
 
 def features(samples, names):
     return numpy.array([[seen["signs"][name] for name in names] for seen, *_ in samples])
@@ -109,7 +125,7 @@ def features(samples, names):
 
 def sample_weights(samples):
     """Every set counts alike, and in it both kinds."""
-    share = {"sample": 1.0, "alone": 0.5, "together": 0.5}
+    share = {"sample": 1.0, "alone": 0.5, "together": 0.5, "folders": 1.0}
     keys = [(one[2], one[1]) for one in samples]
     return numpy.array([share[key[0]] / keys.count(key) for key in keys])
 
@@ -128,19 +144,12 @@ def logistic_fit(x, y, weights, penalty=0.001):
 
 
 def best_cut(scores, samples):
-    """The threshold with the widest margin to both goals, as the mean over the sets."""
-    best, cut = -9.0, 0.0
-    for candidate in numpy.unique(scores):
-        margins = []
-        for name in {one[2] for one in samples}:
-            yes = [s for s, one in zip(scores, samples) if one[2] == name and one[1]]
-            no = [s for s, one in zip(scores, samples) if one[2] == name and not one[1]]
-            margins.append(min(numpy.mean(numpy.array(no) < candidate) - GOAL_RECOGNISED,
-                               GOAL_REFUSED - numpy.mean(numpy.array(yes) < candidate)))
-        if numpy.mean(margins) > best:
-            best, cut = numpy.mean(margins), candidate
-    below = scores[scores < cut]
-    return (cut + below.max()) / 2 if len(below) else cut
+    """The highest threshold that refuses at most GOAL_REFUSED of what is answerable, as the mean over the sets."""
+    refused = lambda cut: numpy.mean([numpy.mean([s < cut for s, one in zip(scores, samples) if one[2] == name and one[1]])
+                                      for name in {one[2] for one in samples}])
+    candidates = numpy.unique(scores)
+    chosen = max(i for i, candidate in enumerate(candidates) if refused(candidate) <= GOAL_REFUSED)
+    return (candidates[chosen] + candidates[max(chosen - 1, 0)]) / 2
 
 
 def rates(scores, samples, cut=0.0):
@@ -158,6 +167,7 @@ def by_set(scores, samples, cut=0.0):
 
 
 def fitted(samples, names):
+    samples = [one for one in samples if one[0]["signs"]["reading"] is not None or "reading" not in names]  # claims are not read
     x, y, weights = features(samples, names), numpy.array([float(one[1]) for one in samples]), sample_weights(samples)
     beta = logistic_fit(x, y, weights)
     scores = beta[0] + x @ beta[1:]
@@ -169,7 +179,7 @@ def fitted(samples, names):
 
 
 def fit(bench):
-    samples = bench.sample_half(True) + bench.small_documents()
+    samples = bench.sample_half(True) + bench.small_documents() + bench.folder_samples()
     return {"without_reader": fitted(samples, SIGNS), "with_reader": fitted(samples, WITH_READER)}
 
 
@@ -185,6 +195,23 @@ def refusal(bench):
         scores = margins(samples)
         report[name] = rates(scores, samples)
         report[name]["wrong"] = [one[3] for s, one in zip(scores, samples) if (s >= 0) != one[1]]
+    return report
+
+
+def folders(bench):
+    """What is quoted on questions to folders as people keep them, and how many of the others are recognised."""
+    report = {}
+    squeezed = lambda text: " ".join(text.split()).lower().replace("\u2019", "'")
+    for name, part in (("reported_part", "report"), ("fitted_part", "fit")):
+        asked = list(bench.folders(part, "ask"))
+        of_kind = lambda kind: [(one, seen) for one, seen in asked if one["kind"] == kind]
+        right = [any(squeezed(text) in squeezed(seen["answer"]) for text in one["expected"]) and seen["answerable"]
+                 for one, seen in of_kind("answerable")]
+        report[name] = {"answerable": {"questions": len(right), "quoted_right": sum(right),
+                                       "refused": sum(not seen["answerable"] for _, seen in of_kind("answerable"))}}
+        for kind in ("near", "far"):
+            rows = of_kind(kind)
+            report[name][kind] = {"questions": len(rows), "recognised": sum(not seen["answerable"] for _, seen in rows)}
     return report
 
 
@@ -323,7 +350,7 @@ def modes(bench):
     return report
 
 
-MEASURES = {"fit": fit, "refusal": refusal, "no_information": no_information, "citations": citations, "support": support,
+MEASURES = {"fit": fit, "refusal": refusal, "folders": folders, "no_information": no_information, "citations": citations, "support": support,
             "tune": tune, "modes": modes}
 
 

@@ -88,21 +88,21 @@ class Encoder:
 def span_examples(known, rows, encoder, rng):
     """Of `rows`; passages without an answer are taken from those of all `known` ones."""
     contexts = sorted({context for context, _, _ in known})
+    asked = {context for context, _, answers in known if not answers}  # of these people wrote questions without an answer
     for (context, question, answers), near in zip(rows, encoder.nearest([row[1] for row in rows], contexts)):
         if not answers:
-            for _ in range(3):  # people's own are rare
-                yield Example(question, context)
+            yield from [Example(question, context)] * 2  # people's own are rare
             continue
         spans = places(context, answers)
         if not spans:
             continue
         yield Example(question, context, spans)
         others = [one for one in near if one != context and not holds(one, answers)][:NEAR]
-        if others:
-            yield Example(question, rng.choice(others))
+        made = [Example(question, rng.choice(others))] if others else []
         rest = " ".join(one for one in sentences_of(context) if not holds(one, answers))
         if len(rest) > 80:
-            yield Example(question, rest)
+            made.append(Example(question, rest))
+        yield from rng.sample(made, 1) if made and context in asked else made
 
 
 def sentence_examples(known, rows, encoder, rng):

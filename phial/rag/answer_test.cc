@@ -236,6 +236,27 @@ TEST_F(Answers, OfEqualSentencesTheOneThatCanHoldTheAnswerIsQuoted) {
   EXPECT_THAT(answer.text, HasSubstr("three hours"));
 }
 
+TEST_F(Answers, WhatExplainsFollowsWhatNamesIt) {
+  write_file(docs() / "minutes.txt",
+             "The chair opened the meeting of the mill. The board refused the bid of Oriel for the mill. It was twice as "
+             "dear as the others.\n\nThe bid of Oriel had come late.");
+  add();
+  EXPECT_THAT(ask(nullptr, "Why was the bid of Oriel for the mill refused?").text,
+              HasSubstr("refused the bid of Oriel for the mill. [1] It was twice as dear as the others. [1]"));
+  EXPECT_THAT(ask(nullptr, "Who refused the bid of Oriel for the mill?").text, Not(HasSubstr("twice as dear")));
+}
+
+TEST_F(Answers, NamesAloneAreNoAnswer) {
+  write_file(docs() / "letter.txt",
+             "Oriel Timber Works Mill Lane\n\nDear Oriel Timber Works,\n\nthe timber of the works of Oriel burned in "
+             "the night.");
+  add();
+  const Answer answer = ask(nullptr, "When did the timber of the Oriel works burn?");
+  EXPECT_THAT(answer.text, HasSubstr("burned in the night"));
+  EXPECT_THAT(answer.text, Not(HasSubstr("Mill Lane")));
+  EXPECT_THAT(answer.text, Not(HasSubstr("Dear")));
+}
+
 TEST_F(Answers, NumbersOfTheModelsOwnListAreNoClaims) {
   FakeModel model(
       {"1. The kettle boils two litres of water in 4 minutes.\n2. Vinegar descales the kettle every month."});

@@ -48,7 +48,10 @@ AnswerSigns signs_of(const Evidence& evidence) {
   for (const EvidenceSentence& sentence : evidence.sentences()) {
     sum += sentence.cosine;
     best = std::max(best, static_cast<double>(sentence.cosine));
-    if (sentence.reading) signs.reading = std::max<double>(signs.reading.value_or(kLeastReading), *sentence.reading);
+    if (sentence.reading) {
+      const double reading = sentence.can_answer ? *sentence.reading : kLeastReading;
+      signs.reading = std::max(signs.reading.value_or(kLeastReading), reading);
+    }
     if (sentence.is_statement) most_relevant = std::max(most_relevant, sentence.relevance());
     if (sentence.is_statement && sentence.can_answer) fitting = std::max(fitting, sentence.relevance());
     signs.joint = std::max(signs.joint, (sentence.cosine + evidence.overlap(evidence.stems_of(sentence.hit))) / 2);
@@ -70,11 +73,11 @@ AnswerSigns signs_of(const Evidence& evidence) {
 
 double confidence(const AnswerSigns& signs) {
   // bench/answers.py fit
-  const double z = signs.reading ? 2.26 + 1.63 * signs.joint + 3.24 * signs.contrast - 2.30 * signs.missing_names -
-                                       1.56 * signs.missing - 0.81 * signs.size - 2.29 * signs.type_mismatch +
-                                       0.30 * *signs.reading
-                                 : -1.01 + 4.41 * signs.joint + 4.68 * signs.contrast - 2.24 * signs.missing_names -
-                                       1.78 * signs.missing - 0.74 * signs.size - 2.17 * signs.type_mismatch;
+  const double z = signs.reading ? 1.61 + 1.77 * signs.joint + 2.69 * signs.contrast - 1.58 * signs.missing_names -
+                                       0.19 * signs.missing - 0.32 * signs.size - 2.15 * signs.type_mismatch +
+                                       0.29 * *signs.reading
+                                 : -1.23 + 3.80 * signs.joint + 4.04 * signs.contrast - 1.67 * signs.missing_names -
+                                       0.68 * signs.missing - 0.39 * signs.size - 2.93 * signs.type_mismatch;
   return 1 / (1 + std::exp(-z));
 }
 

@@ -1,12 +1,13 @@
 #include "phial/rag/evidence.h"
 
+#include <unicode/uchar.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <iterator>
 
 #include "phial/base/utf8.h"
-#include "phial/rag/answer_type.h"
 #include "phial/rag/describe.h"
 #include "phial/rag/lexical.h"
 
@@ -108,6 +109,58 @@ bool names_columns(std::string_view text, size_t row) {
   return has_three && end + 1 < text.size() && row_at(text, end + 1) && numbers_in(line).empty();
 }
 
+// "Dear Ms Marquetti", "Harbour Mutual Insurance Contents Claims Department": no word begins with a small letter, where
+// letters have two sizes. A field ("Phone: ...") says something.
+bool is_label(std::string_view text) {
+  if (text.find(':') != std::string_view::npos) return false;
+  bool has_capital = false;
+  for (const Word& word : words_of(text)) {
+    const auto first = static_cast<UChar32>(decode_utf8(text, word.span.start).code_point);
+    if (u_islower(first) != 0) return false;
+    has_capital = has_capital || u_isupper(first) != 0;
+  }
+  return has_capital;
+}
+
+// Words that only carry a question; what answers it does without them.
+bool is_asking_word(std::string_view folded) {
+  static const auto kWords = parts_at_spaces(
+      "get gets may might must need needs allowed happen happens happened let want wants brauche brauchen bekomme "
+      "bekommt findet statt");
+  return std::ranges::find(kWords, folded) != kWords.end();
+}
+
+// Pairs of characters with a part of a Chinese word that only asks or joins: "\u4EC0\u4E48" (what) in a question makes
+// pairs that no document has.
+bool is_in_function_word(std::string_view text, Span pair) {
+  constexpr auto kWords = std::to_array<std::string_view>({"\u4EC0\u4E48",
+                                                           "\u600E\u4E48",
+                                                           "\u4E3A\u4EC0\u4E48",
+                                                           "\u65F6\u5019",
+                                                           "\u54EA\u91CC",
+                                                           "\u54EA\u4E2A",
+                                                           "\u54EA\u4E9B",
+                                                           "\u591A\u5C11",
+                                                           "\u591A\u4E45",
+                                                           "\u53EF\u4EE5",
+                                                           "\u80FD\u4E0D\u80FD",
+                                                           "\u662F\u5426",
+                                                           "\u5982\u4F55",
+                                                           "\u8C01",
+                                                           "\u5417",
+                                                           "\u5462",
+                                                           "\u7684",
+                                                           "\u4E86",
+                                                           "\u51E0",
+                                                           "\u7531"});
+  for (const std::string_view word : kWords) {
+    for (size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + word.size())) {
+      if (at < pair.end && pair.start < at + word.size()) return true;
+    }
+  }
+  return false;
+}
+
 // Where the pages of a hit begin.
 Result<std::map<uint64_t, int>> pages_in(const Hit& hit, Store& store) {
   std::map<uint64_t, int> pages;
@@ -149,7 +202,7 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
   PHIAL_TRY(const auto totals, store.totals());
   evidence.library_passages_ = static_cast<int64_t>(totals.passages);
   for (const Word& word : words_of(question)) {
-    if (is_stop_word(word.text)) continue;
+    if (is_stop_word(word.text) || is_asking_word(word.text) || is_in_function_word(question, word.span)) continue;
     const std::string stem = word.is_number ? word.text : rough_stem(word.text);
     const auto same = [&](const QuestionWord& other) { return other.stem == stem; };
     if (std::any_of(evidence.question_words_.begin(), evidence.question_words_.end(), same)) continue;
@@ -160,7 +213,7 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
     evidence.question_words_.push_back({stem, weight, passages, is_name(written, word.span.start == 0)});
   }
 
-  const AnswerType type = answer_type_of(question);
+  evidence.expected_ = expected_answer(question);
   std::vector<std::string> texts = {std::string(question)};
   for (size_t i = 0; i < std::min(hits.size(), max_hits); ++i) {
     const StoredPassage& passage = hits[i].passage;
@@ -183,13 +236,13 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
       sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
-      sentence.names_columns = sentence.row && names_columns(passage.text, *sentence.row);
+      sentence.only_names = sentence.row ? names_columns(passage.text, *sentence.row) : is_label(sentence.text);
       sentence.is_description = is_description(sentence.text);
       sentence.stems = stems_in(std::string_view(sentence.text).substr(numbering(sentence.text)));
       sentence.numbers = numbers_in(sentence.text);
       sentence.quantities = quantities_in(sentence.text);
       sentence.polarity = polarity_of(sentence.text);
-      sentence.can_answer = can_answer(type, sentence.text);
+      sentence.can_answer = can_answer(evidence.expected_, sentence.text);
       sentence.overlap = evidence.overlap(sentence.stems);
       auto with_headings = headings[sentence.part];
       with_headings.insert(sentence.stems.begin(), sentence.stems.end());

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "phial/base/result.h"
+#include "phial/rag/answer_type.h"
 #include "phial/rag/embed.h"
 #include "phial/rag/negation.h"
 #include "phial/rag/quantities.h"
@@ -31,7 +32,7 @@ struct EvidenceSentence {
   std::optional<size_t> row;
   std::string text;
   bool is_statement = true;     // a heading or a question says nothing: what follows it does
-  bool names_columns = false;   // it may be the first row of a table, and no more than the names of its columns
+  bool only_names = false;      // of the columns of a table, of who writes to whom: it may say nothing about them
   bool is_description = false;  // of a picture, by a model (describe.h)
   std::unordered_set<std::string> stems;    // content words, without the number of an item
   std::unordered_set<std::string> numbers;  // "3.5", "1024"
@@ -65,6 +66,7 @@ class Evidence {
 
   std::span<const EvidenceSentence> sentences() const { return sentences_; }
   std::span<const QuestionWord> question_words() const { return question_words_; }
+  AnswerType answer_type() const { return expected_.type; }
   // The content words and numbers of a whole hit, its headings included.
   const std::unordered_set<std::string>& stems_of(size_t hit) const { return hit_stems_[hit]; }
   const std::unordered_set<std::string>& numbers_of(size_t hit) const { return hit_numbers_[hit]; }
@@ -84,6 +86,7 @@ class Evidence {
  private:
   std::vector<EvidenceSentence> sentences_;
   std::vector<QuestionWord> question_words_;
+  ExpectedAnswer expected_;
   std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_;
   std::vector<std::vector<std::unordered_set<std::string>>> heading_stems_;  // by hit and part
   std::vector<std::map<uint64_t, int>> pages_;                               // of each hit, by the byte they begin at

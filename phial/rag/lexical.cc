@@ -162,6 +162,16 @@ std::vector<Word> words_of(std::string_view text) {
   return words;
 }
 
+std::vector<std::string_view> parts_at_spaces(std::string_view list) {
+  std::vector<std::string_view> parts;
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(' '), list.size());
+    if (end > 0) parts.push_back(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return parts;
+}
+
 bool is_stop_word(std::string_view folded) {
   static const std::unordered_set<std::string_view> kSet(kStopWords.begin(), kStopWords.end());
   return kSet.contains(folded);

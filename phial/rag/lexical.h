@@ -26,6 +26,9 @@ struct Word {
 // Letters, digits and marks in a row are a word ("3.5", "1,024" and "don't" stay whole; "Elena's" is "elena").
 std::vector<Word> words_of(std::string_view text);
 
+// The parts of a list written in one string, "euro euros eur".
+std::vector<std::string_view> parts_at_spaces(std::string_view list);
+
 // Function words of English and a few neighbours, folded: "the", "what", "und".
 bool is_stop_word(std::string_view folded);
 

@@ -56,13 +56,9 @@ constexpr auto kUnits = std::to_array<std::string_view>({
 std::string_view unit_of(std::string_view word) {
   static const auto kNames = [] {
     std::unordered_map<std::string_view, std::string_view> names;
-    for (std::string_view spellings : kUnits) {
-      const std::string_view name = spellings.substr(0, spellings.find(' '));
-      while (!spellings.empty()) {
-        const size_t end = std::min(spellings.find(' '), spellings.size());
-        names.emplace(spellings.substr(0, end), name);
-        spellings.remove_prefix(std::min(end + 1, spellings.size()));
-      }
+    for (const std::string_view unit : kUnits) {
+      const auto spellings = parts_at_spaces(unit);
+      for (const std::string_view spelling : spellings) names.emplace(spelling, spellings.front());
     }
     return names;
   }();

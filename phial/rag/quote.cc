@@ -1,13 +1,17 @@
 #include "phial/rag/quote.h"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "phial/rag/lexical.h"
 
 namespace phial::rag {
 namespace {
 
 constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
 constexpr double kReadingWeight = 0.02;  // log odds have a wider range
-// Taken off what cannot hold an answer of the type asked for, or may only name columns.
+// Taken off what cannot hold an answer of the type asked for, or is no more than names.
 constexpr double kUnlikely = 0.1;
 constexpr size_t kMaxQuoted = 2;
 constexpr double kNearlyAsGood = 0.09;  // that much less
@@ -15,12 +19,30 @@ constexpr double kUnderHeading = 0.06;  // less than the heading's own
 // Fewer content words than this are a heading or a label, not a statement.
 constexpr size_t kMinWords = 3;
 
+// Whether a sentence says itself why.
+bool gives_reason(const EvidenceSentence& sentence) {
+  static const auto kWords = parts_at_spaces("because since due weil denn wegen daher deshalb");
+  return std::ranges::any_of(words_of(sentence.text),
+                             [](const Word& word) { return std::ranges::find(kWords, word.text) != kWords.end(); });
+}
+
+// Of the sentences `all` the one that goes on where `place` ends, in its paragraph; none if that is its last.
+std::optional<size_t> following(std::span<const EvidenceSentence> all, size_t place, std::span<const Hit> hits) {
+  const size_t next = place + 1;
+  if (next == all.size() || all[next].hit != all[place].hit || all[next].part != all[place].part) return std::nullopt;
+  if (!all[next].is_statement || all[place].row || all[next].row) return std::nullopt;
+  const size_t gap = all[place].span.end;
+  const std::string_view between =
+      std::string_view(hits[all[place].hit].passage.text).substr(gap, all[next].span.start - gap);
+  return between.find("\n\n") == std::string_view::npos ? std::optional(next) : std::nullopt;
+}
+
 }  // namespace
 
 double quote_score(const EvidenceSentence& sentence, const Hit& hit) {
   return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.place_overlap + kPassageWeight * hit.score +
          kReadingWeight * sentence.reading.value_or(0) - (sentence.can_answer ? 0 : kUnlikely) -
-         (sentence.names_columns ? kUnlikely : 0);
+         (sentence.only_names ? kUnlikely : 0);
 }
 
 std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits) {
@@ -47,6 +69,10 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
   std::vector<size_t> chosen;
+  // Why something is so, or how it is done, is told in the sentence after the one that names it.
+  if (evidence.answer_type() == AnswerType::kExplanation && !ranked.empty() && !gives_reason(all[ranked[0].place])) {
+    if (const auto next = following(all, ranked[0].place, hits)) chosen = {ranked[0].place, *next};
+  }
   for (const Ranked& one : ranked) {
     if (chosen.size() == kMaxQuoted || (!chosen.empty() && one.score < ranked.front().score - kNearlyAsGood)) break;
     // Documents repeat themselves; an answer does not.
