@@ -218,45 +218,6 @@ TEST_F(Answers, AQuestionWithoutAWordOfItsOwnIsNotAnswered) {
   }
 }
 
-TEST_F(Answers, AQuotationIsNoLongerThanAnybodyReads) {
-  std::string line = "The kettle of the head nurse is descaled with vinegar";
-  for (int i = 0; i < 300; ++i) line += ", and then with lemon number " + std::to_string(i);
-  write_file(docs() / "long.txt", line);
-  add();
-  const Answer answer = ask(nullptr, "With what is the kettle of the head nurse descaled?");
-  EXPECT_THAT(answer.text, HasSubstr("head nurse"));
-  EXPECT_LT(answer.text.size(), 2100U);
-}
-
-TEST_F(Answers, OfEqualSentencesTheOneThatCanHoldTheAnswerIsQuoted) {
-  write_file(docs() / "walk.txt",
-             "The walk to the tower of Ebersmoor is long. The walk to the tower of Ebersmoor takes three hours.");
-  add();
-  const Answer answer = ask(nullptr, "How long is the walk to the tower of Ebersmoor?");
-  EXPECT_THAT(answer.text, HasSubstr("three hours"));
-}
-
-TEST_F(Answers, WhatExplainsFollowsWhatNamesIt) {
-  write_file(docs() / "minutes.txt",
-             "The chair opened the meeting of the mill. The board refused the bid of Oriel for the mill. It was twice as "
-             "dear as the others.\n\nThe bid of Oriel had come late.");
-  add();
-  EXPECT_THAT(ask(nullptr, "Why was the bid of Oriel for the mill refused?").text,
-              HasSubstr("refused the bid of Oriel for the mill. [1] It was twice as dear as the others. [1]"));
-  EXPECT_THAT(ask(nullptr, "Who refused the bid of Oriel for the mill?").text, Not(HasSubstr("twice as dear")));
-}
-
-TEST_F(Answers, NamesAloneAreNoAnswer) {
-  write_file(docs() / "letter.txt",
-             "Oriel Timber Works Mill Lane\n\nDear Oriel Timber Works,\n\nthe timber of the works of Oriel burned in "
-             "the night.");
-  add();
-  const Answer answer = ask(nullptr, "When did the timber of the Oriel works burn?");
-  EXPECT_THAT(answer.text, HasSubstr("burned in the night"));
-  EXPECT_THAT(answer.text, Not(HasSubstr("Mill Lane")));
-  EXPECT_THAT(answer.text, Not(HasSubstr("Dear")));
-}
-
 TEST_F(Answers, NumbersOfTheModelsOwnListAreNoClaims) {
   FakeModel model(
       {"1. The kettle boils two litres of water in 4 minutes.\n2. Vinegar descales the kettle every month."});
@@ -288,18 +249,6 @@ TEST_F(Answers, ACitationStandsUnderTheHeadingOfItsEvidence) {
   ASSERT_FALSE(answer.citations.empty()) << answer.text;
   EXPECT_THAT(answer.citations[0].text, HasSubstr("monthly rent"));  // the sections were joined
   EXPECT_EQ(answer.citations[0].heading, "# Pets");
-}
-
-TEST_F(Answers, AQuotationSaysNothingTwice) {
-  write_file(
-      docs() / "copy.txt",
-      "# Notes\n\nSomebody wrote this about kettles and other things last year.\n\nDescale the kettle with vinegar "
-      "every month.");
-  add();
-  const Answer answer = ask(nullptr, "How often should I descale the kettle with vinegar?");
-  const size_t first = answer.text.find("Descale the kettle");
-  ASSERT_NE(first, std::string::npos);
-  EXPECT_EQ(answer.text.find("Descale the kettle", first + 1), std::string::npos) << answer.text;
 }
 
 TEST_F(Answers, SentenceThatLostItsNumberIsShownOnlyIfItIsToThePoint) {
@@ -371,22 +320,6 @@ TEST_F(Answers, RowsOfATableDoNotLendEachOtherTheirNumbers) {
   EXPECT_EQ(ask(&model, question).mode, AnswerMode::kGenerated);
 }
 
-TEST_F(Answers, TheFirstRowOfATableMayBeTheAnswer) {
-  write_file(docs() / "people.txt",
-             "The people of the old workshop\nIda Lund | carpenter | Rudolstadt\nOmar Reyes | painter | Weimar");
-  add();
-  EXPECT_THAT(ask(nullptr, "What is the job of Ida Lund?").text, HasSubstr("Ida Lund | carpenter | Rudolstadt [1]"));
-}
-
-TEST_F(Answers, NamesOfColumnsAreNoAnswer) {
-  write_file(docs() / "menu.txt",
-             "The meals of the week\nDay | Breakfast | Lunch\nMonday | porridge | soup\nTuesday | rolls | stew");
-  add();
-  const Answer answer = ask(nullptr, "What is there for lunch on Tuesday?");
-  EXPECT_THAT(answer.text, HasSubstr("Tuesday | rolls | stew [1]"));
-  EXPECT_THAT(answer.text, Not(HasSubstr("Breakfast")));
-}
-
 TEST_F(Answers, AnswerOfWhichNothingHoldsIsReplacedByAQuotation) {
   FakeModel model({"Penguins regulate every household appliance through telepathy."});
   const Answer answer = ask(&model, "How often should I descale the kettle with vinegar?");
@@ -403,12 +336,6 @@ TEST_F(Answers, QuestionOutsideTheDocumentsIsRefusedWithTheNearestPassages) {
   EXPECT_FALSE(answer.citations.empty());
   EXPECT_TRUE(model.requests().empty());
   expect_marks_resolve(answer, *store);
-}
-
-TEST_F(Answers, WithoutAModelTheAnswerIsQuoted) {
-  const Answer answer = ask(nullptr, "How long should I preheat the oven?");
-  EXPECT_EQ(answer.mode, AnswerMode::kQuoted);
-  EXPECT_THAT(answer.text, HasSubstr("Preheat the oven for 15 minutes. [1]"));
 }
 
 TEST_F(Answers, EmptyLibraryAnswersThatItDoesNotHoldIt) {
