@@ -65,13 +65,11 @@ TEST_F(Quotations, GoOnToWhatExplains) {
 
 TEST_F(Quotations, LeaveOutWhatIsOnlyNames) {
   write_file(docs() / "letter.txt",
-             "Oriel Timber Works Mill Lane\n\nDear Oriel Timber Works,\n\nthe timber of the works of Oriel burned in "
-             "the night.");
+             "What the post brought last week.\n\nOriel Timber Works Ebersmoor\n\nthe Oriel Timber Works of Ebersmoor "
+             "belong to the Marsh family.");
   add();
-  const std::string answer = quoted("When did the timber of the Oriel works burn?");
-  EXPECT_THAT(answer, HasSubstr("burned in the night"));
-  EXPECT_THAT(answer, Not(HasSubstr("Mill Lane")));
-  EXPECT_THAT(answer, Not(HasSubstr("Dear")));
+  EXPECT_EQ(quoted("Which family owns the Oriel Timber Works of Ebersmoor?"),
+            "the Oriel Timber Works of Ebersmoor belong to the Marsh family. [1]");
 }
 
 TEST_F(Quotations, MayBeTheFirstRowOfATable) {
