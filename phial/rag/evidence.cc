@@ -133,26 +133,10 @@ bool is_asking_word(std::string_view folded) {
 // Pairs of characters with a part of a Chinese word that only asks or joins: "\u4EC0\u4E48" (what) in a question makes
 // pairs that no document has.
 bool is_in_function_word(std::string_view text, Span pair) {
-  constexpr auto kWords = std::to_array<std::string_view>({"\u4EC0\u4E48",
-                                                           "\u600E\u4E48",
-                                                           "\u4E3A\u4EC0\u4E48",
-                                                           "\u65F6\u5019",
-                                                           "\u54EA\u91CC",
-                                                           "\u54EA\u4E2A",
-                                                           "\u54EA\u4E9B",
-                                                           "\u591A\u5C11",
-                                                           "\u591A\u4E45",
-                                                           "\u53EF\u4EE5",
-                                                           "\u80FD\u4E0D\u80FD",
-                                                           "\u662F\u5426",
-                                                           "\u5982\u4F55",
-                                                           "\u8C01",
-                                                           "\u5417",
-                                                           "\u5462",
-                                                           "\u7684",
-                                                           "\u4E86",
-                                                           "\u51E0",
-                                                           "\u7531"});
+  static const auto kWords = parts_at_spaces(
+      "\u4EC0\u4E48 \u600E\u4E48 \u4E3A\u4EC0\u4E48 \u65F6\u5019 \u54EA\u91CC \u54EA\u4E2A \u54EA\u4E9B "
+      "\u591A\u5C11 \u591A\u4E45 \u53EF\u4EE5 \u80FD\u4E0D\u80FD \u662F\u5426 \u5982\u4F55 \u8C01 \u5417 "
+      "\u5462 \u7684 \u4E86");
   for (const std::string_view word : kWords) {
     for (size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + word.size())) {
       if (at < pair.end && pair.start < at + word.size()) return true;
