@@ -30,6 +30,7 @@ from retrieval import ROOT, Probe, lines
 SIGNS = ("joint", "contrast", "missing_names", "missing", "size", "type_mismatch")  # of AnswerSigns, those that are weighed
 WITH_READER = (*SIGNS, "reading")  # where the encoder has learned to read
 GOAL_REFUSED = 0.1
+SHARE = {"sample": 1.0, "alone": 0.5, "together": 0.5, "folders": 1.0}  # of the sets that are fitted on; two are of the same documents
 MOST_WORDS = 0.7
 FEWEST_OWN_WORDS = 0.4  # kFewestOwnWords of phial/rag/citations.cc
 
@@ -125,9 +126,8 @@ def features(samples, names):
 
 def sample_weights(samples):
     """Every set counts alike, and in it both kinds."""
-    share = {"sample": 1.0, "alone": 0.5, "together": 0.5, "folders": 1.0}
     keys = [(one[2], one[1]) for one in samples]
-    return numpy.array([share[key[0]] / keys.count(key) for key in keys])
+    return numpy.array([SHARE[key[0]] / keys.count(key) for key in keys])
 
 
 def logistic_fit(x, y, weights, penalty=0.001):
@@ -144,9 +144,9 @@ def logistic_fit(x, y, weights, penalty=0.001):
 
 
 def best_cut(scores, samples):
-    """The highest threshold that refuses at most GOAL_REFUSED of what is answerable, as the mean over the sets."""
-    refused = lambda cut: numpy.mean([numpy.mean([s < cut for s, one in zip(scores, samples) if one[2] == name and one[1]])
-                                      for name in {one[2] for one in samples}])
+    """The middle of the last gap between scores that refuses at most GOAL_REFUSED of what is answerable, as the mean over the sets, by their shares."""
+    of_set = {name: [s for s, one in zip(scores, samples) if one[2] == name and one[1]] for name in SHARE}
+    refused = lambda cut: sum(SHARE[name] * numpy.mean([s < cut for s in some]) for name, some in of_set.items()) / sum(SHARE.values())
     candidates = numpy.unique(scores)
     chosen = max(i for i, candidate in enumerate(candidates) if refused(candidate) <= GOAL_REFUSED)
     return (candidates[chosen] + candidates[max(chosen - 1, 0)]) / 2
@@ -167,7 +167,9 @@ def by_set(scores, samples, cut=0.0):
 
 
 def fitted(samples, names):
-    samples = [one for one in samples if one[0]["signs"]["reading"] is not None or "reading" not in names]  # claims are not read
+    samples = [one for one in samples if one[0]["signs"]["reading"] is not None or "reading" not in names]  # what is no question is not read
+    if not samples:
+        sys.exit("no question was read: put all-MiniLM-L6-v2 with its reader into --models (scripts/models)")
     x, y, weights = features(samples, names), numpy.array([float(one[1]) for one in samples]), sample_weights(samples)
     beta = logistic_fit(x, y, weights)
     scores = beta[0] + x @ beta[1:]

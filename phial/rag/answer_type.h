@@ -6,23 +6,15 @@
 // is missing from a text says more than that it is there. Threads: any.
 #pragma once
 
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace phial::rag {
 
 // kExplanation ("why", "how do I") may be answered by anything, and seldom by one sentence alone.
-enum class AnswerType { kAny, kNumber, kAge, kDuration, kMoney, kTime, kYear, kPhone, kEmail, kExplanation };
+enum class AnswerType { kAny, kNumber, kDuration, kMoney, kTime, kPhone, kEmail, kExplanation };
 
-struct ExpectedAnswer {
-  AnswerType type = AnswerType::kAny;
-  std::vector<std::string> counted =
-      {};  // stems of what "how many ..." counts; empty: nothing that would have to be named
-};
+AnswerType answer_type_of(std::string_view question);
 
-ExpectedAnswer expected_answer(std::string_view question);
-
-bool can_answer(const ExpectedAnswer& expected, std::string_view text);
+bool can_answer(AnswerType type, std::string_view text);
 
 }  // namespace phial::rag

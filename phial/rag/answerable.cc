@@ -6,6 +6,9 @@
 namespace phial::rag {
 namespace {
 constexpr double kMaxNameShare = 0.75;
+// A sentence that seems not to hold an answer of the type speaks little for one; types are told by plain words, and
+// err.
+constexpr double kMostOfAnotherType = -8;
 }  // namespace
 
 Json to_json(const AnswerSigns& signs) {
@@ -49,7 +52,9 @@ AnswerSigns signs_of(const Evidence& evidence) {
     sum += sentence.cosine;
     best = std::max(best, static_cast<double>(sentence.cosine));
     if (sentence.reading) {
-      const double reading = sentence.can_answer ? *sentence.reading : kLeastReading;
+      const double read = *sentence.reading;
+      const bool is_of_type = sentence.can_answer || sentence.row;  // what a cell holds may be said in the first row
+      const double reading = is_of_type ? read : std::min(read, kMostOfAnotherType);
       signs.reading = std::max(signs.reading.value_or(kLeastReading), reading);
     }
     if (sentence.is_statement) most_relevant = std::max(most_relevant, sentence.relevance());
@@ -73,11 +78,11 @@ AnswerSigns signs_of(const Evidence& evidence) {
 
 double confidence(const AnswerSigns& signs) {
   // bench/answers.py fit
-  const double z = signs.reading ? 1.61 + 1.77 * signs.joint + 2.69 * signs.contrast - 1.58 * signs.missing_names -
-                                       0.19 * signs.missing - 0.32 * signs.size - 2.15 * signs.type_mismatch +
-                                       0.29 * *signs.reading
-                                 : -1.23 + 3.80 * signs.joint + 4.04 * signs.contrast - 1.67 * signs.missing_names -
-                                       0.68 * signs.missing - 0.39 * signs.size - 2.93 * signs.type_mismatch;
+  const double z = signs.reading ? 1.40 + 1.87 * signs.joint + 2.67 * signs.contrast - 1.54 * signs.missing_names -
+                                       0.13 * signs.missing - 0.30 * signs.size - 2.98 * signs.type_mismatch +
+                                       0.30 * *signs.reading
+                                 : -1.66 + 4.05 * signs.joint + 3.99 * signs.contrast - 1.63 * signs.missing_names -
+                                       0.58 * signs.missing - 0.39 * signs.size - 3.20 * signs.type_mismatch;
   return 1 / (1 + std::exp(-z));
 }
 

@@ -14,13 +14,14 @@
 namespace phial::rag {
 
 struct AnswerSigns {
-  double contrast = 0;            // by how much the best sentence is nearer than those looked at on average
-  double joint = 0;               // best mean of a sentence's cosine and its passage's share of the question's weight
-  double missing_names = 0;       // share of the question's names and codes that no passage looked at has together
-  double size = 0;                // of the library: passages, as a power of ten; among many, one is near by chance
-  double missing = 0;             // share of the question's weight in words that no passage of the library has
-  double type_mismatch = 0;       // by what share the best sentence that can hold an answer of the type falls short
-  std::optional<double> reading;  // log odds of the sentence likeliest to hold the answer, of those that can
+  double contrast = 0;       // by how much the best sentence is nearer than those looked at on average
+  double joint = 0;          // best mean of a sentence's cosine and its passage's share of the question's weight
+  double missing_names = 0;  // share of the question's names and codes that no passage looked at has together
+  double size = 0;           // of the library: passages, as a power of ten; among many, one is near by chance
+  double missing = 0;        // share of the question's weight in words that no passage of the library has
+  double type_mismatch = 0;  // by what share the best sentence that can hold an answer of the type falls short
+  std::optional<double>
+      reading;  // log odds of the sentence likeliest to hold the answer, little for one of another type
 };
 
 Json to_json(const AnswerSigns& signs);

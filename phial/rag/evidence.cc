@@ -60,7 +60,9 @@ bool is_claim(std::string_view text) {
   const Span span = trim(text, {0, text.size()});
   const std::string_view trimmed = text.substr(span.start, span.size());
   const bool is_stopped = (trimmed.ends_with('.') && !trimmed.ends_with("..")) || trimmed.ends_with("\u3002");
-  if (!is_stopped || trimmed.ends_with("\u304B\u3002")) return false;
+  const bool is_japanese_request =
+      trimmed.ends_with("\u304B\u3002") || trimmed.ends_with("\u304F\u3060\u3055\u3044\u3002");
+  if (!is_stopped || is_japanese_request || trimmed.starts_with("\u8BF7")) return false;
   const std::vector<Word> words = words_of(trimmed);
   return words.empty() || std::ranges::find(kRequests, words.front().text) == kRequests.end();
 }
@@ -109,40 +111,47 @@ bool names_columns(std::string_view text, size_t row) {
   return has_three && end + 1 < text.size() && row_at(text, end + 1) && numbers_in(line).empty();
 }
 
-// "Dear Ms Marquetti", "Harbour Mutual Insurance Contents Claims Department": no word begins with a small letter, where
-// letters have two sizes. A field ("Phone: ...") says something.
+// "Dear Ms Marquetti", "Harbour Mutual Insurance Contents Claims Department": every word begins with a capital and no
+// number stands there. A field ("Phone: ..."), an address ("Mill Lane, Ebersmoor") and what is all capitals or ends
+// with a stop say something.
 bool is_label(std::string_view text) {
-  if (text.find(':') != std::string_view::npos) return false;
-  bool has_capital = false;
-  for (const Word& word : words_of(text)) {
-    const auto first = static_cast<UChar32>(decode_utf8(text, word.span.start).code_point);
-    if (u_islower(first) != 0) return false;
-    has_capital = has_capital || u_isupper(first) != 0;
+  if (text.find_first_of(":0123456789") != std::string_view::npos || text.find(", ") != std::string_view::npos ||
+      text.ends_with('.') || text.ends_with('!')) {
+    return false;
   }
-  return has_capital;
+  const std::vector<Word> words = words_of(text);
+  const bool are_capitalized = std::ranges::all_of(words, [&](const Word& word) {
+    return u_isupper(static_cast<UChar32>(decode_utf8(text, word.span.start).code_point)) != 0;
+  });
+  const bool has_small = std::ranges::any_of(text, [](char c) { return c >= 'a' && c <= 'z'; });
+  return !words.empty() && are_capitalized && has_small;
 }
 
-// Words that only carry a question; what answers it does without them.
-bool is_asking_word(std::string_view folded) {
-  static const auto kWords = parts_at_spaces(
-      "get gets may might must need needs allowed happen happens happened let want wants brauche brauchen bekomme "
-      "bekommt findet statt");
-  return std::ranges::find(kWords, folded) != kWords.end();
+// Words that only carry a question, as stems; what answers it does without them.
+bool is_asking_word(std::string_view written) {
+  static const auto kStems = parts_at_spaces(
+      "get got may might must need allow happen let want brauche brauchen bekomme bekommt findet statt");
+  const std::vector<Word> words = words_of(written);
+  return words.size() == 1 && written.front() >= 'a' && written.front() <= 'z' &&
+         std::ranges::any_of(
+             kStems, [stem = rough_stem(words.front().text)](std::string_view one) { return stem == rough_stem(one); });
 }
 
-// Pairs of characters with a part of a Chinese word that only asks or joins: "\u4EC0\u4E48" (what) in a question makes
-// pairs that no document has.
-bool is_in_function_word(std::string_view text, Span pair) {
+// Whether a pair of characters overlaps a Chinese word that only asks: "\u4EC0\u4E48" (what) in a question makes pairs
+// that no document has.
+bool overlaps_asking_word(std::string_view question, Span pair) {
   static const auto kWords = parts_at_spaces(
-      "\u4EC0\u4E48 \u600E\u4E48 \u4E3A\u4EC0\u4E48 \u65F6\u5019 \u54EA\u91CC \u54EA\u4E2A \u54EA\u4E9B "
-      "\u591A\u5C11 \u591A\u4E45 \u53EF\u4EE5 \u80FD\u4E0D\u80FD \u662F\u5426 \u5982\u4F55 \u8C01 \u5417 "
-      "\u5462 \u7684 \u4E86");
-  for (const std::string_view word : kWords) {
-    for (size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + word.size())) {
-      if (at < pair.end && pair.start < at + word.size()) return true;
+      "\u4EC0\u4E48 \u4EC0\u9EBC \u600E\u4E48 \u600E\u9EBC \u65F6\u5019 \u6642\u5019 \u54EA\u91CC \u54EA\u4E2A "
+      "\u54EA\u4E9B \u591A\u5C11 \u591A\u4E45 \u53EF\u4EE5 \u80FD\u4E0D\u80FD \u662F\u5426 \u5982\u4F55 \u8C01 "
+      "\u8AB0 \u5417 \u55CE \u5462");
+  const size_t near = pair.start - std::min<size_t>(pair.start, 9);  // the longest has nine bytes
+  const std::string_view around = question.substr(near, pair.end + 9 - near);
+  return std::ranges::any_of(kWords, [&](std::string_view word) {
+    for (size_t at = around.find(word); at != std::string_view::npos; at = around.find(word, at + 1)) {
+      if (near + at < pair.end && pair.start < near + at + word.size()) return true;
     }
-  }
-  return false;
+    return false;
+  });
 }
 
 // Where the pages of a hit begin.
@@ -185,19 +194,24 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
   Evidence evidence;
   PHIAL_TRY(const auto totals, store.totals());
   evidence.library_passages_ = static_cast<int64_t>(totals.passages);
+  std::vector<QuestionWord> asking;
   for (const Word& word : words_of(question)) {
-    if (is_stop_word(word.text) || is_asking_word(word.text) || is_in_function_word(question, word.span)) continue;
+    if (is_stop_word(word.text)) continue;
+    const std::string_view written = question.substr(word.span.start, word.span.size());
     const std::string stem = word.is_number ? word.text : rough_stem(word.text);
     const auto same = [&](const QuestionWord& other) { return other.stem == stem; };
     if (std::any_of(evidence.question_words_.begin(), evidence.question_words_.end(), same)) continue;
     PHIAL_TRY(const int64_t passages, store.count_passages_with(word.text));
     const auto total = static_cast<double>(totals.passages);
     const double weight = std::log(1 + (total + 1) / (static_cast<double>(passages) + 1));
-    const std::string_view written = question.substr(word.span.start, word.span.size());
-    evidence.question_words_.push_back({stem, weight, passages, is_name(written, word.span.start == 0)});
+    const bool only_asks = is_asking_word(written) || overlaps_asking_word(question, word.span);
+    (only_asks ? asking : evidence.question_words_)
+        .push_back({stem, weight, passages, is_name(written, word.span.start == 0)});
   }
 
-  evidence.expected_ = expected_answer(question);
+  if (evidence.question_words_.empty()) evidence.question_words_ = std::move(asking);
+
+  evidence.answer_type_ = answer_type_of(question);
   std::vector<std::string> texts = {std::string(question)};
   for (size_t i = 0; i < std::min(hits.size(), max_hits); ++i) {
     const StoredPassage& passage = hits[i].passage;
@@ -220,13 +234,13 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
       sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
-      sentence.only_names = sentence.row ? names_columns(passage.text, *sentence.row) : is_label(sentence.text);
+      sentence.reads_as_label = sentence.row ? names_columns(passage.text, *sentence.row) : is_label(sentence.text);
       sentence.is_description = is_description(sentence.text);
       sentence.stems = stems_in(std::string_view(sentence.text).substr(numbering(sentence.text)));
       sentence.numbers = numbers_in(sentence.text);
       sentence.quantities = quantities_in(sentence.text);
       sentence.polarity = polarity_of(sentence.text);
-      sentence.can_answer = can_answer(evidence.expected_, sentence.text);
+      sentence.can_answer = can_answer(evidence.answer_type_, sentence.text);
       sentence.overlap = evidence.overlap(sentence.stems);
       auto with_headings = headings[sentence.part];
       with_headings.insert(sentence.stems.begin(), sentence.stems.end());

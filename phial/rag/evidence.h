@@ -32,7 +32,7 @@ struct EvidenceSentence {
   std::optional<size_t> row;
   std::string text;
   bool is_statement = true;     // a heading or a question says nothing: what follows it does
-  bool only_names = false;      // of the columns of a table, of who writes to whom: it may say nothing about them
+  bool reads_as_label = false;  // the names of a table's columns, a letterhead, a greeting: it may say nothing
   bool is_description = false;  // of a picture, by a model (describe.h)
   std::unordered_set<std::string> stems;    // content words, without the number of an item
   std::unordered_set<std::string> numbers;  // "3.5", "1024"
@@ -66,7 +66,7 @@ class Evidence {
 
   std::span<const EvidenceSentence> sentences() const { return sentences_; }
   std::span<const QuestionWord> question_words() const { return question_words_; }
-  AnswerType answer_type() const { return expected_.type; }
+  AnswerType answer_type() const { return answer_type_; }
   // The content words and numbers of a whole hit, its headings included.
   const std::unordered_set<std::string>& stems_of(size_t hit) const { return hit_stems_[hit]; }
   const std::unordered_set<std::string>& numbers_of(size_t hit) const { return hit_numbers_[hit]; }
@@ -86,7 +86,7 @@ class Evidence {
  private:
   std::vector<EvidenceSentence> sentences_;
   std::vector<QuestionWord> question_words_;
-  ExpectedAnswer expected_;
+  AnswerType answer_type_ = AnswerType::kAny;
   std::vector<std::unordered_set<std::string>> hit_stems_, hit_numbers_;
   std::vector<std::vector<std::unordered_set<std::string>>> heading_stems_;  // by hit and part
   std::vector<std::map<uint64_t, int>> pages_;                               // of each hit, by the byte they begin at

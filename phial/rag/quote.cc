@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
 constexpr double kReadingWeight = 0.01;  // log odds have a wider range
-// Taken off what cannot hold an answer of the type asked for, or is no more than names.
+// Taken off what cannot hold an answer of the type asked for, or reads as a label.
 constexpr double kUnlikely = 0.1;
 constexpr size_t kMaxQuoted = 2;
 constexpr double kNearlyAsGood = 0.09;  // that much less
@@ -21,7 +21,7 @@ constexpr size_t kMinWords = 3;
 
 // Whether a sentence says itself why.
 bool gives_reason(const EvidenceSentence& sentence) {
-  static const auto kWords = parts_at_spaces("because since due weil denn wegen daher deshalb");
+  static const auto kWords = parts_at_spaces("because due weil denn wegen daher deshalb");
   return std::ranges::any_of(words_of(sentence.text),
                              [](const Word& word) { return std::ranges::find(kWords, word.text) != kWords.end(); });
 }
@@ -30,7 +30,8 @@ bool gives_reason(const EvidenceSentence& sentence) {
 std::optional<size_t> following(std::span<const EvidenceSentence> all, size_t place, std::span<const Hit> hits) {
   const size_t next = place + 1;
   if (next == all.size() || all[next].hit != all[place].hit || all[next].part != all[place].part) return std::nullopt;
-  if (!all[next].is_statement || all[place].row || all[next].row) return std::nullopt;
+  if (!all[place].is_statement || !all[next].is_statement || all[place].row || all[next].row) return std::nullopt;
+  if (all[next].reads_as_label || all[next].is_description || all[next].stems == all[place].stems) return std::nullopt;
   const size_t gap = all[place].span.end;
   const std::string_view between =
       std::string_view(hits[all[place].hit].passage.text).substr(gap, all[next].span.start - gap);
@@ -42,7 +43,7 @@ std::optional<size_t> following(std::span<const EvidenceSentence> all, size_t pl
 double quote_score(const EvidenceSentence& sentence, const Hit& hit) {
   return kCosineWeight * sentence.cosine + kOverlapWeight * sentence.place_overlap + kPassageWeight * hit.score +
          kReadingWeight * sentence.reading.value_or(0) - (sentence.can_answer ? 0 : kUnlikely) -
-         (sentence.only_names ? kUnlikely : 0);
+         (sentence.reads_as_label ? kUnlikely : 0);
 }
 
 std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit> hits) {
@@ -52,14 +53,14 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
     double score = 0;
   };
   // Of a figure that is only named, its name is all there is to say.
-  std::vector<bool> only_named(hits.size());
-  for (size_t i = 0; i < hits.size(); ++i) only_named[i] = !hits[i].figures.empty();
+  std::vector<bool> has_only_figures(hits.size());
+  for (size_t i = 0; i < hits.size(); ++i) has_only_figures[i] = !hits[i].figures.empty();
   for (const EvidenceSentence& sentence : all) {
-    if (sentence.is_statement) only_named[sentence.hit] = false;
+    if (sentence.is_statement) has_only_figures[sentence.hit] = false;
   }
   std::vector<Ranked> ranked;
   for (size_t i = 0; i < all.size(); ++i) {
-    const bool states = only_named[all[i].hit] || (all[i].is_statement && all[i].stems.size() >= kMinWords);
+    const bool states = has_only_figures[all[i].hit] || (all[i].is_statement && all[i].stems.size() >= kMinWords);
     double score = quote_score(all[i], hits[all[i].hit]);
     // What stands under a heading or a question that is like the one asked answers it, whatever its own words.
     if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement) {
