@@ -20,8 +20,8 @@ struct AnswerSigns {
   double size = 0;           // of the library: passages, as a power of ten; among many, one is near by chance
   double missing = 0;        // share of the question's weight in words that no passage of the library has
   double type_mismatch = 0;  // by what share the best sentence that can hold an answer of the type falls short
-  std::optional<double>
-      reading;  // log odds of the sentence likeliest to hold the answer, little for one of another type
+  // Log odds of the sentence likeliest to hold the answer (rag/extractive_reader.h), little for one of another type.
+  std::optional<double> reading;
 };
 
 Json to_json(const AnswerSigns& signs);

@@ -10,7 +10,7 @@ namespace phial::rag {
 namespace {
 
 constexpr double kCosineWeight = 0.5, kOverlapWeight = 0.3, kPassageWeight = 0.2;
-constexpr double kReadingWeight = 0.01;  // log odds have a wider range
+constexpr double kReadingWeight = 0.01;  // decision 0016
 // Taken off what cannot hold an answer of the type asked for, or reads as a label.
 constexpr double kUnlikely = 0.1;
 constexpr size_t kMaxQuoted = 2;

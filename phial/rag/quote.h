@@ -1,8 +1,9 @@
 // The sentences of the passages that answer a question best, word for word.
 //
 // A sentence is ranked by its cosine with the question, the share of the question's words that it or what stands above
-// it holds, the rank of its passage and the reader's score, less where it cannot hold an answer of the type asked for;
-// a second sentence joins when it ranks nearly as high. Threads: any.
+// it holds, the rank of its passage and the reader's score, less where it cannot hold an answer of the type asked for
+// or reads as a label; a second sentence joins when it ranks nearly as high, or, where an explanation is asked for,
+// because it goes on after the first. Threads: any.
 #pragma once
 
 #include <span>
