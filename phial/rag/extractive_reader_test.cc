@@ -8,9 +8,11 @@
 
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/temp_folder_for_test.h"
+#include "phial/rag/answer.h"
 #include "phial/rag/answerable.h"
 #include "phial/rag/fake_embedder.h"
 #include "phial/rag/open_embedder.h"
+#include "phial/rag/testing.h"
 
 namespace phial::rag {
 namespace {
@@ -60,6 +62,33 @@ TEST_F(Reading, LongPassagesAreReadToTheirEnd) {
   const auto scores = read("What was the name of the lighthouse keeper?", passage);
   ASSERT_EQ(scores.size(), passage.size());
   EXPECT_EQ(best_of(scores), passage.size() - 1);
+}
+
+// Plain answers in the forms that people write them in; what type they are must not refuse them.
+TEST_F(Reading, WhatStandsThereIsNotRefusedForItsForm) {
+  const TempFolder folder;
+  const std::filesystem::path docs = folder / "docs";
+  std::filesystem::create_directories(docs);
+  write_file(docs / "pool.txt",
+             "# The pool\n\nThe sauna of the pool is open on Tuesdays and Thursdays.\n\nThe cafe serves food "
+             "Mon\u2013Fri 9\u201317.\n\nThe lockers are emptied at 9am sharp.\n\nThe pool fee is due on the "
+             "3rd.\n\nMaria Novak, "
+             "87, lives next door to the pool.\n\nThe abbey was founded in 987 by monks.\n\nThe oil tank holds "
+             "900l.\n\nThe club employs 40 staff.\n\nMonth | Revenue | Visitors\nApril | 900 | 210\nMay | 1240 | 310");
+  auto store = Store::open(folder / "library.db", embedder->identity());
+  ASSERT_TRUE(store) << store.error().text();
+  const auto report = ingest(**store, *embedder, std::span(&docs, 1), test_options(), nullptr);
+  ASSERT_TRUE(report) << report.error().text();
+  Answerer answerer(**store, *embedder, nullptr);
+  for (const char* question :
+       {"When is the sauna of the pool open?", "When does the cafe serve food?", "When are the lockers emptied?",
+        "When is the pool fee due?", "How old is Maria Novak?", "In which year was the abbey founded?",
+        "How many litres does the oil tank hold?", "How many employees does the club have?",
+        "What was the revenue in May?", "How many visitors were there in May?"}) {
+    const auto answer = answerer.answer(question, {}, {}, nullptr);
+    ASSERT_TRUE(answer) << answer.error().text();
+    EXPECT_TRUE(answer->answerable) << question << " " << answer->confidence;
+  }
 }
 
 TEST_F(Reading, TakesWhatCannotBeRead) {
