@@ -30,7 +30,8 @@ from retrieval import ROOT, Probe, lines
 SIGNS = ("joint", "contrast", "missing_names", "missing", "size", "type_mismatch")  # of AnswerSigns, those that are weighed
 WITH_READER = (*SIGNS, "reading")  # where the encoder has learned to read
 GOAL_REFUSED = 0.1
-SHARE = {"sample": 1.0, "alone": 0.5, "together": 0.5, "folders": 1.0}  # of the sets that are fitted on; two are of the same documents
+# Of the sets that are fitted on; two are of the same documents.
+SHARE = {"sample": 1.0, "alone": 0.5, "together": 0.5, "folders": 1.0}
 MOST_WORDS = 0.7
 FEWEST_OWN_WORDS = 0.4  # kFewestOwnWords of phial/rag/citations.cc
 
@@ -38,6 +39,10 @@ FEWEST_OWN_WORDS = 0.4  # kFewestOwnWords of phial/rag/citations.cc
 def write_lines(path, rows):
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def squeezed(text):
+    return " ".join(text.split())
 
 
 def overlaps(a, b):
@@ -108,7 +113,7 @@ class Bench:
                 samples.append((seen, answerable and n in members, "alone" if len(members) == 1 else "together", text))
         return samples
 
-    def folders(self, part, command="signs"):
+    def asked_of_folders(self, part, command="signs"):
         """(question, what the probe says) of each question of the part."""
         chosen = [one for one in self.folder_questions if one["part"] == part]
         for folder in sorted({one["folder"] for one in chosen}):
@@ -117,7 +122,7 @@ class Bench:
             yield from ((one, seen[one["id"]]) for one in chosen if one["folder"] == folder)
 
     def folder_samples(self):
-        return [(seen, one["kind"] == "answerable", "folders", one["question"]) for one, seen in self.folders("fit")]
+        return [(seen, one["kind"] == "answerable", "folders", one["question"]) for one, seen in self.asked_of_folders("fit")]
 
 
 def features(samples, names):
@@ -144,9 +149,13 @@ def logistic_fit(x, y, weights, penalty=0.001):
 
 
 def best_cut(scores, samples):
-    """The middle of the last gap between scores that refuses at most GOAL_REFUSED of what is answerable, as the mean over the sets, by their shares."""
+    """The middle of the last gap between scores that refuses at most GOAL_REFUSED of what is answerable.
+
+    As the mean over the sets, by their shares.
+    """
     of_set = {name: [s for s, one in zip(scores, samples) if one[2] == name and one[1]] for name in SHARE}
-    refused = lambda cut: sum(SHARE[name] * numpy.mean([s < cut for s in some]) for name, some in of_set.items()) / sum(SHARE.values())
+    refused = lambda cut: numpy.average([numpy.mean([s < cut for s in of_set[name]]) for name in SHARE],
+                                        weights=list(SHARE.values()))
     candidates = numpy.unique(scores)
     chosen = max(i for i, candidate in enumerate(candidates) if refused(candidate) <= GOAL_REFUSED)
     return (candidates[chosen] + candidates[max(chosen - 1, 0)]) / 2
@@ -167,7 +176,8 @@ def by_set(scores, samples, cut=0.0):
 
 
 def fitted(samples, names):
-    samples = [one for one in samples if one[0]["signs"]["reading"] is not None or "reading" not in names]  # what is no question is not read
+    if "reading" in names:  # what is no question is not read
+        samples = [one for one in samples if one[0]["signs"]["reading"] is not None]
     if not samples:
         sys.exit("no question was read: put all-MiniLM-L6-v2 with its reader into --models (scripts/models)")
     x, y, weights = features(samples, names), numpy.array([float(one[1]) for one in samples]), sample_weights(samples)
@@ -203,11 +213,11 @@ def refusal(bench):
 def folders(bench):
     """What is quoted on questions to folders as people keep them, and how many of the others are recognised."""
     report = {}
-    squeezed = lambda text: " ".join(text.split()).lower().replace("\u2019", "'")
+    folded = lambda text: squeezed(text).lower().replace("\u2019", "'")
     for name, part in (("reported_part", "report"), ("fitted_part", "fit")):
-        asked = list(bench.folders(part, "ask"))
+        asked = list(bench.asked_of_folders(part, "ask"))
         of_kind = lambda kind: [(one, seen) for one, seen in asked if one["kind"] == kind]
-        right = [any(squeezed(text) in squeezed(seen["answer"]) for text in one["expected"]) and seen["answerable"]
+        right = [any(folded(text) in folded(seen["answer"]) for text in one["expected"]) and seen["answerable"]
                  for one, seen in of_kind("answerable")]
         report[name] = {"answerable": {"questions": len(right), "quoted_right": sum(right),
                                        "refused": sum(not seen["answerable"] for _, seen in of_kind("answerable"))}}
@@ -317,7 +327,7 @@ def words_of(text):
 def modes(bench):
     """The answerable sample questions through `phial ask`: do the citations hold the gold passage, and does the answer say most
     of the words of the gold sentence?"""
-    options, squeezed = bench.options, lambda text: " ".join(text.split())
+    options = bench.options
     answerable = [one for one in bench.questions if one["answerable"]][:: options.every]
     report = {"questions": len(answerable)}
     with tempfile.TemporaryDirectory() as home:
@@ -352,8 +362,8 @@ def modes(bench):
     return report
 
 
-MEASURES = {"fit": fit, "refusal": refusal, "folders": folders, "no_information": no_information, "citations": citations, "support": support,
-            "tune": tune, "modes": modes}
+MEASURES = {"fit": fit, "refusal": refusal, "folders": folders, "no_information": no_information,
+            "citations": citations, "support": support, "tune": tune, "modes": modes}
 
 
 def main():

@@ -9,8 +9,9 @@ that there is none (phial/model/span_reader.h). Writes the adapter as peft does,
 `--spans` are files in SQuAD's form, questions marked is_impossible included; `--sentences` hold {"question", "sentence"},
 the sentence that answers it. Questions without an answer are made besides, as a library has them: a question beside a
 passage that retrieval would find near it but that does not hold its answer, and beside its own passage without the
-sentences that do; one of the two where people wrote questions without an answer about the passage, which teach more. `--held` is never trained on; of it the tool prints how well answerable questions are told from others
-(AUROC). The same arguments on the same machine give the same adapter.
+sentences that do; one of the two where people wrote questions without an answer about the passage, which teach more.
+`--held` is never trained on; of it the tool prints how well answerable questions are told from others (AUROC). The same
+arguments on the same machine give the same adapter.
 """
 
 import argparse

@@ -80,15 +80,17 @@ TEST_F(Answers, AClaimIsNotReadForItsAnswer) {
   Answerer answerer(*store, reader, nullptr);
   for (const char* question :
        {"How long does the kettle take to boil?", "when does the kettle boil", "kettle ...",
-        "Tell me when the kettle boils.", "\u6E6F\u306F\u3044\u3064\u6CB8\u304F\u306E\u3067\u3059\u304B\u3002"}) {
+        "Tell me when the kettle boils.", "\u6E6F\u306F\u3044\u3064\u6CB8\u304F\u306E\u3067\u3059\u304B\u3002",
+        "\u6E6F\u306E\u6CB8\u304B\u3057\u65B9\u3092\u6559\u3048\u3066\u304F\u3060\u3055\u3044\u3002",
+        "\u8BF7\u544A\u8BC9\u6211\u4EC0\u4E48\u65F6\u5019\u6C34\u5F00\u3002"}) {
     ASSERT_EQ(error_of(answerer.answer(question, {}, {}, nullptr)), "");
   }
-  EXPECT_EQ(reader.reads, 5);
+  EXPECT_EQ(reader.reads, 7);
   for (const char* claim :
        {"The kettle boils in 4 minutes. ", "\u6C34\u5728\u56DB\u5206\u949F\u5185\u70E7\u5F00\u3002"}) {
     ASSERT_EQ(error_of(answerer.answer(claim, {}, {}, nullptr)), "");
   }
-  EXPECT_EQ(reader.reads, 5);
+  EXPECT_EQ(reader.reads, 7);
 }
 
 TEST_F(Answers, TheCitedPageIsThatOfTheEvidence) {

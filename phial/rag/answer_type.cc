@@ -64,9 +64,8 @@ const Words& times() {
       "montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag fr\u00FChling sommer herbst heute "
       "morgen gestern mittag mitternacht abend nacht tag tage tagen woche wochen monat monate monaten jahr "
       "jahre jahren stunde stunden minuten jahrhundert ostern weihnachten vor nach w\u00E4hrend wenn falls "
-      "sobald sofort ende anfang immer nie letzten n\u00E4chsten ersten mon tue tues wed thu thur thurs fri sat sun "
-      "weekday daily "
-      "weekly werktags t\u00E4glich");
+      "sobald sofort ende anfang immer nie letzten n\u00E4chsten ersten mon tue tues wed thu thur thurs "
+      "fri sat sun weekday daily weekly werktags t\u00E4glich");
   return kWords;
 }
 
@@ -124,6 +123,7 @@ class Question {
     return asks_for_explanation() ? AnswerType::kExplanation : AnswerType::kAny;
   }
 
+ private:
   static bool is_one_of(std::string_view word, std::initializer_list<std::string_view> list) {
     return std::ranges::find(list, word) != list.end();
   }

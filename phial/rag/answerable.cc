@@ -6,8 +6,7 @@
 namespace phial::rag {
 namespace {
 constexpr double kMaxNameShare = 0.75;
-// A sentence that seems not to hold an answer of the type speaks little for one; types are told by plain words, and
-// err.
+// Of a sentence that seems not to hold an answer of the type; types are told by plain words, and err.
 constexpr double kMostOfAnotherType = -8;
 }  // namespace
 

@@ -127,16 +127,6 @@ bool is_label(std::string_view text) {
   return !words.empty() && are_capitalized && has_small;
 }
 
-// Words that only carry a question, as stems; what answers it does without them.
-bool is_asking_word(std::string_view written) {
-  static const auto kStems = parts_at_spaces(
-      "get got may might must need allow happen let want brauche brauchen bekomme bekommt findet statt");
-  const std::vector<Word> words = words_of(written);
-  return words.size() == 1 && written.front() >= 'a' && written.front() <= 'z' &&
-         std::ranges::any_of(
-             kStems, [stem = rough_stem(words.front().text)](std::string_view one) { return stem == rough_stem(one); });
-}
-
 // Whether a pair of characters overlaps a Chinese word that only asks: "\u4EC0\u4E48" (what) in a question makes pairs
 // that no document has.
 bool overlaps_asking_word(std::string_view question, Span pair) {
@@ -144,14 +134,34 @@ bool overlaps_asking_word(std::string_view question, Span pair) {
       "\u4EC0\u4E48 \u4EC0\u9EBC \u600E\u4E48 \u600E\u9EBC \u65F6\u5019 \u6642\u5019 \u54EA\u91CC \u54EA\u4E2A "
       "\u54EA\u4E9B \u591A\u5C11 \u591A\u4E45 \u53EF\u4EE5 \u80FD\u4E0D\u80FD \u662F\u5426 \u5982\u4F55 \u8C01 "
       "\u8AB0 \u5417 \u55CE \u5462");
-  const size_t near = pair.start - std::min<size_t>(pair.start, 9);  // the longest has nine bytes
-  const std::string_view around = question.substr(near, pair.end + 9 - near);
+  constexpr size_t kLongest = 9;  // bytes
+  const size_t near = pair.start - std::min(pair.start, kLongest);
+  const std::string_view around = question.substr(near, pair.end + kLongest - near);
   return std::ranges::any_of(kWords, [&](std::string_view word) {
     for (size_t at = around.find(word); at != std::string_view::npos; at = around.find(word, at + 1)) {
       if (near + at < pair.end && pair.start < near + at + word.size()) return true;
     }
     return false;
   });
+}
+
+// Whether a word only carries the question: what answers it does without. A month is written "May".
+bool only_asks(std::string_view question, const Word& word) {
+  static const auto kStems =
+      parts_at_spaces("get got may might must need allow happen let want brauch brauchen bekomm bekommt findet statt");
+  const char first = question[word.span.start];
+  const bool is_small = first >= 'a' && first <= 'z';
+  return (is_small && std::ranges::find(kStems, rough_stem(word.text)) != kStems.end()) ||
+         overlaps_asking_word(question, word.span);
+}
+
+// The words of a question that its answer may have; all but stop words where nothing else is left.
+std::vector<Word> words_asked_for(std::string_view question) {
+  std::vector<Word> words = words_of(question);
+  std::erase_if(words, [](const Word& word) { return is_stop_word(word.text); });
+  std::vector<Word> asked_for = words;
+  std::erase_if(asked_for, [&](const Word& word) { return only_asks(question, word); });
+  return asked_for.empty() ? words : asked_for;
 }
 
 // Where the pages of a hit begin.
@@ -194,22 +204,16 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
   Evidence evidence;
   PHIAL_TRY(const auto totals, store.totals());
   evidence.library_passages_ = static_cast<int64_t>(totals.passages);
-  std::vector<QuestionWord> asking;
-  for (const Word& word : words_of(question)) {
-    if (is_stop_word(word.text)) continue;
-    const std::string_view written = question.substr(word.span.start, word.span.size());
+  for (const Word& word : words_asked_for(question)) {
     const std::string stem = word.is_number ? word.text : rough_stem(word.text);
     const auto same = [&](const QuestionWord& other) { return other.stem == stem; };
     if (std::any_of(evidence.question_words_.begin(), evidence.question_words_.end(), same)) continue;
     PHIAL_TRY(const int64_t passages, store.count_passages_with(word.text));
     const auto total = static_cast<double>(totals.passages);
     const double weight = std::log(1 + (total + 1) / (static_cast<double>(passages) + 1));
-    const bool only_asks = is_asking_word(written) || overlaps_asking_word(question, word.span);
-    (only_asks ? asking : evidence.question_words_)
-        .push_back({stem, weight, passages, is_name(written, word.span.start == 0)});
+    const std::string_view written = question.substr(word.span.start, word.span.size());
+    evidence.question_words_.push_back({stem, weight, passages, is_name(written, word.span.start == 0)});
   }
-
-  if (evidence.question_words_.empty()) evidence.question_words_ = std::move(asking);
 
   evidence.answer_type_ = answer_type_of(question);
   std::vector<std::string> texts = {std::string(question)};

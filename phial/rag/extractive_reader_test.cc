@@ -69,12 +69,12 @@ TEST_F(Reading, WhatStandsThereIsNotRefusedForItsForm) {
   const TempFolder folder;
   const std::filesystem::path docs = folder / "docs";
   std::filesystem::create_directories(docs);
-  write_file(docs / "pool.txt",
-             "# The pool\n\nThe sauna of the pool is open on Tuesdays and Thursdays.\n\nThe cafe serves food "
-             "Mon\u2013Fri 9\u201317.\n\nThe lockers are emptied at 9am sharp.\n\nThe pool fee is due on the "
-             "3rd.\n\nMaria Novak, "
-             "87, lives next door to the pool.\n\nThe abbey was founded in 987 by monks.\n\nThe oil tank holds "
-             "900l.\n\nThe club employs 40 staff.\n\nMonth | Revenue | Visitors\nApril | 900 | 210\nMay | 1240 | 310");
+  write_file(
+      docs / "pool.txt",
+      "# The pool\n\nThe sauna of the pool is open on Tuesdays and Thursdays.\n\nThe cafe serves food "
+      "Mon\u2013Fri 9\u201317.\n\nThe lockers are emptied at 9am sharp.\n\nThe pool fee is due on the 3rd.\n\nMaria "
+      "Novak, 87, lives next door to the pool.\n\nThe abbey was founded in 987 by monks.\n\nThe oil tank holds "
+      "900l.\n\nThe club employs 40 staff.\n\nMonth | Revenue | Visitors\nApril | 900 | 210\nMay | 1240 | 310");
   auto store = Store::open(folder / "library.db", embedder->identity());
   ASSERT_TRUE(store) << store.error().text();
   const auto report = ingest(**store, *embedder, std::span(&docs, 1), test_options(), nullptr);
