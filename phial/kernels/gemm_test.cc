@@ -101,7 +101,7 @@ class Gemm : public EveryIsa {
   // Scalar computes each shape once, for the most tokens: fewer of them are the first of its rows.
   template <class Tile>
   void every_shape_is_as_scalar() {
-    for (const size_t tile_rows : {1, 2, 3, 5, 17}) {
+    for (const size_t tile_rows : {1, 2, 3, 7, 17}) {
       for (const size_t blocks : {1, 2, 3, 7, 31, 32, 33, 70}) {
         const auto w = random_tiles<Tile>(tile_rows * blocks);
         const size_t most = blocks <= 3 || (blocks == 33 && tile_rows >= 3) ? 64 : 17;

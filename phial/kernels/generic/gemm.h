@@ -147,7 +147,7 @@ void gemm_stream(const typename Weights::Tile* w, size_t blocks, const Q8Block* 
     typename Dot::Sum sums[kTokens][kRows][kParts];
     for (int t = 0; t < kTokens; ++t) {
       for (auto& row : sums[t]) {
-        for (auto& sum : row) sum = Dot::start(-Weights::kBias * x[t * x_stride + b].sum);
+        for (auto& sum : row) sum = Dot::start(Weights::kBias, x[t * x_stride + b].sum);
       }
     }
 #pragma GCC unroll 4
@@ -181,7 +181,7 @@ void gemm_stream(const typename Weights::Tile* w, size_t blocks, const Q8Block* 
         const auto scale = Weights::scale(tile, v);
         for (int t = 0; t < kTokens; ++t) {
           const Q8Block& block = x[t * x_stride + b];
-          const auto sum = Simd::to_f32(Dot::total(sums[t][r][v], -Weights::kBias * block.sum));
+          const auto sum = Simd::to_f32(Dot::total(sums[t][r][v], Weights::kBias, block.sum));
           out[t][r][v] = Simd::fma(sum, Simd::mul(scale, Simd::set_f32(block.scale)), out[t][r][v]);
           if constexpr (Weights::kHasMin) {
             const auto lift = Simd::set_f32(block.scale * static_cast<float>(block.sum));
@@ -253,9 +253,8 @@ void gemm_unpacked(const Chunk<typename Weights::Tile>& chunk, bool fetch, size_
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) {
       __builtin_prefetch(x + (t + ahead) * x_stride + b);
-      const int32_t first = -Weights::kBias * x[t * x_stride + b].sum;
 #pragma GCC unroll 8
-      for (int i = 0; i < kVectors; ++i) sums[t][i] = Dot::start(first);
+      for (int i = 0; i < kVectors; ++i) sums[t][i] = Dot::start(Weights::kBias, x[t * x_stride + b].sum);
     }
 #pragma GCC unroll 8
     for (int s = 0; s < 8; ++s) {
@@ -279,7 +278,7 @@ void gemm_unpacked(const Chunk<typename Weights::Tile>& chunk, bool fetch, size_
       for (int i = 0; i < kVectors; ++i) {
         const int row = Simd::kLanes * (i % kParts);
         const auto scale = Simd::mul(Simd::load_f32(w[i / kParts].scale + row), x_scale);
-        const auto sum = Simd::to_f32(Dot::total(sums[t][i], -Weights::kBias * block.sum));
+        const auto sum = Simd::to_f32(Dot::total(sums[t][i], Weights::kBias, block.sum));
         out[t][i] = Simd::fma(sum, scale, out[t][i]);
         if constexpr (Weights::kHasMin) {
           const auto lift = Simd::set_f32(block.scale * static_cast<float>(block.sum));
@@ -310,10 +309,9 @@ void gemm_token_groups(const Chunk<typename Weights::Tile>& chunk, size_t t, flo
 
 template <class Simd, class Weights, int kRows>
 void gemm_many(const typename Weights::Tile* w, float* y, const GemmArgs& args) {
-  constexpr size_t kChunk = 16;
-  UnpackedBlock tiles[kChunk * kRows];
-  for (size_t first = 0; first < args.blocks; first += kChunk) {
-    const size_t n = args.blocks - first < kChunk ? args.blocks - first : kChunk;
+  UnpackedBlock tiles[Simd::kGemmBlocks * kRows];
+  for (size_t first = 0; first < args.blocks; first += Simd::kGemmBlocks) {
+    const size_t n = args.blocks - first < Simd::kGemmBlocks ? args.blocks - first : Simd::kGemmBlocks;
     for (size_t b = 0; b < n; ++b) {
       for (size_t r = 0; r < kRows; ++r) unpack<Simd, Weights>(w[r * args.blocks + first + b], tiles[b * kRows + r]);
     }
@@ -323,34 +321,43 @@ void gemm_many(const typename Weights::Tile* w, float* y, const GemmArgs& args) 
   }
 }
 
+// Several tile rows in flight read weights faster than one, as far as the registers hold their sums: from `row` on,
+// kRows at a time, the rest in smaller groups.
 template <class Simd, class Weights, int kRows, int kTokens>
-void gemm_few(const typename Weights::Tile* w, float* y, const GemmArgs& args) {
+void stream_rows(const typename Weights::Tile* w, size_t row, const GemmArgs& args) {
+  if constexpr (kRows * kTokens <= Simd::kStreamTokens) {
+    for (; row + kRows <= args.tile_rows; row += kRows) {
+      gemm_stream<Simd, Weights, kRows, kTokens>(w + row * args.blocks, args.blocks, args.x, args.x_stride,
+                                                 args.y + row * kTileRows, args.y_stride);
+    }
+  }
+  if constexpr (kRows > 1) stream_rows<Simd, Weights, kRows / 2, kTokens>(w, row, args);
+}
+
+template <class Simd, class Weights, int kTokens>
+void gemm_few(const typename Weights::Tile* w, const GemmArgs& args) {
   if (args.n_tokens == kTokens) {
-    gemm_stream<Simd, Weights, kRows, kTokens>(w, args.blocks, args.x, args.x_stride, y, args.y_stride);
+    stream_rows<Simd, Weights, Simd::kStreamRows, kTokens>(w, 0, args);
   } else if constexpr (kTokens > 1) {
-    gemm_few<Simd, Weights, kRows, kTokens - 1>(w, y, args);
+    gemm_few<Simd, Weights, kTokens - 1>(w, args);
   }
 }
 
-// Up to four tokens cost no more than reading the weights, and two tile rows in flight read them faster; a few more
-// still gain by it where there are registers for them, one row at a time.
 template <class Simd, class Weights, int kRows>
-void gemm_rows(const typename Weights::Tile* w, size_t first, const GemmArgs& args) {
-  const bool few = args.n_tokens <= 4;
-  const bool some = args.n_tokens <= Simd::kStreamTokens;
-  size_t row = first;
-  for (; (kRows == 1 || few || !some) && row + kRows <= args.tile_rows; row += kRows) {
-    const auto* tiles = w + row * args.blocks;
-    float* y = args.y + row * kTileRows;
-    if (few) {
-      gemm_few<Simd, Weights, kRows, 4>(tiles, y, args);
-    } else if (!some) {
-      gemm_many<Simd, Weights, kRows>(tiles, y, args);
-    } else if constexpr (kRows == 1) {
-      gemm_few<Simd, Weights, 1, Simd::kStreamTokens>(tiles, y, args);
-    }
+void unpack_rows(const typename Weights::Tile* w, size_t row, const GemmArgs& args) {
+  for (; row + kRows <= args.tile_rows; row += kRows) {
+    gemm_many<Simd, Weights, kRows>(w + row * args.blocks, args.y + row * kTileRows, args);
   }
-  if constexpr (kRows > 1) gemm_rows<Simd, Weights, 1>(w, row, args);
+  if constexpr (kRows > 1) unpack_rows<Simd, Weights, 1>(w, row, args);
+}
+
+template <class Simd, class Weights>
+void gemm_rows(const typename Weights::Tile* w, const GemmArgs& args) {
+  if (args.n_tokens <= Simd::kStreamTokens) {
+    gemm_few<Simd, Weights, Simd::kStreamTokens>(w, args);
+  } else {
+    unpack_rows<Simd, Weights, Simd::kGemmRows>(w, 0, args);
+  }
 }
 
 // multiply(args) of as many tokens at a time as stay in a core's own cache while the tile rows pass by.
@@ -370,7 +377,7 @@ void in_cached_steps(const GemmArgs& args, Multiply multiply) {
 
 template <class Simd, class Weights>
 void gemm_of(const typename Weights::Tile* w, const GemmArgs& args) {
-  in_cached_steps(args, [w](const GemmArgs& some) { gemm_rows<Simd, Weights, Simd::kGemmRows>(w, 0, some); });
+  in_cached_steps(args, [w](const GemmArgs& some) { gemm_rows<Simd, Weights>(w, some); });
 }
 template <class Simd>
 void gemm_q4(const Q4Tile* w, const GemmArgs& args) {

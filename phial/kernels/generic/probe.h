@@ -62,7 +62,7 @@ uint64_t multiply_bytes(size_t rounds, uint32_t* total) {
   auto w = Simd::load_bytes(three);
   const auto x = Simd::repeat4(two);
   typename Dot::Sum sums[kSums];
-  for (auto& sum : sums) sum = Dot::start(0);
+  for (auto& sum : sums) sum = Dot::start(0, 0);
   for (size_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
     for (int i = 0; i < kSums; ++i) {
@@ -72,7 +72,7 @@ uint64_t multiply_bytes(size_t rounds, uint32_t* total) {
   }
   auto sum = Simd::set_i32(0);
 #pragma GCC unroll 12
-  for (int i = 0; i < kSums; ++i) sum = Simd::add_i32(sum, Dot::total(sums[i], 0));
+  for (int i = 0; i < kSums; ++i) sum = Simd::add_i32(sum, Dot::total(sums[i], 0, 0));
   *total = static_cast<uint32_t>(Simd::add_across_i32(sum));
   return uint64_t{kSums} * 4 * Simd::kLanes * rounds;
 }

@@ -3,7 +3,8 @@
 //
 //   kLanes              32-bit lanes in a vector: 16, 8 or 4
 //   kQueryTile          queries in flight in attention; kMixVectors output vectors of each
-//   kStreamTokens       tokens up to which the integer products stream their weights
+//   kStreamTokens       tokens up to which the integer products stream their weights; tile rows in flight times tokens
+//   kStreamRows         tile rows in flight for one token: a power of two
 //   kGemmRows, kGemmTokens, kF32Rows, kF32Tokens
 //                       tile rows x tokens held in registers by the integer and by the f32 products
 //   F32, I32, Bytes     vectors of kLanes floats, ints, and groups of four bytes
@@ -29,9 +30,10 @@
 //   load_f8(p, unit)    kLanes numbers: the half of a byte's sign and, after a bit of 0, its other bits, times unit
 //   repeat4(p)          the four bytes at p, in every lane
 //   NibbleDot           sums of four products w x a lane, w in 0..15, x in -127..127, over a block of 32 columns:
-//                       start(first), add(sum, w, x), total(sum, first) = first + all the products
+//                       start(bias, x_sum), add(sum, w, x), total(sum, bias, x_sum) = the sum of all (w - bias) x, if
+//                       x_sum is that of x
 //   CodeDot             the same for w in 0..127
-//   ByteDot             the same for w in -127..127 as prepare(w) stores it; wants `first` less kBias * sum of x
+//   ByteDot             the same for w in -127..127 as prepare(w) stores it, w + kBias
 #pragma once
 
 #include <stddef.h>

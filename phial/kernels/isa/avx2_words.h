@@ -6,8 +6,10 @@ struct Avx2Words {
   static constexpr int kQueryTile = 2;
   static constexpr int kMixVectors = 4;
   static constexpr int kStreamTokens = 4;
+  static constexpr int kStreamRows = 4;
+  static constexpr size_t kGemmBlocks = 32;
   static constexpr int kGemmRows = 1;
-  static constexpr int kGemmTokens = 4;
+  static constexpr int kGemmTokens = 5;
   static constexpr int kF32Rows = 1;
   static constexpr int kF32Tokens = 6;  // 12 sums, two columns and a number: all 16 registers
   using F32 = __m256;

@@ -22,31 +22,31 @@ namespace {
 struct Simd : Avx512Words {
   struct NibbleDot {
     using Sum = __m512i;
-    static Sum start(int32_t) { return _mm512_setzero_si512(); }
+    static Sum start(int, int32_t) { return _mm512_setzero_si512(); }
     static void add(Sum& sum, Bytes w, Bytes x) { sum = _mm512_add_epi16(sum, _mm512_maddubs_epi16(w, x)); }
-    static I32 total(Sum sum, int32_t first) {
-      return _mm512_add_epi32(_mm512_madd_epi16(sum, _mm512_set1_epi16(1)), _mm512_set1_epi32(first));
+    static I32 total(Sum sum, int bias, int32_t x_sum) {
+      return _mm512_add_epi32(_mm512_madd_epi16(sum, _mm512_set1_epi16(1)), _mm512_set1_epi32(-bias * x_sum));
     }
   };
   struct CodeDot {
     using Sum = __m512i;
-    static Sum start(int32_t first) { return _mm512_set1_epi32(first); }
+    static Sum start(int bias, int32_t x_sum) { return _mm512_set1_epi32(-bias * x_sum); }
     static void add(Sum& sum, Bytes w, Bytes x) {
       sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(w, x), _mm512_set1_epi16(1)));
     }
-    static I32 total(Sum sum, int32_t) { return sum; }
+    static I32 total(Sum sum, int, int32_t) { return sum; }
   };
   struct ByteDot {
     static constexpr int kBias = 0;
     using Sum = __m512i;
     static Bytes prepare(Bytes w) { return w; }
-    static Sum start(int32_t first) { return _mm512_set1_epi32(first); }
+    static Sum start(int bias, int32_t x_sum) { return _mm512_set1_epi32(-bias * x_sum); }
     static void add(Sum& sum, Bytes w, Bytes x) {
       const __m512i signed_x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
       const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), signed_x);
       sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
     }
-    static I32 total(Sum sum, int32_t) { return sum; }
+    static I32 total(Sum sum, int, int32_t) { return sum; }
   };
 };
 

@@ -185,7 +185,7 @@ void multiply_many(const typename Weights::Tile* w, size_t rows, float* y, const
 template <class Weights>
 void multiply(const typename Weights::Tile* w, const GemmArgs& args) {
   if (args.n_tokens < 2 * kTokens) {
-    gemm_rows<Simd, Weights, Simd::kGemmRows>(w, 0, args);
+    gemm_rows<Simd, Weights>(w, args);
     return;
   }
   const Tiles tiles;

@@ -3,9 +3,9 @@
 struct Avx512VnniWords : Avx512Words {
   struct NibbleDot {
     using Sum = __m512i;
-    static Sum start(int32_t first) { return _mm512_set1_epi32(first); }
+    static Sum start(int bias, int32_t x_sum) { return _mm512_set1_epi32(-bias * x_sum); }
     static void add(Sum& sum, Bytes w, Bytes x) { sum = _mm512_dpbusd_epi32(sum, w, x); }
-    static I32 total(Sum sum, int32_t) { return sum; }
+    static I32 total(Sum sum, int, int32_t) { return sum; }
   };
   using CodeDot = NibbleDot;
   // The instruction wants its first factor unsigned: w + 128.

@@ -5,6 +5,8 @@ struct Avx512Words {
   static constexpr int kQueryTile = 4;
   static constexpr int kMixVectors = 6;
   static constexpr int kStreamTokens = 8;
+  static constexpr int kStreamRows = 2;
+  static constexpr size_t kGemmBlocks = 16;
   static constexpr int kGemmRows = 2;
   static constexpr int kGemmTokens = 6;  // twelve sums and twelve results of 32 registers
   static constexpr int kF32Rows = 2;

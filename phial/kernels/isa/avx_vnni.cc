@@ -16,9 +16,9 @@ namespace {
 struct Simd : Avx2Words {
   struct NibbleDot {
     using Sum = __m256i;
-    static Sum start(int32_t first) { return _mm256_set1_epi32(first); }
+    static Sum start(int bias, int32_t x_sum) { return _mm256_set1_epi32(-bias * x_sum); }
     static void add(Sum& sum, Bytes w, Bytes x) { sum = _mm256_dpbusd_avx_epi32(sum, w, x); }
-    static I32 total(Sum sum, int32_t) { return sum; }
+    static I32 total(Sum sum, int, int32_t) { return sum; }
   };
   using CodeDot = NibbleDot;
   // The instruction wants its first factor unsigned: w + 128.

@@ -24,13 +24,13 @@ struct Simd : NeonWords {
     struct Sum {
       int16x8_t low, high;
     };
-    static Sum start(int32_t) { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
+    static Sum start(int, int32_t) { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
     static void add(Sum& sum, Bytes w, Bytes x) {
       sum.low = vmlal_s8(sum.low, vget_low_s8(w), vget_low_s8(x));
       sum.high = vmlal_high_s8(sum.high, w, x);
     }
-    static I32 total(const Sum& sum, int32_t first) {
-      return vaddq_s32(vpaddq_s32(vpaddlq_s16(sum.low), vpaddlq_s16(sum.high)), vdupq_n_s32(first));
+    static I32 total(const Sum& sum, int bias, int32_t x_sum) {
+      return vaddq_s32(vpaddq_s32(vpaddlq_s16(sum.low), vpaddlq_s16(sum.high)), vdupq_n_s32(-bias * x_sum));
     }
   };
   // Two products of bytes, at most 2 * 127 * 127, are a 16-bit number; four are not.
@@ -38,11 +38,11 @@ struct Simd : NeonWords {
     static constexpr int kBias = 0;
     using Sum = int32x4_t;
     static Bytes prepare(Bytes w) { return w; }
-    static Sum start(int32_t first) { return vdupq_n_s32(first); }
+    static Sum start(int bias, int32_t x_sum) { return vdupq_n_s32(-bias * x_sum); }
     static void add(Sum& sum, Bytes w, Bytes x) {
       sum = vpadalq_s16(sum, vpaddq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(x)), vmull_high_s8(w, x)));
     }
-    static I32 total(Sum sum, int32_t) { return sum; }
+    static I32 total(Sum sum, int, int32_t) { return sum; }
   };
   using CodeDot = ByteDot;
 };

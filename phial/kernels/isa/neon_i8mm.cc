@@ -150,7 +150,7 @@ void multiply_many(const typename Weights::Tile* w, float* y, const GemmArgs& ar
 template <class Weights>
 void multiply(const typename Weights::Tile* w, const GemmArgs& args) {
   if (args.n_tokens <= Simd::kStreamTokens) {
-    gemm_rows<Simd, Weights, Simd::kGemmRows>(w, 0, args);
+    gemm_rows<Simd, Weights>(w, args);
     return;
   }
   in_cached_steps(args, [w](const GemmArgs& some) {

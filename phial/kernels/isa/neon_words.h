@@ -5,6 +5,8 @@ struct NeonWords {
   static constexpr int kQueryTile = 4;
   static constexpr int kMixVectors = 4;
   static constexpr int kStreamTokens = 4;
+  static constexpr int kStreamRows = 1;
+  static constexpr size_t kGemmBlocks = 16;
   static constexpr int kGemmRows = 1;
   static constexpr int kGemmTokens = 3;  // twelve sums and twelve results of 32 registers
   static constexpr int kF32Rows = 1;

@@ -32,9 +32,9 @@ struct Simd : WasmWords {
   // Every engine gives the same result while the second factor is in 0..127: pairs of products then fit 16 bits.
   struct CodeDot {
     using Sum = v128_t;
-    static Sum start(int32_t first) { return wasm_i32x4_splat(first); }
+    static Sum start(int bias, int32_t x_sum) { return wasm_i32x4_splat(-bias * x_sum); }
     static void add(Sum& sum, Bytes w, Bytes x) { sum = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x, w, sum); }
-    static I32 total(Sum sum, int32_t) { return sum; }
+    static I32 total(Sum sum, int, int32_t) { return sum; }
   };
   using NibbleDot = CodeDot;
   // |w| times x with the sign of w.

@@ -71,14 +71,14 @@ struct Simd : WasmWords {
   // 16-bit sums hold a whole block: each step adds at most 2 * 15 * 127, eight steps 30480.
   struct NibbleDot {
     using Sum = v128_t;
-    static Sum start(int32_t) { return wasm_i16x8_const_splat(0); }
+    static Sum start(int, int32_t) { return wasm_i16x8_const_splat(0); }
     static void add(Sum& sum, Bytes w, Bytes x) {
       const v128_t even_w = wasm_v128_and(w, wasm_i16x8_const_splat(0xFF));
       sum = wasm_i16x8_add(sum, wasm_i16x8_mul(even_w, even(x)));
       sum = wasm_i16x8_add(sum, wasm_i16x8_mul(wasm_u16x8_shr(w, 8), odd(x)));
     }
-    static I32 total(Sum sum, int32_t first) {
-      return wasm_i32x4_add(wasm_i32x4_extadd_pairwise_i16x8(sum), wasm_i32x4_splat(first));
+    static I32 total(Sum sum, int bias, int32_t x_sum) {
+      return wasm_i32x4_add(wasm_i32x4_extadd_pairwise_i16x8(sum), wasm_i32x4_splat(-bias * x_sum));
     }
   };
   // Two products, at most 2 * 127 * 127, are a 16-bit number; four are not.
@@ -86,12 +86,12 @@ struct Simd : WasmWords {
     static constexpr int kBias = 0;
     using Sum = v128_t;
     static Bytes prepare(Bytes w) { return w; }
-    static Sum start(int32_t first) { return wasm_i32x4_splat(first); }
+    static Sum start(int bias, int32_t x_sum) { return wasm_i32x4_splat(-bias * x_sum); }
     static void add(Sum& sum, Bytes w, Bytes x) {
       const v128_t pairs = wasm_i16x8_add(wasm_i16x8_mul(even(w), even(x)), wasm_i16x8_mul(odd(w), odd(x)));
       sum = wasm_i32x4_add(sum, wasm_i32x4_extadd_pairwise_i16x8(pairs));
     }
-    static I32 total(Sum sum, int32_t) { return sum; }
+    static I32 total(Sum sum, int, int32_t) { return sum; }
   };
   using CodeDot = ByteDot;
 };

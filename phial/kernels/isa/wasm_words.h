@@ -6,6 +6,8 @@ struct WasmWords {
   static constexpr int kQueryTile = 2;
   static constexpr int kMixVectors = 4;
   static constexpr int kStreamTokens = 4;
+  static constexpr int kStreamRows = 1;
+  static constexpr size_t kGemmBlocks = 16;
   static constexpr int kGemmRows = 1;
   static constexpr int kGemmTokens = 2;  // an engine has the registers of its machine: 16 on x86
   static constexpr int kF32Rows = 1;
