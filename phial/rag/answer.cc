@@ -130,8 +130,8 @@ Result<Answer> Answerer::answer(std::string_view question, std::span<const gener
   PHIAL_TRY(const Retrieval retrieval, retriever_.search(answer.searched, search));
   PHIAL_TRY(const Evidence evidence, Evidence::make(answer.searched, retrieval.hits, store_, embedder_, kEvidenceHits));
   const AnswerSigns signs = signs_of(evidence);
-  // What has no word of its own ("???", "how are you") asks for nothing.
-  const bool asks = !evidence.question_words().empty();
+  // What has no word of its own ("???", "how are you") asks for nothing, nor do thanks.
+  const bool asks = !evidence.question_words().empty() && !is_courtesy(question);
   answer.confidence = retrieval.hits.empty() || !asks ? 0 : confidence(signs);
   answer.answerable = answer.confidence >= kAnswerable;
   answer.retrieve_ms = ms_since(start);

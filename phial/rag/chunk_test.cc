@@ -264,6 +264,26 @@ TEST(Sentences, EndWithLinesThatWereNotFull) {
                                 "and the county\nwould pay for the\nrepairs together."));
 }
 
+TEST(Sentences, GoOnBehindAMarkWithinAWord) {
+  EXPECT_THAT(sentences_in("See https://camp.example/map?day=sunday for the map. If a != b, stop! Yahoo! accounts are "
+                           "old. Really? Yes."),
+              testing::ElementsAre("See https://camp.example/map?day=sunday for the map.", "If a != b, stop!",
+                                   "Yahoo! accounts are old.", "Really?", "Yes."));
+  EXPECT_THAT(sentences_in("Of the cellar compartment no. 9.\n\n2. Term\n\nIt ends."),
+              testing::ElementsAre("Of the cellar compartment no. 9.", "2. Term", "It ends."));
+}
+
+TEST(Sentences, EndWithTheFieldsOfAFormOrOfSettings) {
+  EXPECT_THAT(
+      sentences_in("Invoice no.: 12\nPrice (EUR): 40.50, paid by card on the way to the office of the firm\nDue: May"),
+      testing::ElementsAre("Invoice no.: 12", "Price (EUR): 40.50, paid by card on the way to the office of the firm",
+                           "Due: May"));
+  EXPECT_THAT(sentences_in("[server]\nworkers = 6\nlogging:\n  level: WARNING"),
+              testing::ElementsAre("[server]", "workers = 6", "logging:", "level: WARNING"));
+  EXPECT_FALSE(is_field("They came, all of them: nobody stayed."));
+  EXPECT_FALSE(is_field("https://example.org at 10:30"));
+}
+
 TEST(Sentences, GoOnBehindTheNumberOfAGermanDate) {
   EXPECT_THAT(
       sentences_in("Das Fest ist am 12. Juni 2025. Es stammt aus dem 19. Jahrhundert (1. Auflage). Sie ist 12. Tim "

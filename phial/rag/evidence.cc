@@ -127,6 +127,15 @@ bool is_label(std::string_view text) {
   return !words.empty() && are_capitalized && has_small;
 }
 
+// Whether a document begins with `line` as its title: a few words without a stop, alone between blank lines.
+bool is_title_line(std::string_view text, Span line) {
+  constexpr size_t kLongestTitle = 80;
+  const size_t next = text.find_first_not_of(" \t\n", line.end);
+  return line.start == 0 && next != std::string_view::npos && line.size() <= kLongestTitle &&
+         text.substr(line.end, next - line.end).find("\n\n") != std::string_view::npos &&
+         std::string_view(".!:?|").find(text[line.end - 1]) == std::string_view::npos;
+}
+
 // Whether a pair of characters overlaps a Chinese word that only asks: "\u4EC0\u4E48" (what) in a question makes pairs
 // that no document has.
 bool overlaps_asking_word(std::string_view question, Span pair) {
@@ -238,13 +247,16 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
       sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
-      sentence.reads_as_label = sentence.row ? names_columns(passage.text, *sentence.row) : is_label(sentence.text);
+      sentence.reads_as_label =
+          sentence.row ? names_columns(passage.text, *sentence.row)
+                       : is_label(sentence.text) || (passage.start == 0 && is_title_line(passage.text, span));
       sentence.is_description = is_description(sentence.text);
-      sentence.stems = stems_in(std::string_view(sentence.text).substr(numbering(sentence.text)));
+      const std::string_view words = std::string_view(sentence.text).substr(numbering(sentence.text));
+      sentence.stems = stems_in(words);
       sentence.numbers = numbers_in(sentence.text);
       sentence.quantities = quantities_in(sentence.text);
       sentence.polarity = polarity_of(sentence.text);
-      sentence.can_answer = can_answer(evidence.answer_type_, sentence.text);
+      sentence.can_answer = can_answer(evidence.answer_type_, words);
       sentence.overlap = evidence.overlap(sentence.stems);
       auto with_headings = headings[sentence.part];
       with_headings.insert(sentence.stems.begin(), sentence.stems.end());

@@ -1,6 +1,7 @@
 #include "phial/rag/quote.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -16,8 +17,16 @@ constexpr double kUnlikely = 0.1;
 constexpr size_t kMaxQuoted = 2;
 constexpr double kNearlyAsGood = 0.09;  // that much less
 constexpr double kUnderHeading = 0.06;  // less than the heading's own
-// Fewer content words than this are a heading or a label, not a statement.
 constexpr size_t kMinWords = 3;
+
+// Whether a sentence is one: what has fewer content words may be a title, unless its form says that it is none. "The
+// ladder is in the attic." has two.
+bool states_something(const EvidenceSentence& sentence) {
+  constexpr auto kStops = std::to_array<std::string_view>({".", "!", "\u3002", "\uFF01"});
+  return sentence.stems.size() >= kMinWords || sentence.row || numbering(sentence.text) > 0 ||
+         (is_field(sentence.text) && !sentence.text.ends_with(':') && !sentence.text.starts_with('[')) ||
+         std::ranges::any_of(kStops, [&](std::string_view stop) { return sentence.text.ends_with(stop); });
+}
 
 // Whether a sentence says itself why.
 bool gives_reason(const EvidenceSentence& sentence) {
@@ -60,7 +69,7 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
   }
   std::vector<Ranked> ranked;
   for (size_t i = 0; i < all.size(); ++i) {
-    const bool states = has_only_figures[all[i].hit] || (all[i].is_statement && all[i].stems.size() >= kMinWords);
+    const bool states = has_only_figures[all[i].hit] || (all[i].is_statement && states_something(all[i]));
     double score = quote_score(all[i], hits[all[i].hit]);
     // What stands under a heading or a question that is like the one asked answers it, whatever its own words.
     if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement) {

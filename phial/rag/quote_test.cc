@@ -78,6 +78,18 @@ TEST_F(Quotations, LeaveOutTheNamesOfColumns) {
   EXPECT_THAT(answer, Not(HasSubstr("Breakfast")));
 }
 
+TEST_F(Quotations, MayBeOfTwoWordsOrALineOfAForm) {
+  const std::string hut =
+      "Rules of the mountain hut\n\nDogs are not allowed. Shoes stay outside. Breakfast is at 7. The showers of the "
+      "hut "
+      "cost extra money.";
+  EXPECT_EQ(quoted(hut, "Are dogs allowed in the hut?"), "Dogs are not allowed. [1]");
+  EXPECT_EQ(quoted(hut, "When is breakfast?"), "Breakfast is at 7. [1]");
+  const std::string card =
+      "Toaster Kestrel 40\nPurchased at: Meyer and Sons, Linz\nSerial number: TK-9912\nColour: black";
+  EXPECT_EQ(quoted(card, "What is the serial number of the toaster?"), "Serial number: TK-9912 [1]");
+}
+
 TEST_F(Quotations, SayNothingTwice) {
   const std::string text =
       "# Notes\n\nSomebody wrote this about kettles and other things last year.\n\nDescale the kettle with vinegar "

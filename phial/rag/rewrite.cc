@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "phial/rag/lexical.h"
+#include "phial/rag/sentences.h"
 
 namespace phial::rag {
 namespace {
@@ -18,7 +19,16 @@ constexpr auto kPointers = std::to_array<std::string_view>(
      "instead", "else",  "er",    "sie",  "es",    "davon",  "dazu", "diese", "dieser", "dieses"});
 constexpr auto kOpenings =
     std::to_array<std::string_view>({"and", "but", "so", "what about", "how about", "why", "und", "aber"});
-constexpr size_t kFewWords = 2;  // content words of a question that can hardly stand alone
+// What a whole question begins with; "The price?" and "In the evening?" are none.
+constexpr auto kQuestionStarts = std::to_array<std::string_view>(
+    {"who",     "whose",   "what", "when", "where", "which", "how",  "is",    "are",   "was",
+     "were",    "do",      "does", "did",  "can",   "has",   "have", "must",  "may",   "should",
+     "wer",     "wessen",  "wem",  "wen",  "wann",  "wo",    "wie",  "woher", "wohin", "welche",
+     "welcher", "welches", "ist",  "sind", "hat",   "gibt",  "darf", "kann",  "muss"});
+constexpr auto kCourtesies = std::to_array<std::string_view>(
+    {"thanks", "thank", "you",     "very", "much",       "so",    "many",  "hello",  "hi",
+     "hey",    "bye",   "goodbye", "good", "great",      "ok",    "okay",  "yes",    "no",
+     "nice",   "danke", "vielen",  "dank", "sch\u00F6n", "hallo", "merci", "gracias"});
 constexpr size_t kMaxRewriteWords = 40;
 constexpr size_t kMaxTurns = 4;  // of the history that the model sees
 constexpr size_t kMaxTurnBytes = 400;
@@ -27,6 +37,13 @@ bool points(const std::vector<Word>& words) {
   return std::any_of(words.begin(), words.end(), [](const Word& word) {
     return std::find(kPointers.begin(), kPointers.end(), word.text) != kPointers.end();
   });
+}
+
+// "Who is the landlord?" has one word of its own and stands alone; "How expensive?" and "When?" do not.
+bool is_whole(const std::vector<Word>& words, size_t own_words) {
+  constexpr size_t kFewOwn = 2, kShortest = 3;
+  return own_words >= kFewOwn || (own_words > 0 && words.size() >= kShortest &&
+                                  std::ranges::find(kQuestionStarts, words.front().text) != kQuestionStarts.end());
 }
 
 // The last question before this one that stood on its own, and what was asked since.
@@ -54,6 +71,8 @@ std::string put_together(std::string_view question, std::string_view earlier) {
 bool keeps_to_what_was_said(const std::string& rewritten, std::string_view question, std::string_view said) {
   const auto words = words_of(rewritten);
   if (words.empty() || words.size() > kMaxRewriteWords || points(words)) return false;
+  // A question stays one question: a model may repeat the last answer.
+  if (split_sentences(rewritten).size() > 1 || (is_question(question) && !is_question(rewritten))) return false;
   const auto kept = content_words(rewritten);
   const std::unordered_set<std::string> kept_set(kept.begin(), kept.end());
   const auto own = content_words(question);
@@ -95,7 +114,7 @@ std::optional<std::string> ask_model(std::string_view question, std::span<const 
 
 bool leans_on_history(std::string_view question) {
   const auto words = words_of(question);
-  if (points(words) || content_words(question).size() < kFewWords) return true;
+  if (points(words) || !is_whole(words, content_words(question).size())) return true;
   std::string start;
   for (size_t i = 0; i < std::min<size_t>(words.size(), 2); ++i) start += (i == 0 ? "" : " ") + words[i].text;
   return std::any_of(kOpenings.begin(), kOpenings.end(), [&](std::string_view opening) {
@@ -103,10 +122,17 @@ bool leans_on_history(std::string_view question) {
   });
 }
 
+bool is_courtesy(std::string_view question) {
+  const auto words = words_of(question);
+  return !words.empty() && std::ranges::all_of(words, [](const Word& word) {
+    return std::ranges::find(kCourtesies, word.text) != kCourtesies.end();
+  });
+}
+
 Result<std::string> standalone_question(std::string_view question, std::span<const generate::Message> history,
                                         generate::LanguageModel* model, const std::stop_token& cancel) {
   const std::string earlier = earlier_questions(history);
-  if (earlier.empty() || !leans_on_history(question)) return std::string(question);
+  if (earlier.empty() || is_courtesy(question) || !leans_on_history(question)) return std::string(question);
   if (model != nullptr) {
     const auto rewritten = ask_model(question, history, *model, cancel);
     if (cancel.stop_requested()) return Error{Code::kCancelled, "stopped", ""};

@@ -18,6 +18,9 @@ namespace phial::rag {
 // Does the question lean on what was said before: a pronoun, "and ...?", hardly a word of its own?
 bool leans_on_history(std::string_view question);
 
+// "Thanks!", "hello": nothing is asked.
+bool is_courtesy(std::string_view question);
+
 // `model` may be null. An error only when cancelled.
 Result<std::string> standalone_question(std::string_view question, std::span<const generate::Message> history,
                                         generate::LanguageModel* model, const std::stop_token& cancel);

@@ -99,9 +99,14 @@ bool is_ordinal(std::string_view sentence, std::string_view rest) {
   return is_number && std::ranges::any_of(kCounted, [&](std::string_view noun) { return rest.starts_with(noun); });
 }
 
-// "12." is the number of what follows, and the stop in "the 2.X line" stands within a word.
+// The stop in "the 2.X line" stands within a word, as the marks in "?day=sunday", "a != b" and "Yahoo! accounts" do.
 bool ends_within(std::string_view sentence, std::string_view rest) {
-  if (!sentence.empty() && item_number(sentence) == sentence.size()) return true;
+  if (sentence.ends_with('?') || sentence.ends_with('!')) {
+    const size_t next = rest.find_first_not_of(" \n");
+    if (next == std::string_view::npos) return false;
+    const bool is_small = rest[next] >= 'a' && rest[next] <= 'z';
+    return next == 0 ? static_cast<unsigned char>(rest[0]) < 0x80 : sentence.ends_with('!') && is_small;
+  }
   return sentence.size() > 1 && sentence.back() == '.' && is_digit(sentence[sentence.size() - 2]) && !rest.empty() &&
          (is_digit(rest.front()) || is_letter(rest.front()));
 }
@@ -134,7 +139,7 @@ std::string unwrapped(std::string_view text) {
     const size_t width = lines.size() > 1 ? width_of(lines) : 0;
     for (size_t i = 0; i + 1 < lines.size(); ++i) {
       if (is_row(lines[i]) || is_row(lines[i + 1]) || begins_item(lines[i + 1]) ||
-          ends_by_intent(lines[i], lines[i + 1], width)) {
+          (is_field(lines[i]) && is_field(lines[i + 1])) || ends_by_intent(lines[i], lines[i + 1], width)) {
         continue;
       }
       flat[static_cast<size_t>(lines[i].data() + lines[i].size() - text.data())] = ' ';
@@ -219,6 +224,18 @@ bool is_row(std::string_view line) {
   return named > 1;
 }
 
+bool is_field(std::string_view line) {
+  constexpr size_t kLongestName = 40, kMostSpaces = 3;
+  const Span span = trim(line, {0, line.size()});
+  line = line.substr(span.start, span.size());
+  const size_t end = line.find_first_of(":=,;?!");
+  if (line.starts_with('[') && line.ends_with(']')) return true;
+  if (end == 0 || end > kLongestName || end == std::string_view::npos) return false;
+  const auto spaces = static_cast<size_t>(std::ranges::count(line.substr(0, end), ' '));
+  const bool is_named = line[end] == ':' && (end + 1 == line.size() || line[end + 1] == ' ');
+  return (is_named || line[end] == '=') && spaces <= kMostSpaces;
+}
+
 std::optional<size_t> row_at(std::string_view text, size_t at) {
   const size_t before = at == 0 ? std::string_view::npos : text.rfind('\n', at - 1);
   const size_t start = before == std::string_view::npos ? 0 : before + 1;
@@ -254,8 +271,12 @@ std::vector<Span> split_sentences(std::string_view text) {
       sentences.push_back(span);
     }
     const std::string_view sentence = text.substr(span.start, span.size());
-    joins_previous = ends_in_abbreviation(sentence) || ends_within(sentence, text.substr(span.end)) ||
-                     is_ordinal(sentence, text.substr(span.end));
+    const std::string_view rest = text.substr(span.end);
+    const bool is_number = item_number(sentence) == sentence.size();  // of what follows
+    const bool is_parted = rest.substr(0, rest.find_first_not_of(" \t\n")).find("\n\n") != std::string_view::npos;
+    joins_previous = (is_number && begins_line(text, span.start)) ||
+                     (!is_parted && (is_number || ends_in_abbreviation(sentence) || ends_within(sentence, rest) ||
+                                     is_ordinal(sentence, rest)));
   }
   utext_close(view);
   return U_FAILURE(status) ? whole(text) : sentences;

@@ -1,8 +1,8 @@
 // Cuts running text into sentences, in any script.
 //
 // Source: Unicode UAX 29 through ICU, with single line ends read as spaces (paragraphs wrapped by hand) unless an item
-// of a list or a row of a table follows or the line was clearly not full, and cuts after common abbreviations, after
-// the number of an item, within "2.X" and within "12. Juni" undone. Threads: any.
+// of a list, a row of a table or the next of several fields follows or the line was clearly not full, and cuts after
+// common abbreviations, after the number of an item, within "2.X", "?day=sunday" and "12. Juni" undone. Threads: any.
 #pragma once
 
 #include <cstddef>
@@ -38,6 +38,9 @@ bool begins_line(std::string_view text, size_t at);
 
 // A row of a table as documents/ writes them: cells joined by " | ", or "Name: value; Name: value".
 bool is_row(std::string_view line);
+
+// A line of a form or of settings: "Serial number: 4711", "workers = 6", "logging:", "[server]".
+bool is_field(std::string_view line);
 
 // Where the line of text[at] begins if it is a row.
 std::optional<size_t> row_at(std::string_view text, size_t at);
