@@ -91,7 +91,7 @@ TEST(CommandLine, MistakesAreStatusTwoInOneLine) {
            {},
            {"akk"},
            {"serve"},
-           {"models"},
+           {"data"},
            {"models", "lst"},
            {"--nonsense"},
            {"tokenize", "--nonsense"},
@@ -107,6 +107,16 @@ TEST(CommandLine, MistakesAreStatusTwoInOneLine) {
            {"logits", "--ids", "-1", "--out", "x.npy"},
            {"library", "search", " "},
            {"add", ""},
+           {"add", "x", "--library", "../x"},
+           {"add", "x", "--library", ""},
+           {"ask", "--library", "../x", "why?"},
+           {"chat", "--library", "../x"},
+           {"library", "show", "--library", "../x"},
+           {"library", "search", "--library", "../x", "words"},
+           {"library", "remove", "--library", "../x"},
+           {"models", "list", "--json=false"},
+           {"generate", "-p", "a", "--top-p", "0"},
+           {"embed", "hello"},
            {"models", "add"},
            {"completions", "tcsh"},
        }) {
@@ -125,6 +135,24 @@ TEST(CommandLine, ABadValueIsToldWithWhatIsWanted) {
   EXPECT_EQ(home.run({"generate", "-p"}).err, "phial: error: no value was given for --prompt: write --prompt TEXT\n");
   EXPECT_EQ(home.run({"generate", "-p", "a", "-n", "many"}).err,
             "phial: error: 'many' is no value for --max-tokens: give a whole number from 1 to 1048576\n");
+}
+
+TEST(CommandLine, ARemedyIsOneThatTheCommandHas) {
+  const Home home;
+  EXPECT_EQ(home.run({"embed", "hello"}).err,
+            "phial: error: 'hello' is one word too many: give one of -f FILE and - (standard input)\n");
+  EXPECT_EQ(home.run({"embed", "-f", "a", "-"}).err, "phial: error: two texts were given: give one of -f FILE and -\n");
+  EXPECT_THAT(home.run({"tokenize", "-p", "a", "-f", "b"}).err, HasSubstr("give one of -p TEXT, -f FILE and -"));
+  EXPECT_THAT(home.run({"add", "x", "--library", "../x"}).err, HasSubstr("'../x' cannot name a library"));
+}
+
+TEST(CommandLine, AGroupAloneLists) {
+  const Home home;
+  ASSERT_EQ(home.run({"models", "add", kModel, "--name", "tiny"}).status, 0);
+  const Finished alone = home.run({"models"});
+  EXPECT_EQ(alone.status, 0) << alone.err;
+  EXPECT_EQ(alone.out, home.run({"models", "list"}).out);
+  EXPECT_EQ(home.run({"library"}).status, 0);
 }
 
 TEST(CommandLine, AMisspeltVerbIsAnsweredWithTheNearest) {

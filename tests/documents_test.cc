@@ -1,6 +1,7 @@
 // add, library and ask: from files on disk to citations.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -191,6 +192,74 @@ TEST_F(Documents, ThatCannotBeReadAreNamedAndTheRestGoesOn) {
   EXPECT_EQ(report["added"], 3);
   ASSERT_EQ(report["problems"].size(), 1U);
   EXPECT_THAT(finished.err, HasSubstr("broken.pdf"));
+}
+
+TEST_F(Documents, ThatAPersonNamesThemselvesAreAddedOrTheStatusIsOne) {
+  const std::string broken = home.write("broken.pdf", "%PDF-1.4 this is no document");
+  const std::string good = folder() + "/garden.txt";
+  const Finished first = home.run({"add", good, broken, "--json"});
+  EXPECT_EQ(first.status, 1);
+  EXPECT_EQ(lines(first.out).at(0)["added"], 1);
+  EXPECT_THAT(first.err, HasSubstr("phial: error: '" + broken + "' was not added"));
+  // It is not tried again, and told again.
+  const Finished second = home.run({"add", good, broken, "--json"});
+  EXPECT_EQ(second.status, 1);
+  const Json again = lines(second.out).at(0);
+  EXPECT_EQ(again["failed_before"], 1);
+  ASSERT_EQ(again["problems"].size(), 1U);
+  EXPECT_EQ(again["problems"][0]["path"], broken);
+  EXPECT_THAT(second.err, HasSubstr("skipped " + broken));
+  const Finished missing = home.run({"add", good, folder() + "/nofile"});
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_THAT(missing.err, HasSubstr("nofile' was not added"));
+  EXPECT_EQ(home.run({"add", good}).status, 0);
+}
+
+TEST_F(Documents, ThatFailedBeforeAreNamedWhenAskedAgain) {
+  const std::string broken = home.write("broken.pdf", "%PDF-1.4 this is no document");
+  for (int run = 0; run < 2; ++run) {
+    const Finished some = home.run({"ask", "--docs", folder(), "--quote", "Who approves expensive journeys?"});
+    EXPECT_EQ(some.status, 0);
+    EXPECT_THAT(some.err, HasSubstr("skipped " + broken));
+    const Finished none = home.run({"ask", "--docs", broken, "--quote", "Who approves expensive journeys?"});
+    EXPECT_EQ(none.status, 1);
+    EXPECT_EQ(none.out, "");
+    EXPECT_THAT(none.err, AllOf(HasSubstr("skipped " + broken), HasSubstr("nothing of what --docs names")));
+  }
+}
+
+TEST_F(Documents, ThatAreNoFilesAreRefusedAndMakeNoLibrary) {
+  const std::string pipe = folder() + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::string& path : {pipe, std::string("/dev/zero"), folder() + "/typo"}) {
+    const Finished added = home.run({"add", path, "--library", "work"});
+    EXPECT_EQ(added.status, 1);
+    EXPECT_THAT(added.err, AllOf(HasSubstr(path), HasSubstr("name a file or")));
+    EXPECT_EQ(home.run({"ask", "--docs", path, "--quote", "anything?"}).status, 1);
+  }
+  EXPECT_EQ(home.run({"add", pipe, folder() + "/typo"}).status, 1);
+  EXPECT_EQ(home.run({"library", "list", "--names"}).out, "");
+}
+
+TEST_F(Documents, OfALibraryWithoutAnyNothingIsAsked) {
+  std::filesystem::create_directory(home.path() / "empty");
+  const std::string empty = (home.path() / "empty").string();
+  ASSERT_EQ(home.run({"add", empty}).status, 0);
+  const Finished asked = home.run({"ask", "--quote", "anything?"});
+  EXPECT_EQ(asked.status, 1);
+  EXPECT_EQ(asked.out, "");
+  EXPECT_THAT(asked.err, AllOf(HasSubstr("the library 'default' holds no passages"), HasSubstr("phial add PATH")));
+  EXPECT_THAT(home.run({"ask", "--docs", empty, "--quote", "anything?"}).err, HasSubstr("holds no documents"));
+}
+
+TEST_F(Documents, WithoutATitleAreCalledByTheirFileInASearchToo) {
+  const std::string question = "When are tomatoes watered?";
+  const Finished asked = home.run({"ask", "--docs", folder(), "--library", "work", "--quote", "--json", question});
+  const Finished found = home.run({"library", "search", "--library", "work", "--json", question});
+  ASSERT_EQ(found.status, 0) << found.err;
+  const Json title = lines(found.out).at(0)["title"];
+  EXPECT_NE(title, "");
+  EXPECT_EQ(lines(asked.out).at(0)["citations"].at(0)["title"], title);
 }
 
 TEST_F(Documents, ThatAreClosedToThisUserAreNamed) {

@@ -164,6 +164,9 @@ TEST(Perplexity, IsOneNumberOrOneObject) {
   EXPECT_NEAR(std::stod(number.out), value, 1e-3 * value);
   EXPECT_NEAR(value, std::exp((*object)["nll_sum"].get<double>() / (*object)["scored"].get<double>()), 1e-6 * value);
   EXPECT_EQ(home.run({"perplexity", "--model", kModel, "/nonexistent"}).status, 1);
+  const std::string empty = home.write("empty.txt", "");
+  EXPECT_THAT(home.run({"perplexity", "--model", kModel, empty}).err,
+              HasSubstr("the text has 0 tokens (" + empty + "): perplexity needs two or more"));
 }
 
 TEST(Bench, JsonHasEveryFigureOfTheContract) {
@@ -343,7 +346,7 @@ TEST(Chat, AModelWithoutATokenizerIsRefusedAtOnce) {
   }
   const Finished finished = home.run({"chat", "--model", (home.path() / "files/bare").string()});
   EXPECT_EQ(finished.status, 1);
-  EXPECT_THAT(finished.err, HasSubstr("has no tokenizer"));
+  EXPECT_THAT(finished.err, HasSubstr("has no tokenizer: get it with its tokenizer"));
 }
 
 TEST(Chat, LinesAreEditedAndComeBackFromTheHistory) {

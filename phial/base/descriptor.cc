@@ -5,14 +5,40 @@
 #include <string>
 
 namespace phial {
+namespace {
+
+const char* remedy_for(int reason) {
+  switch (reason) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+      return "check the path";
+    case EACCES:
+    case EPERM:
+      return "check its permissions";
+    case EISDIR:
+      return "name a file";
+    case EROFS:
+      return "name a place that can be written";
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space on that disk and try again";
+    case EMFILE:
+    case ENFILE:
+      return "close other programs, or raise the limit of open files (ulimit -n)";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
 
 Error system_error(const std::filesystem::path& path, const char* act) {
   const int reason = errno;
   return Error{reason == ENOENT ? Code::kNotFound : Code::kIo,
                std::string("cannot ") + act + ": " + std::strerror(reason) + " (" + path.string() + ")",
-               reason == ENOENT   ? "check the path"
-               : reason == ENOSPC ? "free some space on that disk and try again"
-                                  : ""};
+               remedy_for(reason)};
 }
 
 }  // namespace phial

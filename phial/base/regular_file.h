@@ -1,4 +1,4 @@
-// A regular file, open for reading: what the two ways of having its bytes in memory share. For this room.
+// A regular file, open for reading. Opening a pipe or a device is an error and never waits.
 #pragma once
 
 #include <cstddef>

@@ -52,7 +52,7 @@ phial_add_report report_of(const rag::IngestReport& report) {
           .linked = report.linked,
           .removed = report.removed,
           .passages = report.passages,
-          .failed_before = report.failed_before,
+          .failed_before = static_cast<int64_t>(report.failed_before.size()),
           .problem_count = report.problems.size()};
 }
 

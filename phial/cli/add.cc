@@ -34,11 +34,12 @@ struct Add : Command {
   }
 
   Status check() override {
-    if (std::ranges::find(paths, "") == paths.end()) return ok();
+    if (std::ranges::find(paths, "") == paths.end()) return check_library_name(library);
     return Error{Code::kInvalid, "a path is empty", "name files and folders"};
   }
 
   Status run(Console& console) override {
+    PHIAL_CHECKED(check_paths(paths, console));
     PHIAL_TRY(const auto model, find_model(embedder_name, ModelUse::kSearch));
     const ComputeFlags& compute = describer.compute;
     ThreadPool pool(compute.threads);
@@ -50,7 +51,25 @@ struct Add : Command {
     if (describer.model) options.describer_name = name_of_model(*describer.model);
     PHIAL_TRY(const auto report, ingest_with_progress(*store, *embedder, paths, options, console));
     tell(console, report);
-    return keep_watching ? follow(console, *store, *embedder, options) : ok();
+    return keep_watching ? follow(console, *store, *embedder, options) : check_named(report);
+  }
+
+  // A file inside a folder may be unreadable; one that was named itself is what was asked for.
+  Status check_named(const rag::IngestReport& report) const {
+    std::vector<std::string> failed;
+    for (const auto* list : {&report.problems, &report.failed_before}) {
+      for (const rag::IngestProblem& problem : *list) {
+        if (!problem.is_in_library) failed.push_back(problem.path);
+      }
+    }
+    const auto has_failed = [&](const std::string& path) {
+      return std::ranges::find(failed, rag::absolute_path(path)) != failed.end();
+    };
+    const auto count = std::ranges::count_if(paths, has_failed);
+    if (count == 0) return ok();
+    const std::string which = count == 1 ? "'" + *std::ranges::find_if(paths, has_failed) + "' was"
+                                         : std::to_string(count) + " of the paths were";
+    return Error{Code::kUnsupported, which + " not added", "the reason stands above"};
   }
 
   // Of a file or folder the last part of its path.

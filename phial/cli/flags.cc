@@ -42,8 +42,8 @@ template <class T>
 Status set_number(const Flag& flag, const std::string& word, std::string_view kind, T& into) {
   T value{};
   const bool good = read_number(word, value) && std::isfinite(static_cast<double>(value)) &&
-                    (!flag.least || static_cast<double>(value) >= *flag.least) &&
-                    (!flag.most || static_cast<double>(value) <= *flag.most);
+                    (!flag.least || value >= static_cast<T>(*flag.least)) &&
+                    (!flag.most || value <= static_cast<T>(*flag.most));
   if (!good) return bad_value(flag, word, wanted_text(flag, kind));
   into = value;
   return ok();
@@ -165,6 +165,21 @@ Flag& Flags::argument(std::string_view placeholder, FlagTarget into, std::string
 
 namespace {
 
+// CLI11 takes "--json=false" for "--json".
+Status check_switches(const Flags& flags, std::span<const std::string> words) {
+  for (const std::string& word : words) {
+    if (word == "--") break;
+    const std::string name = word.substr(0, word.find('='));
+    if (name.size() == word.size()) continue;
+    for (const Flag& flag : flags.all()) {
+      if (!flag.is_switch() || std::ranges::find(flag.names, name) == flag.names.end()) continue;
+      return Error{Code::kInvalid, name + " takes no value, and '" + word + "' gives one",
+                   "write " + name + ", or leave it out"};
+    }
+  }
+  return ok();
+}
+
 // "--docs A B 'a question' --json": an option that takes several words has swallowed the one that `positional` needs.
 // Moves the last of them over, unless an option's name stands right before it.
 void give_back_swallowed(const Flags& flags, size_t positional, std::span<const std::string> words,
@@ -232,6 +247,7 @@ Result<Parsed> parse(std::string_view command, const Flags& flags, std::span<con
       give_back_swallowed(flags, i, words, collected);
     }
   }
+  PHIAL_CHECKED(check_switches(flags, words));
   for (size_t i = 0; i < options.size(); ++i) {
     const Flag& flag = flags.all()[i];
     if (options[i]->count() == 0 && collected[i].empty()) {

@@ -102,6 +102,27 @@ TEST(Flags, ABadNumberNamesTheFlagAndTheRange) {
   }
 }
 
+TEST(Flags, ALimitIsAllowedThoughAFloatCannotHoldIt) {
+  float share = 0;
+  Flags flags;
+  flags.add("--share", &share, "P", "").between(0.01, 1);
+  EXPECT_TRUE(parse("ask", flags, std::vector<std::string>{"--share", "0.01"}));
+  EXPECT_FALSE(parse("ask", flags, std::vector<std::string>{"--share", "0.0099"}));
+}
+
+TEST(Flags, AValueOnASwitchIsRefused) {
+  for (const char* word : {"--greedy=false", "--greedy=true", "--greedy="}) {
+    Asked asked;
+    const auto parsed = asked.parse({word, "q"});
+    ASSERT_FALSE(parsed) << word;
+    EXPECT_THAT(parsed.error().message, HasSubstr("--greedy takes no value"));
+    EXPECT_FALSE(asked.greedy);
+  }
+  Asked word;
+  ASSERT_TRUE(word.parse({"--", "--greedy=false"}));
+  EXPECT_EQ(word.question, "--greedy=false");
+}
+
 TEST(Flags, AChoiceOutsideTheListNamesTheList) {
   Asked asked;
   const auto parsed = asked.parse({"--precision", "rough", "q"});

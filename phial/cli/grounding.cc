@@ -47,8 +47,8 @@ void GroundingFlags::describe_details(Flags& flags) {
 }
 
 Status GroundingFlags::check() const {
-  PHIAL_TRY(const auto good, filter.filter());
-  return ok();
+  PHIAL_CHECKED(filter.filter());
+  return library ? check_library_name(*library) : ok();
 }
 
 std::string GroundingFlags::library_name() const {
@@ -79,6 +79,8 @@ Result<Grounding> Grounding::open(const GroundingFlags& flags, const ComputeFlag
                    "name them with --docs PATH, or 'phial add PATH' first"};
     }
     if (!exists) return std::move(exists).error();
+  } else {
+    PHIAL_CHECKED(check_paths(flags.docs, console));
   }
   PHIAL_TRY(const auto model, find_model(flags.embedder, ModelUse::kSearch));
   Grounding grounding;
@@ -90,8 +92,18 @@ Result<Grounding> Grounding::open(const GroundingFlags& flags, const ComputeFlag
     if (report.added + report.changed + report.removed + report.linked > 0) {
       console.note("indexed: " + report_text(report));
     }
+    const bool has_failures = report.problems.size() + report.failed_before.size() > 0;
+    if (has_failures && report.added + report.changed + report.linked + report.unchanged == 0) {
+      return Error{Code::kUnsupported, "nothing of what --docs names could be read", "the reasons stand above"};
+    }
   }
-  return grounding;
+  PHIAL_TRY(const auto totals, grounding.store->totals());
+  if (totals.passages > 0) return grounding;
+  if (!flags.library && !flags.docs.empty()) {
+    return Error{Code::kNotFound, "what --docs names holds no documents", "name files, or folders that hold some"};
+  }
+  return Error{Code::kNotFound, "the library '" + name + "' holds no passages",
+               "add documents with 'phial add " + (flags.library ? "--library " + name + " " : "") + "PATH'"};
 }
 
 std::string citations_text(const rag::Answer& answer) {

@@ -56,6 +56,7 @@ Result<std::string> read_input_file(const std::string& path) {
 
 void TextInput::describe(Flags& flags, std::string_view what, bool with_text_flag) {
   const std::string name(what);
+  has_text_flag_ = with_text_flag;
   if (with_text_flag) flags.add("-p,--prompt", &text_, "TEXT", name);
   flags.add("-f,--file", &file_, "FILE", "a file that holds " + name).offers(Completes::kPath);
   flags.argument("-", &dash_, "a dash: read " + name + " from standard input");
@@ -69,14 +70,13 @@ void TextInput::take_word_as_text() {
 
 Status TextInput::check(bool needed) const {
   if (!dash_.empty() && dash_ != "-") {
-    return Error{Code::kInvalid, "'" + dash_ + "' is one word too many",
-                 "give text with -p, a file with -f, - for standard input"};
+    return Error{Code::kInvalid, "'" + dash_ + "' is one word too many", "give one of " + ways() + " (standard input)"};
   }
   if (int{text_.has_value()} + int{file_.has_value()} + int{!dash_.empty()} > 1) {
-    return Error{Code::kInvalid, "two texts were given", "give one of -p TEXT, -f FILE and -"};
+    return Error{Code::kInvalid, "two texts were given", "give one of " + ways()};
   }
   if (!given() && (needed || ::isatty(STDIN_FILENO) == 1)) {
-    return Error{Code::kInvalid, "no text was given", "give one of -p TEXT, -f FILE and - (standard input)"};
+    return Error{Code::kInvalid, "no text was given", "give one of " + ways() + " (standard input)"};
   }
   return ok();
 }

@@ -28,6 +28,10 @@ class TextInput {
   Result<std::string> read() const;
 
  private:
+  // The ways of giving a text that this verb has, for messages.
+  std::string ways() const { return has_text_flag_ ? "-p TEXT, -f FILE and -" : "-f FILE and -"; }
+
+  bool has_text_flag_ = true;
   std::optional<std::string> text_, file_;
   std::string dash_;
 };

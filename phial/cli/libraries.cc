@@ -8,7 +8,6 @@
 #include <ctime>
 
 #include "phial/cli/home.h"
-#include "phial/rag/shown_figures.h"
 
 namespace phial::cli {
 namespace fs = std::filesystem;
@@ -40,6 +39,8 @@ std::optional<int64_t> day_start_ns(std::string_view text) {
   return int64_t{seconds} * 1'000'000'000;
 }
 
+// Of a large folder many files may be unreadable, and each run would tell all of them again.
+constexpr size_t kKnownProblemsTold = 3;
 constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 
 std::string seconds_text(double seconds) {
@@ -113,6 +114,11 @@ rag::IngestOptions ScanFlags::options(std::stop_token cancel) const {
   return options;
 }
 
+Status check_library_name(const std::string& name) {
+  PHIAL_CHECKED(rag::library_path("", name));
+  return ok();
+}
+
 std::string library_name_for(std::span<const std::string> paths) {
   std::vector<std::string> whole;
   for (const std::string& path : paths) {
@@ -156,6 +162,19 @@ Result<std::unique_ptr<rag::Store>> make_library(const std::string& name, const 
   return rag::Store::open(path, embedder.identity());
 }
 
+Status check_paths(std::span<const std::string> paths, Console& console) {
+  std::vector<Error> errors;
+  for (const std::string& path : paths) {
+    auto looked = rag::check_root(rag::absolute_path(path));
+    if (looked) return ok();
+    errors.push_back(std::move(looked).error());
+  }
+  if (errors.size() == 1) return std::move(errors.front());
+  for (const Error& error : errors) console.log()(Severity::kWarning, error.text());
+  return Error{errors.front().code, "none of these " + std::to_string(errors.size()) + " paths can be read",
+               "name files and folders that exist"};
+}
+
 Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder& embedder,
                                                std::span<const std::string> paths, const rag::IngestOptions& options,
                                                Console& console) {
@@ -166,12 +185,23 @@ Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder&
   if (!report) return report;
   const Log log = console.log();
   for (const rag::IngestProblem& problem : report->problems) log(Severity::kWarning, problem_text(problem));
+  const auto& known = report->failed_before;
+  for (const rag::IngestProblem& problem : std::span(known).first(std::min(known.size(), kKnownProblemsTold))) {
+    log(Severity::kWarning, problem_text(problem));
+  }
+  if (known.size() > kKnownProblemsTold) {
+    log(Severity::kWarning, std::to_string(known.size() - kKnownProblemsTold) +
+                                " more files were skipped, unreadable as before: 'phial library show --library " +
+                                store.path().stem().string() + "' lists them");
+  }
   return report;
 }
 
 std::string problem_text(const rag::IngestProblem& problem) {
   const bool names_it = problem.message.find(problem.path) != std::string::npos;
-  return "skipped " + (names_it ? "" : problem.path + ": ") + problem.message +
+  // "skipped PATH is empty", "skipped: cannot open (PATH)"
+  const std::string named = problem.message.starts_with(problem.path) ? " " : ": ";
+  return "skipped" + (names_it ? named : " " + problem.path + ": ") + problem.message +
          (problem.remedy.empty() ? "" : ": " + problem.remedy);
 }
 
@@ -187,40 +217,27 @@ std::string report_text(const rag::IngestReport& report) {
   add(report.unchanged, "unchanged");
   add(static_cast<int64_t>(report.problems.size()), "skipped");
   add(report.described, "pictures described");
-  add(report.failed_before, "unreadable as before");
+  add(static_cast<int64_t>(report.failed_before.size()), "unreadable as before");
   return text.empty() ? "no files" : text;
 }
 
 Json report_json(const rag::IngestReport& report) {
   Json problems = Json::array();
-  for (const auto& problem : report.problems) {
-    problems.push_back({{"path", problem.path}, {"message", problem.message}, {"remedy", problem.remedy}});
+  for (const auto* list : {&report.problems, &report.failed_before}) {
+    for (const rag::IngestProblem& problem : *list) {
+      problems.push_back({{"path", problem.path}, {"message", problem.message}, {"remedy", problem.remedy}});
+    }
   }
   return {{"added", report.added},           {"changed", report.changed},
           {"unchanged", report.unchanged},   {"linked", report.linked},
           {"removed", report.removed},       {"passages", report.passages},
-          {"problems", std::move(problems)}, {"failed_before", report.failed_before},
+          {"problems", std::move(problems)}, {"failed_before", report.failed_before.size()},
           {"described", report.described}};
 }
 
 std::string figures_text(std::span<const formats::Figure> figures) {
   if (figures.empty()) return "";
   return figures.size() == 1 ? ", with a figure" : ", with " + std::to_string(figures.size()) + " figures";
-}
-
-Json citation_json(const rag::Hit& hit, size_t n) {
-  Json figures = Json::array();
-  for (const formats::Figure& figure : hit.figures) figures.push_back(rag::to_json(figure));
-  return {{"n", n},
-          {"path", hit.path},
-          {"title", hit.passage.title},
-          {"page", hit.passage.page > 0 ? Json(hit.passage.page) : Json()},
-          {"heading", hit.passage.heading},
-          {"start", hit.passage.start},
-          {"end", hit.passage.end},
-          {"text", hit.passage.text},
-          {"score", hit.score},
-          {"figures", std::move(figures)}};
 }
 
 }  // namespace phial::cli

@@ -36,6 +36,9 @@ struct ScanFlags {
   rag::IngestOptions options(std::stop_token cancel) const;
 };
 
+// Such a name as a library can have: what --library is given is the command line's to get right.
+Status check_library_name(const std::string& name);
+
 // The library of a set of documents that was given without a name: the same set has the same one.
 std::string library_name_for(std::span<const std::string> paths);
 
@@ -44,7 +47,10 @@ Result<std::unique_ptr<rag::Store>> open_library(const std::string& name);
 // Makes it if it is not there.
 Result<std::unique_ptr<rag::Store>> make_library(const std::string& name, const rag::Embedder& embedder);
 
-// ingest() with its progress on the terminal and its problems as warnings.
+// Of files and folders that a person names, before a library is made for them: kNotFound and the like if none can be
+// had. Where some can, ingest() tells of the others.
+Status check_paths(std::span<const std::string> paths, Console& console);
+// ingest() with its progress on the terminal, and with its problems and files that failed before as warnings.
 Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder& embedder,
                                                std::span<const std::string> paths, const rag::IngestOptions& options,
                                                Console& console);
@@ -56,8 +62,5 @@ Json report_json(const rag::IngestReport& report);
 
 // ", with a figure", ", with 2 figures", or nothing.
 std::string figures_text(std::span<const formats::Figure> figures);
-
-// A hit as the contract's citation. `n` counts from 1.
-Json citation_json(const rag::Hit& hit, size_t n);
 
 }  // namespace phial::cli

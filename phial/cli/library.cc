@@ -6,6 +6,7 @@
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
 #include "phial/cli/verbs.h"
+#include "phial/rag/answer.h"
 #include "phial/rag/open_embedder.h"
 
 namespace phial::cli {
@@ -68,6 +69,7 @@ struct LibraryShow : Command {
     flags.add("-l,--library", &library, "NAME", "which").offers(Completes::kLibrary);
     flags.add("--json", json, "one JSON object");
   }
+  Status check() override { return check_library_name(library); }
   Status run(Console& console) override {
     PHIAL_TRY(const auto store, open_library(library));
     PHIAL_TRY(const auto totals, store->totals());
@@ -117,6 +119,7 @@ struct LibraryRemove : Command {
     flags.add("-l,--library", &library, "NAME", "which").offers(Completes::kLibrary).must();
     flags.add("--json", json, "one JSON object: library, files (null: the whole library)");
   }
+  Status check() override { return check_library_name(library); }
   Status run(Console& console) override {
     if (paths.empty()) {
       PHIAL_TRY(const auto home, home_folder());
@@ -178,8 +181,8 @@ struct LibrarySearch : Command {
     if (query.find_first_not_of(" \t\r\n") == std::string::npos) {
       return Error{Code::kInvalid, "the query is empty", "phial library search \"notice period\""};
     }
-    PHIAL_TRY(const auto good, filter.filter());
-    return ok();
+    PHIAL_CHECKED(filter.filter());
+    return check_library_name(library);
   }
 
   Status run(Console& console) override {
@@ -196,8 +199,9 @@ struct LibrarySearch : Command {
     PHIAL_TRY(const auto found, retriever.search(query, options));
     if (found.hits.empty() && !json) console.note("nothing found");
     for (size_t i = 0; i < found.hits.size(); ++i) {
-      const Json citation = citation_json(found.hits[i], i + 1);
-      console.write(json ? dump_json(citation) + "\n" : hit_text(found.hits[i], i + 1));
+      const rag::Hit& hit = found.hits[i];
+      console.write(json ? dump_json(rag::to_json(rag::citation_of(hit, static_cast<int>(i + 1)))) + "\n"
+                         : hit_text(hit, i + 1));
     }
     if (explained) console.note(dump_json(rag::explain(found)));
     return ok();

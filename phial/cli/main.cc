@@ -135,10 +135,10 @@ constexpr Verb kVerbs[] = {
      make_ask},
     {"add", "indexes files and folders into a library",
      "Reads only what is new or changed; interrupting it loses nothing that was done. A file that cannot be read is "
-     "named and skipped. --watch stays and follows changes.",
+     "named and skipped; where a PATH itself is one, the exit status is 1. --watch stays and follows changes.",
      "phial add ~/Documents\nphial add ~/Work --library work --exclude '*.log' --watch", make_add},
-    {"library", "manages libraries of documents", "", "phial library list\nphial library search \"notice period\"",
-     nullptr, kLibraryVerbs},
+    {"library", "manages libraries of documents", "Without a command it lists them.",
+     "phial library list\nphial library search \"notice period\"", nullptr, kLibraryVerbs},
     {"chat", "talks in the terminal, over documents if they are named",
      "Follow-up questions are understood in context. Ctrl-C stops an answer, Ctrl-D leaves, /help lists what can be "
      "typed. "
@@ -192,8 +192,8 @@ constexpr Verb kVerbs[] = {
      make_quantize},
     {"data", "what models are trained on", "", "phial data pack books.jsonl -o packed", nullptr, kDataVerbs},
     {"train", "makes such models", "", "phial train --help", nullptr, {}, start_training_program},
-    {"models", "the models on this machine", "", "phial models list\nphial models add ~/Downloads/model.gguf", nullptr,
-     kModelsVerbs},
+    {"models", "the models on this machine", "Without a command it lists them.",
+     "phial models\nphial models add ~/Downloads/model.gguf", nullptr, kModelsVerbs},
     {"completions", "completions for a shell", "",
      "phial completions bash > ~/.local/share/bash-completion/completions/phial", make_command<CompletionsCommand>},
     {"man", "the manual page of phial or one of its commands", "", "phial man ask | man -l -",

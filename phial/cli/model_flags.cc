@@ -78,7 +78,7 @@ void SamplingFlags::describe(Flags& flags) {
       .between(0, 100)
       .default_is(one_decimal(default_temperature));
   flags.add("--top-k", &sampling.top_k, "K", "among the K likeliest tokens; 0: all").at_least(0);
-  flags.add("--top-p", &sampling.top_p, "P", "among the likeliest that make up P together").between(0, 1);
+  flags.add("--top-p", &sampling.top_p, "P", "among the likeliest that make up P together").between(1e-6, 1);
   flags.add("--min-p", &sampling.min_p, "P", "among those at least P times as likely as the likeliest").between(0, 1);
   flags.add("--repeat-penalty", &sampling.repeat_penalty, "R", "makes recent tokens less likely; 1: off")
       .between(0.01, 100);

@@ -37,10 +37,11 @@ struct PerplexityCommand : Command {
     PHIAL_TRY(const auto* tokenizer, engine->tokenizer());
     const auto ids = tokenizer->encode(text);
     const int context = asked_context.value_or(std::min(kContext, engine->context_tokens()));
-    PHIAL_TRY(const auto found,
-              generate::perplexity(*engine, ids, context, console.stopped(), [&](size_t done, size_t total) {
-                console.progress("perplexity: window " + std::to_string(done) + " of " + std::to_string(total));
-              }));
+    auto measured = generate::perplexity(*engine, ids, context, console.stopped(), [&](size_t done, size_t total) {
+      console.progress("perplexity: window " + std::to_string(done) + " of " + std::to_string(total));
+    });
+    if (!measured && measured.error().code == Code::kInvalid) return std::move(measured).error().in(file);
+    PHIAL_TRY(const auto found, std::move(measured));
     if (json) {
       console.write(dump_json({{"perplexity", found.value()},
                                {"nll_sum", found.nll_sum},

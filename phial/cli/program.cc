@@ -103,6 +103,9 @@ int run_program(std::span<const Verb> table, std::span<const std::string> words,
   std::span<const Verb> verbs = table;
   for (;;) {
     if (words.empty()) {
+      // "phial models": a group that can list what it is about does so when nothing else is asked.
+      const auto lists = std::ranges::find(verbs, std::string_view("list"), &Verb::name);
+      if (group != nullptr && lists != verbs.end()) return run_verb(path + " list", *lists, words, console);
       console.error({Code::kInvalid,
                      "no command was given" + (path.empty() ? std::string() : " after 'phial " + path + "'"),
                      "'phial " + (path.empty() ? "" : path + " ") + "--help' lists them"});

@@ -102,7 +102,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
 
 Result<const tokenizer::Tokenizer*> Engine::tokenizer() const {
   if (tokenizer_) return tokenizer_.get();
-  return Error{Code::kInvalid, "the model '" + name_ + "' has no tokenizer", "give token ids (--ids)"};
+  return Error{Code::kInvalid, "the model '" + name_ + "' has no tokenizer",
+               "get it with its tokenizer; 'generate' and 'logits' take token ids (--ids) instead"};
 }
 
 uint64_t Engine::parameters() const { return spec::parameters(spec()); }

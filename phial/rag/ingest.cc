@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <deque>
 #include <exception>
 #include <limits>
@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "phial/base/json.h"
+#include "phial/base/regular_file.h"
 #include "phial/rag/chunk.h"
 #include "phial/rag/content_hasher.h"
 #include "phial/rag/describe.h"
@@ -54,17 +55,21 @@ struct Outcome {
   std::vector<ContentHash> pictures;  // of each figure, as Descriptions has them
 };
 
-Result<ContentHash> hash_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (!file) return Error{Code::kIo, path + " cannot be opened", "check its permissions"};
+Result<ContentHash> hash_file(const std::string& path, const std::stop_token& cancel) {
+  PHIAL_TRY(const RegularFile file, RegularFile::open(path));
   ContentHasher hasher;
   std::vector<char> buffer(size_t{1} << 18);
-  for (size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;) {
-    hasher.add(std::as_bytes(std::span(buffer).first(got)));
+  for (;;) {
+    if (cancel.stop_requested()) return Error{Code::kCancelled, "stopped while reading " + path, ""};
+    const ssize_t got = ::read(file.descriptor(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return phial::system_error(path, "read");
+    if (got == 0) return hasher.hash();
+    hasher.add(std::as_bytes(std::span(buffer).first(static_cast<size_t>(got))));
   }
-  if (std::ferror(file.get()) != 0) return Error{Code::kIo, path + " cannot be read to its end", "check the disk"};
-  return hasher.hash();
 }
+
+IngestProblem problem_of(const FileRecord& record) { return {record.path, record.error, record.remedy}; }
 
 std::vector<Passage> chunk_document(const formats::ExtractedDocument& document, const Embedder& embedder) {
   ChunkOptions options;
@@ -153,7 +158,7 @@ class Readers {
                      "split the file"});
       return outcome;
     }
-    auto hash = hash_file(job.file.path);
+    auto hash = hash_file(job.file.path, options_.cancel);
     if (!hash) {
       fail(outcome, hash.error());
       return outcome;
@@ -258,7 +263,7 @@ class Ingest {
         if (record == nullptr || is_old || needs_look(file, *record)) {
           jobs.push_back({std::move(file), record == nullptr ? FileRecord{} : *record, is_old});
         } else {
-          ++(record->content_id != 0 ? report_.unchanged : report_.failed_before);
+          count_unchanged(*record);
         }
       }
       for (const FileRecord& record : known_files) {
@@ -266,6 +271,14 @@ class Ingest {
       }
     }
     return ok();
+  }
+
+  void count_unchanged(const FileRecord& record) {
+    if (record.content_id != 0) {
+      ++report_.unchanged;
+    } else {
+      report_.failed_before.push_back(problem_of(record));
+    }
   }
 
   bool needs_look(const ScannedFile& file, const FileRecord& record) const {
@@ -291,8 +304,9 @@ class Ingest {
     std::vector<std::unique_ptr<Outcome>> batch;
     size_t batch_passages = 0;
     for (;;) {
-      if (options_.cancel.stop_requested()) return Error{Code::kCancelled, "stopped; what was added stays", ""};
       auto outcome = readers.take(batch.empty());
+      // Behind take(): what was cut short by a stop must not be remembered as unreadable.
+      if (options_.cancel.stop_requested()) return Error{Code::kCancelled, "stopped; what was added stays", ""};
       if (outcome) PHIAL_CHECKED(fail_if_it_reads_less(*outcome));
       if (outcome && outcome->passages.empty()) {
         PHIAL_CHECKED(settle(std::move(outcome)));
@@ -333,7 +347,7 @@ class Ingest {
       return ok();
     }
     if (outcome->fails_as_before) {
-      ++report_.failed_before;
+      report_.failed_before.push_back(problem_of(outcome->record));
       tell(outcome->record);
       return ok();
     }
@@ -345,7 +359,7 @@ class Ingest {
     if (outcome->is_same) {
       PHIAL_TRY(const bool done, store_.put_file(outcome->record));
       // False: another process removed the document; the next run reads it again.
-      if (done) ++(outcome->record.content_id != 0 ? report_.unchanged : report_.failed_before);
+      if (done) count_unchanged(outcome->record);
     } else if (outcome->old_content != 0) {
       PHIAL_CHECKED(keep_old(*outcome));
     } else {
@@ -358,7 +372,7 @@ class Ingest {
   // What could not be read again stays as it was.
   Status keep_old(const Outcome& outcome) {
     FileRecord record = outcome.record;
-    report_.problems.push_back({record.path, std::move(record.error), std::move(record.remedy)});
+    report_.problems.push_back({record.path, std::move(record.error), std::move(record.remedy), true});
     record.content_id = outcome.old_content;
     record.error.clear();
     record.remedy.clear();
@@ -369,8 +383,8 @@ class Ingest {
 
   Status write_failure(const Outcome& outcome) {
     const FileRecord& record = outcome.record;
-    failures_.emplace(record.hash, &report_.problems.emplace_back(record.path, record.error, record.remedy) -
-                                       report_.problems.data());
+    failures_.emplace(record.hash, report_.problems.size());
+    report_.problems.push_back(problem_of(record));
     PHIAL_TRY(const bool done, store_.put_file(record));
     static_cast<void>(done);  // always true without a document
     return ok();
@@ -385,7 +399,7 @@ class Ingest {
     if (done) {
       ++report_.linked;
     } else if (const auto failure = failures_.find(copy.record.hash); failure != failures_.end()) {
-      const IngestProblem& first = report_.problems[static_cast<size_t>(failure->second)];
+      const IngestProblem& first = report_.problems[failure->second];
       copy.record.content_id = 0;
       copy.record.error = copy.record.path + " has the same bytes as " + first.path + ", which could not be read";
       copy.record.remedy = first.remedy;
@@ -413,7 +427,7 @@ class Ingest {
       report_.problems.push_back({outcome.record.path,
                                   outcome.record.path + ": " + std::to_string(left.size()) +
                                       " of its figures could not be described: " + left.front().message,
-                                  left.front().remedy.empty() ? "add it again" : left.front().remedy});
+                                  left.front().remedy.empty() ? "add it again" : left.front().remedy, true});
       outcome.described_by += kDescribedInPart;
     }
     outcome.passages = chunk_document(outcome.document, embedder_);
@@ -478,7 +492,7 @@ class Ingest {
   std::vector<Job> left_over_;
   std::unordered_set<int64_t> old_;  // documents whose figures were not looked for, or not described by the describer
   std::vector<std::string> gone_;    // known files that are no longer there, or no longer wanted
-  std::unordered_map<ContentHash, ptrdiff_t> failures_;  // place in report_.problems
+  std::unordered_map<ContentHash, size_t> failures_;  // place in report_.problems
 };
 
 }  // namespace

@@ -50,6 +50,7 @@ using OnProgress = std::function<void(const IngestProgress&)>;
 
 struct IngestProblem {
   std::string path, message, remedy;
+  bool is_in_library = false;  // all the same: in part, or as it was before
 };
 
 struct IngestReport {
@@ -57,9 +58,9 @@ struct IngestReport {
   int64_t linked = 0;   // same bytes as a file that was there already: moved, renamed or copied
   int64_t removed = 0;  // gone from the disk, or no longer wanted
   int64_t passages = 0;
-  int64_t described = 0;                // figures, by options.describer and not known before
-  int64_t failed_before = 0;            // known to be unreadable and not changed since
-  std::vector<IngestProblem> problems;  // new ones, one a file
+  int64_t described = 0;                     // figures, by options.describer and not known before
+  std::vector<IngestProblem> problems;       // new ones, one a file
+  std::vector<IngestProblem> failed_before;  // known to be unreadable and not changed since
 };
 
 // kNotFound if none of `paths` exists; kCancelled; kIo and the like if the library cannot be written. A file that

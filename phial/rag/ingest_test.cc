@@ -1,6 +1,7 @@
 #include "phial/rag/ingest.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <thread>
@@ -100,7 +101,8 @@ TEST_F(Ingest, FilesThatCannotBeReadAreToldOnceAndTheRestGoesOn) {
   }
   const IngestReport again = add();
   EXPECT_TRUE(again.problems.empty());
-  EXPECT_EQ(again.failed_before, 5);
+  ASSERT_EQ(again.failed_before.size(), 5U);
+  for (const IngestProblem& known : again.failed_before) EXPECT_THAT(known.message, HasSubstr(docs().string()));
   write_file(docs() / "bad.txt", "Now it is readable.");
   EXPECT_EQ(add().changed, 1);
 }
@@ -198,6 +200,25 @@ TEST_F(Ingest, FileThatGoesWhileItIsReadIsNoProblem) {
   EXPECT_EQ(report.added, 1);
   EXPECT_TRUE(report.problems.empty());
   EXPECT_THAT(names(), ElementsAre("a.txt"));
+}
+
+TEST_F(Ingest, WhatIsNeitherFileNorFolderIsAnErrorAndIsNotWaitedFor) {
+  const std::filesystem::path pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::filesystem::path& path : {pipe, std::filesystem::path("/dev/zero")}) {
+    const auto report = ingest(*store, embedder, std::span(&path, 1), test_options(), nullptr);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().message, path.string() + " is not a regular file");
+    EXPECT_EQ(report.error().remedy, "name a file or a folder");
+  }
+  // Beside one that is, it is a problem.
+  write_file(docs() / "a.txt", "The kettle boils water.");
+  const std::filesystem::path both[] = {pipe, docs()};
+  const auto report = ingest(*store, embedder, both, test_options(), nullptr);
+  ASSERT_EQ(error_of(report), "");
+  EXPECT_EQ(report->added, 1);
+  ASSERT_EQ(report->problems.size(), 1U);
+  EXPECT_EQ(report->problems[0].path, pipe);
 }
 
 TEST_F(Ingest, LoopsOfLinksEnd) {

@@ -56,17 +56,24 @@ std::vector<std::string> names_in(const std::string& folder, int* failure) {
   return names;
 }
 
+// Of a folder or regular file: others, such as a pipe, may have no end.
+Result<struct stat> look_at_root(const std::string& root) {
+  struct stat info{};
+  if (stat(root.c_str(), &info) != 0) {
+    const int code = errno;
+    return Error{code == ENOENT ? Code::kNotFound : Code::kIo, root + ": " + std::strerror(code),
+                 "name a file or folder that exists"};
+  }
+  if (S_ISDIR(info.st_mode) || S_ISREG(info.st_mode)) return info;
+  return Error{Code::kInvalid, root + " is not a regular file", "name a file or a folder"};
+}
+
 class Walk {
  public:
   Walk(const ScanOptions& options, std::stop_token cancel) : options_(options), cancel_(std::move(cancel)) {}
 
   Result<Scan> run(const std::string& root) {
-    struct stat info{};
-    if (stat(root.c_str(), &info) != 0) {
-      const int code = errno;
-      return Error{code == ENOENT ? Code::kNotFound : Code::kIo, root + ": " + std::strerror(code),
-                   "name a file or folder that exists"};
-    }
+    PHIAL_TRY(const struct stat info, look_at_root(root));
     if (!S_ISDIR(info.st_mode)) {
       scan_.files.push_back({root, info.st_size, mtime_ns(info)});
       return std::move(scan_);
@@ -166,6 +173,11 @@ class Walk {
 
 Result<Scan> scan(const std::filesystem::path& root, const ScanOptions& options, std::stop_token cancel) {
   return Walk(options, std::move(cancel)).run(root.string());
+}
+
+Status check_root(const std::filesystem::path& root) {
+  PHIAL_CHECKED(look_at_root(root.string()));
+  return ok();
 }
 
 std::string absolute_path(const std::filesystem::path& path) {

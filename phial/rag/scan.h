@@ -39,8 +39,11 @@ struct Scan {
   std::vector<ScanProblem> problems;
 };
 
-// `root`: absolute. kNotFound if it does not exist, kCancelled.
+// `root`: absolute. What check_root() says of it, kCancelled.
 Result<Scan> scan(const std::filesystem::path& root, const ScanOptions& options, std::stop_token cancel);
+
+// kNotFound if it does not exist, kInvalid if it is neither a folder nor a regular file, kIo.
+Status check_root(const std::filesystem::path& root);
 
 // Absolute, without "." and "..", without a slash at the end; links stay as they are.
 std::string absolute_path(const std::filesystem::path& path);

@@ -213,7 +213,7 @@ Result<std::filesystem::path> library_path(const std::filesystem::path& home, st
                                  (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
                         });
   if (!is_plain) {
-    return Error{Code::kInvalid, std::string(name) + " cannot name a library",
+    return Error{Code::kInvalid, "'" + std::string(name) + "' cannot name a library",
                  "use letters, digits, '-' and '_', at most 100"};
   }
   return home / "libraries" / (std::string(name) + ".db");
