@@ -122,7 +122,11 @@ std::string citations_text(const rag::Answer& answer) {
                                      : citation.text;
     constexpr size_t kLongest = 240;
     quote = quotable(quote);
-    if (quote.size() > kLongest) quote = quote.substr(0, rag::grapheme_floor(quote, kLongest)) + " ...";
+    if (quote.size() > kLongest) {
+      const size_t space = quote.rfind(' ', kLongest);
+      const bool is_near = space != std::string::npos && space > kLongest / 2;
+      quote = quote.substr(0, is_near ? space : rag::grapheme_floor(quote, kLongest)) + " ...";
+    }
     text += "\n    \"" + quote + "\"\n";
   }
   return text;

@@ -69,6 +69,18 @@ const Words& times() {
   return kWords;
 }
 
+// "At nine", "half past six", "um neun", "bis halb acht": a number alone is not of a clock.
+bool names_clock_time(const std::vector<Word>& words) {
+  static const Words kBefore =
+      words_in_list("at by until till from to past around about after before um ab bis gegen von");
+  static const Words kHours = words_in_list(
+      "one two three four five six seven eight nine ten eleven twelve half quarter eins zwei drei vier f\u00FCnf sechs "
+      "sieben acht neun zehn elf zw\u00F6lf halb viertel");
+  return std::ranges::adjacent_find(words, [](const Word& a, const Word& b) {
+           return kBefore.contains(a.text) && kHours.contains(b.text);
+         }) != words.end();
+}
+
 bool has_digit(std::string_view text) { return text.find_first_of("0123456789") != std::string_view::npos; }
 
 // Digits with at most two signs of those between them that part the groups of a phone number.
@@ -199,7 +211,7 @@ bool can_answer(AnswerType type, std::string_view text) {
     case AnswerType::kMoney:
       return has_currency_sign(text) || has(money_words()) || (has_digit(text) && has(prices()));
     case AnswerType::kTime:
-      return has_digit(text) || has(times());
+      return has_digit(text) || has(times()) || names_clock_time(words);
     case AnswerType::kPhone:
       return has_phone_number(text);
     case AnswerType::kEmail:

@@ -56,7 +56,10 @@ TEST(AnswerType, CanStandInATextOrNot) {
   EXPECT_TRUE(can_answer(kTime, "The sauna is open on Tuesdays."));
   EXPECT_TRUE(can_answer(kTime, "Die Sauna \u00F6ffnet dienstags."));
   EXPECT_TRUE(can_answer(kTime, "As soon as the seal is broken."));
+  EXPECT_TRUE(can_answer(kTime, "The caf\u00E9 opens at nine."));
+  EXPECT_TRUE(can_answer(kTime, "Die Kasse schlie\u00DFt um halb acht."));
   EXPECT_FALSE(can_answer(kTime, "The landlord is Maria Novak."));
+  EXPECT_FALSE(can_answer(kTime, "One of the two keys is lost."));
   EXPECT_TRUE(can_answer(kPhone, "Call 555-0134."));
   EXPECT_TRUE(can_answer(kPhone, "(030) 12 34"));
   EXPECT_FALSE(can_answer(kPhone, "Room 12, floor 3, bed 4"));

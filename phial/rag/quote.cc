@@ -35,6 +35,17 @@ bool gives_reason(const EvidenceSentence& sentence) {
                              [](const Word& word) { return std::ranges::find(kWords, word.text) != kWords.end(); });
 }
 
+// Whether a heading may be the answer itself: "## 3.1.0 (2024-02-20)", asked when 3.1.0 came out.
+bool answers_as_heading(const EvidenceSentence& sentence, const Evidence& evidence) {
+  const AnswerType type = evidence.answer_type();
+  if (sentence.is_statement || is_question(sentence.text) || !sentence.can_answer) return false;
+  if (type == AnswerType::kAny || type == AnswerType::kExplanation) return false;
+  // It must hold a number that was asked for, and one more.
+  const auto asked = std::ranges::count_if(
+      evidence.question_words(), [&](const QuestionWord& word) { return sentence.numbers.contains(word.stem); });
+  return asked > 0 && sentence.numbers.size() > static_cast<size_t>(asked);
+}
+
 // Of the sentences `all` the one that goes on where `place` ends, in its paragraph; none if that is its last.
 std::optional<size_t> following(std::span<const EvidenceSentence> all, size_t place, std::span<const Hit> hits) {
   const size_t next = place + 1;
@@ -75,7 +86,7 @@ std::vector<CheckedSentence> quote(const Evidence& evidence, std::span<const Hit
     if (i > 0 && all[i - 1].hit == all[i].hit && !all[i - 1].is_statement) {
       score = std::max(score, quote_score(all[i - 1], hits[all[i].hit]) - kUnderHeading);
     }
-    ranked.push_back({i, score - (states ? 0.0 : 1.0)});
+    ranked.push_back({i, score - (states || answers_as_heading(all[i], evidence) ? 0.0 : 1.0)});
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
   std::vector<size_t> chosen;

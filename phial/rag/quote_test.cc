@@ -90,6 +90,15 @@ TEST_F(Quotations, MayBeOfTwoWordsOrALineOfAForm) {
   EXPECT_EQ(quoted(card, "What is the serial number of the toaster?"), "Serial number: TK-9912 [1]");
 }
 
+TEST_F(Quotations, MayBeAHeadingThatHoldsWhatIsAskedFor) {
+  write_file(
+      docs() / "changes.md",
+      "# Changes\n\n## Version 3.2.1 released 2024-05-02\n\n- Fixed a crash when a name held an emoji\n\n## Version "
+      "3.1.0 released 2024-02-20\n\n- Export to CSV was added for all reports\n");
+  EXPECT_THAT(quoted("Notes of the shop about other things.", "When was version 3.1.0 released?"),
+              HasSubstr("Version 3.1.0 released 2024-02-20 [1]"));
+}
+
 TEST_F(Quotations, SayNothingTwice) {
   const std::string text =
       "# Notes\n\nSomebody wrote this about kettles and other things last year.\n\nDescale the kettle with vinegar "

@@ -28,7 +28,8 @@ std::string harmless(std::string_view sentence) {
 }  // namespace
 
 void AnswerWriter::write(const CheckedSentence& checked) {
-  AnswerSentence sentence{.text = harmless(checked.text),
+  const Span text = trim(checked.text, {0, checked.text.size()});
+  AnswerSentence sentence{.text = harmless(std::string_view(checked.text).substr(text.start, text.size())),
                           .citations = {},
                           .supported = !checked.hits.empty() && !checked.is_seen && !checked.is_described,
                           .seen = checked.is_seen || checked.is_described,
