@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace phial::cli {
 namespace {
@@ -173,8 +174,9 @@ Status check_switches(const Flags& flags, std::span<const std::string> words) {
     if (name.size() == word.size()) continue;
     for (const Flag& flag : flags.all()) {
       if (!flag.is_switch() || std::ranges::find(flag.names, name) == flag.names.end()) continue;
-      return Error{Code::kInvalid, name + " takes no value, and '" + word + "' gives one",
-                   "write " + name + ", or leave it out"};
+      std::string message = name;
+      message.append(" takes no value, and '").append(word).append("' gives one");
+      return Error{Code::kInvalid, std::move(message), "write it alone, or leave it out"};
     }
   }
   return ok();

@@ -14,17 +14,22 @@ namespace {
 
 // Words that point at something said before.
 constexpr auto kPointers = std::to_array<std::string_view>(
-    {"it",      "its",   "they",  "them", "their", "theirs", "he",   "him",   "his",    "she",    "her",
-     "that",    "those", "these", "this", "there", "one",    "ones", "same",  "former", "latter", "otherwise",
-     "instead", "else",  "er",    "sie",  "es",    "davon",  "dazu", "diese", "dieser", "dieses"});
+    {"it",   "its",    "they",   "them",      "their",   "theirs", "he",    "him",        "his",
+     "she",  "her",    "that",   "those",     "these",   "this",   "there", "one",        "ones",
+     "same", "former", "latter", "otherwise", "instead", "else",   "then",  "afterwards", "er",
+     "sie",  "es",     "davon",  "dazu",      "danach",  "dann",   "diese", "dieser",     "dieses"});
 constexpr auto kOpenings =
     std::to_array<std::string_view>({"and", "but", "so", "what about", "how about", "why", "und", "aber"});
-// What a whole question begins with; "The price?" and "In the evening?" are none.
+// What a whole question begins with, and what stands before the noun that it is about: "In the evening?" and "How much
+// was paid?" are none.
 constexpr auto kQuestionStarts = std::to_array<std::string_view>(
     {"who",     "whose",   "what", "when", "where", "which", "how",  "is",    "are",   "was",
      "were",    "do",      "does", "did",  "can",   "has",   "have", "must",  "may",   "should",
      "wer",     "wessen",  "wem",  "wen",  "wann",  "wo",    "wie",  "woher", "wohin", "welche",
      "welcher", "welches", "ist",  "sind", "hat",   "gibt",  "darf", "kann",  "muss"});
+constexpr auto kDeterminers =
+    std::to_array<std::string_view>({"the", "a", "an", "my", "our", "your", "der", "die", "das", "den", "dem", "ein",
+                                     "eine", "einen", "mein", "meine", "unser", "unsere"});
 constexpr auto kCourtesies = std::to_array<std::string_view>(
     {"thanks", "thank", "you",     "very", "much",       "so",    "many",  "hello",  "hi",
      "hey",    "bye",   "goodbye", "good", "great",      "ok",    "okay",  "yes",    "no",
@@ -33,17 +38,23 @@ constexpr size_t kMaxRewriteWords = 40;
 constexpr size_t kMaxTurns = 4;  // of the history that the model sees
 constexpr size_t kMaxTurnBytes = 400;
 
-bool points(const std::vector<Word>& words) {
-  return std::any_of(words.begin(), words.end(), [](const Word& word) {
-    return std::find(kPointers.begin(), kPointers.end(), word.text) != kPointers.end();
-  });
+bool is_among(std::span<const std::string_view> list, std::string_view word) {
+  return std::ranges::find(list, word) != list.end();
 }
 
-// "Who is the landlord?" has one word of its own and stands alone; "How expensive?" and "When?" do not.
-bool is_whole(const std::vector<Word>& words, size_t own_words) {
-  constexpr size_t kFewOwn = 2, kShortest = 3;
-  return own_words >= kFewOwn || (own_words > 0 && words.size() >= kShortest &&
-                                  std::ranges::find(kQuestionStarts, words.front().text) != kQuestionStarts.end());
+bool points(const std::vector<Word>& words) {
+  return std::any_of(words.begin(), words.end(), [](const Word& word) { return is_among(kPointers, word.text); });
+}
+
+// "Who is the landlord?" and "Who is Maria?" have one word of their own and stand alone; "How expensive?" does not.
+bool is_whole(std::string_view question, const std::vector<Word>& words) {
+  constexpr size_t kFewOwn = 2;
+  const size_t own = content_words(question).size();
+  const bool names_something = std::any_of(words.begin(), words.end(), [&](const Word& word) {
+    const char first = question[word.span.start];
+    return is_among(kDeterminers, word.text) || (word.span.start > 0 && first >= 'A' && first <= 'Z');
+  });
+  return own >= kFewOwn || (own > 0 && names_something && is_among(kQuestionStarts, words.front().text));
 }
 
 // The last question before this one that stood on its own, and what was asked since.
@@ -114,7 +125,7 @@ std::optional<std::string> ask_model(std::string_view question, std::span<const 
 
 bool leans_on_history(std::string_view question) {
   const auto words = words_of(question);
-  if (points(words) || !is_whole(words, content_words(question).size())) return true;
+  if (points(words) || !is_whole(question, words)) return true;
   std::string start;
   for (size_t i = 0; i < std::min<size_t>(words.size(), 2); ++i) start += (i == 0 ? "" : " ") + words[i].text;
   return std::any_of(kOpenings.begin(), kOpenings.end(), [&](std::string_view opening) {
@@ -124,9 +135,8 @@ bool leans_on_history(std::string_view question) {
 
 bool is_courtesy(std::string_view question) {
   const auto words = words_of(question);
-  return !words.empty() && std::ranges::all_of(words, [](const Word& word) {
-    return std::ranges::find(kCourtesies, word.text) != kCourtesies.end();
-  });
+  return !words.empty() &&
+         std::ranges::all_of(words, [](const Word& word) { return is_among(kCourtesies, word.text); });
 }
 
 Result<std::string> standalone_question(std::string_view question, std::span<const generate::Message> history,
