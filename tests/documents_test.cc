@@ -220,7 +220,8 @@ TEST_F(Documents, ThatFailedBeforeAreNamedWhenAskedAgain) {
   for (int run = 0; run < 2; ++run) {
     const Finished some = home.run({"ask", "--docs", folder(), "--quote", "Who approves expensive journeys?"});
     EXPECT_EQ(some.status, 0);
-    EXPECT_THAT(some.err, HasSubstr("skipped " + broken));
+    // Inside a folder it is named once, and then counted.
+    EXPECT_THAT(some.err, HasSubstr(run == 0 ? "skipped " + broken : "skipped 1 file that could not be read before"));
     const Finished none = home.run({"ask", "--docs", broken, "--quote", "Who approves expensive journeys?"});
     EXPECT_EQ(none.status, 1);
     EXPECT_EQ(none.out, "");

@@ -94,7 +94,8 @@ Result<Grounding> Grounding::open(const GroundingFlags& flags, const ComputeFlag
     }
     const bool has_failures = report.problems.size() + report.failed_before.size() > 0;
     if (has_failures && report.added + report.changed + report.linked + report.unchanged == 0) {
-      return Error{Code::kUnsupported, "nothing of what --docs names could be read", "the reasons stand above"};
+      return Error{Code::kUnsupported, "nothing of what --docs names could be read",
+                   "'phial library show --library " + name + "' lists the reasons"};
     }
   }
   PHIAL_TRY(const auto totals, grounding.store->totals());

@@ -39,8 +39,6 @@ std::optional<int64_t> day_start_ns(std::string_view text) {
   return int64_t{seconds} * 1'000'000'000;
 }
 
-// Of a large folder many files may be unreadable, and each run would tell all of them again.
-constexpr size_t kKnownProblemsTold = 3;
 constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 
 std::string seconds_text(double seconds) {
@@ -185,13 +183,17 @@ Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder&
   if (!report) return report;
   const Log log = console.log();
   for (const rag::IngestProblem& problem : report->problems) log(Severity::kWarning, problem_text(problem));
-  const auto& known = report->failed_before;
-  for (const rag::IngestProblem& problem : std::span(known).first(std::min(known.size(), kKnownProblemsTold))) {
-    log(Severity::kWarning, problem_text(problem));
+  // Of what failed before, a file that was named itself is told again; those inside folders make one line.
+  size_t others = 0;
+  for (const rag::IngestProblem& problem : report->failed_before) {
+    const bool is_named =
+        std::ranges::any_of(paths, [&](const std::string& path) { return rag::absolute_path(path) == problem.path; });
+    if (is_named) log(Severity::kWarning, problem_text(problem));
+    others += is_named ? 0 : 1;
   }
-  if (known.size() > kKnownProblemsTold) {
-    log(Severity::kWarning, std::to_string(known.size() - kKnownProblemsTold) +
-                                " more files were skipped, unreadable as before: 'phial library show --library " +
+  if (others > 0) {
+    log(Severity::kWarning, "skipped " + std::to_string(others) + (others == 1 ? " file" : " files") +
+                                " that could not be read before: 'phial library show --library " +
                                 store.path().stem().string() + "' lists them");
   }
   return report;

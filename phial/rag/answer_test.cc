@@ -413,8 +413,9 @@ TEST(Rewrite, WhatIsAskedWholeOrNotAtAllIsLeftAlone) {
        {"Who is the landlord?", "Wer ist der Kassier?", "Who is Maria?", "thanks!", "Thank you very much."}) {
     EXPECT_EQ(*standalone_question(question, history, nullptr, {}), question);
   }
-  for (const std::string question : {"When?", "How expensive?", "How much was paid?", "What happens then?",
-                                     "In the evening?", "And who is the landlord?"}) {
+  for (const std::string question :
+       {"When?", " How expensive?", "What is the price?", "Can I cancel?", "How much was paid?", "What happens then?",
+        "In the evening?", "And who is the landlord?"}) {
     EXPECT_THAT(*standalone_question(question, history, nullptr, {}), HasSubstr("deposit"));
   }
   FakeModel repeats({"The tenants pay a deposit of 2,340 EUR. When is the deposit due?"});

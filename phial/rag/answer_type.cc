@@ -71,8 +71,7 @@ const Words& times() {
 
 // "At nine", "half past six", "um neun", "bis halb acht": a number alone is not of a clock.
 bool names_clock_time(const std::vector<Word>& words) {
-  static const Words kBefore =
-      words_in_list("at by until till from to past around about after before um ab bis gegen von");
+  static const Words kBefore = words_in_list("at until till past um ab bis");
   static const Words kHours = words_in_list(
       "one two three four five six seven eight nine ten eleven twelve half quarter eins zwei drei vier f\u00FCnf sechs "
       "sieben acht neun zehn elf zw\u00F6lf halb viertel");

@@ -60,6 +60,7 @@ TEST(AnswerType, CanStandInATextOrNot) {
   EXPECT_TRUE(can_answer(kTime, "Die Kasse schlie\u00DFt um halb acht."));
   EXPECT_FALSE(can_answer(kTime, "The landlord is Maria Novak."));
   EXPECT_FALSE(can_answer(kTime, "One of the two keys is lost."));
+  EXPECT_FALSE(can_answer(kTime, "The course is limited to ten people."));
   EXPECT_TRUE(can_answer(kPhone, "Call 555-0134."));
   EXPECT_TRUE(can_answer(kPhone, "(030) 12 34"));
   EXPECT_FALSE(can_answer(kPhone, "Room 12, floor 3, bed 4"));

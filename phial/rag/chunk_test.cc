@@ -269,6 +269,10 @@ TEST(Sentences, GoOnBehindAMarkWithinAWord) {
                            "old. Really? Yes."),
               testing::ElementsAre("See https://camp.example/map?day=sunday for the map.", "If a != b, stop!",
                                    "Yahoo! accounts are old.", "Really?", "Yes."));
+  EXPECT_THAT(sentences_in("What is the fee?\tThe fee is 40."),
+              testing::ElementsAre("What is the fee?", "The fee is 40."));
+  EXPECT_THAT(sentences_in("5.15. Temporary files\n\nThey stay."),
+              testing::ElementsAre("5.15. Temporary files", "They stay."));
   EXPECT_THAT(sentences_in("Of the cellar compartment no. 9.\n\n2. Term\n\nIt ends."),
               testing::ElementsAre("Of the cellar compartment no. 9.", "2. Term", "It ends."));
 }
@@ -280,6 +284,9 @@ TEST(Sentences, EndWithTheFieldsOfAFormOrOfSettings) {
                            "Due: May"));
   EXPECT_THAT(sentences_in("[server]\nworkers = 6\nlogging:\n  level: WARNING"),
               testing::ElementsAre("[server]", "workers = 6", "logging:", "level: WARNING"));
+  const std::string wrapped =
+      "The deposit: it must be paid before the day of\nmoving in at last: cash is not accepted by the owner.";
+  EXPECT_THAT(sentences_in(wrapped), testing::ElementsAre(wrapped));
   EXPECT_FALSE(is_field("They came, all of them: nobody stayed."));
   EXPECT_FALSE(is_field("https://example.org at 10:30"));
 }

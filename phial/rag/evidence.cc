@@ -127,13 +127,26 @@ bool is_label(std::string_view text) {
   return !words.empty() && are_capitalized && has_small;
 }
 
+// Whether a line ends as a statement does, or is a field of a form.
+bool ends_or_is_field(std::string_view line) {
+  constexpr auto kEnds = std::to_array<std::string_view>(
+      {".", "!", "?", ":", "\u2026", "\u3002", "\uFF01", "\uFF1F", "\uFF1A", ")", "\"", "\u201D", "\u300D", "\u00BB"});
+  return is_field(line) || std::ranges::any_of(kEnds, [&](std::string_view end) { return line.ends_with(end); });
+}
+
+// "5.15. Temporary files": the heading of a part of a part, as plain text has it.
+bool is_part_heading(std::string_view text) {
+  const std::string_view number = text.substr(0, numbering(text));
+  return std::ranges::count(number, '.') > 1 && !text.ends_with('.');
+}
+
 // Whether a document begins with `line` as its title: a few words without a stop, alone between blank lines.
 bool is_title_line(std::string_view text, Span line) {
   constexpr size_t kLongestTitle = 80;
   const size_t next = text.find_first_not_of(" \t\n", line.end);
   return line.start == 0 && next != std::string_view::npos && line.size() <= kLongestTitle &&
          text.substr(line.end, next - line.end).find("\n\n") != std::string_view::npos &&
-         std::string_view(".!:?|").find(text[line.end - 1]) == std::string_view::npos;
+         !ends_or_is_field(text.substr(0, line.end));
 }
 
 // Whether a pair of characters overlaps a Chinese word that only asks: "\u4EC0\u4E48" (what) in a question makes pairs
@@ -247,9 +260,9 @@ Result<Evidence> Evidence::make(std::string_view question, std::span<const Hit> 
       const Hit::Part& part = hits[i].part_at(passage.start + span.start);
       sentence.part = static_cast<size_t>(&part - parts.data());
       sentence.is_statement = !is_heading(sentence.text, part.heading) && !is_question(sentence.text);
-      sentence.reads_as_label =
-          sentence.row ? names_columns(passage.text, *sentence.row)
-                       : is_label(sentence.text) || (passage.start == 0 && is_title_line(passage.text, span));
+      sentence.reads_as_label = sentence.row ? names_columns(passage.text, *sentence.row)
+                                             : is_label(sentence.text) || is_part_heading(sentence.text) ||
+                                                   (passage.start == 0 && is_title_line(passage.text, span));
       sentence.is_description = is_description(sentence.text);
       const std::string_view words = std::string_view(sentence.text).substr(numbering(sentence.text));
       sentence.stems = stems_in(words);

@@ -59,6 +59,13 @@ TEST_F(EvidenceOf, LinesOfCapitalizedNamesAreLabels) {
               ElementsAre("Harbour Mutual Insurance Claims Department", "Dear Ms Marquetti,", "Kind Regards"));
 }
 
+TEST_F(EvidenceOf, HeadingsOfPlainTextAreLabels) {
+  EXPECT_THAT(
+      labels("Rules of the letter room\n\nThe letter came in May.\n\n5.15. Temporary letters of the room\n\n3. Open "
+             "the window.\n\n2.1. The window is green."),
+      ElementsAre("Rules of the letter room", "5.15. Temporary letters of the room"));
+}
+
 TEST_F(EvidenceOf, WhatSaysSomethingIsNoLabel) {
   EXPECT_THAT(
       labels(

@@ -20,13 +20,9 @@ constexpr auto kPointers = std::to_array<std::string_view>(
      "sie",  "es",     "davon",  "dazu",      "danach",  "dann",   "diese", "dieser",     "dieses"});
 constexpr auto kOpenings =
     std::to_array<std::string_view>({"and", "but", "so", "what about", "how about", "why", "und", "aber"});
-// What a whole question begins with, and what stands before the noun that it is about: "In the evening?" and "How much
-// was paid?" are none.
-constexpr auto kQuestionStarts = std::to_array<std::string_view>(
-    {"who",     "whose",   "what", "when", "where", "which", "how",  "is",    "are",   "was",
-     "were",    "do",      "does", "did",  "can",   "has",   "have", "must",  "may",   "should",
-     "wer",     "wessen",  "wem",  "wen",  "wann",  "wo",    "wie",  "woher", "wohin", "welche",
-     "welcher", "welches", "ist",  "sind", "hat",   "gibt",  "darf", "kann",  "muss"});
+// Who and where somebody or something is can be asked without what was said before; "What is the price?" cannot.
+constexpr auto kQuestionStarts =
+    std::to_array<std::string_view>({"who", "whose", "where", "wer", "wessen", "wem", "wen", "wo", "woher", "wohin"});
 constexpr auto kDeterminers =
     std::to_array<std::string_view>({"the", "a", "an", "my", "our", "your", "der", "die", "das", "den", "dem", "ein",
                                      "eine", "einen", "mein", "meine", "unser", "unsere"});
@@ -52,7 +48,8 @@ bool is_whole(std::string_view question, const std::vector<Word>& words) {
   const size_t own = content_words(question).size();
   const bool names_something = std::any_of(words.begin(), words.end(), [&](const Word& word) {
     const char first = question[word.span.start];
-    return is_among(kDeterminers, word.text) || (word.span.start > 0 && first >= 'A' && first <= 'Z');
+    const bool is_name = &word != &words.front() && word.text != "i" && first >= 'A' && first <= 'Z';
+    return is_name || is_among(kDeterminers, word.text);
   });
   return own >= kFewOwn || (own > 0 && names_something && is_among(kQuestionStarts, words.front().text));
 }
@@ -61,7 +58,7 @@ bool is_whole(std::string_view question, const std::vector<Word>& words) {
 std::string earlier_questions(std::span<const generate::Message> history) {
   std::string joined;
   for (size_t i = history.size(); i-- > 0;) {
-    if (history[i].role != "user") continue;
+    if (history[i].role != "user" || is_courtesy(history[i].content)) continue;
     joined.insert(0, history[i].content + (joined.empty() ? "" : " "));
     if (!leans_on_history(history[i].content)) break;
   }

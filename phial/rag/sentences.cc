@@ -99,13 +99,19 @@ bool is_ordinal(std::string_view sentence, std::string_view rest) {
   return is_number && std::ranges::any_of(kCounted, [&](std::string_view noun) { return rest.starts_with(noun); });
 }
 
+// "5.15.", "9.2.3."
+bool is_part_number(std::string_view text) {
+  return is_digit(text.front()) && text.ends_with('.') && std::ranges::count(text, '.') > 1 &&
+         text.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 // The stop in "the 2.X line" stands within a word, as the marks in "?day=sunday", "a != b" and "Yahoo! accounts" do.
 bool ends_within(std::string_view sentence, std::string_view rest) {
   if (sentence.ends_with('?') || sentence.ends_with('!')) {
-    const size_t next = rest.find_first_not_of(" \n");
+    const size_t next = rest.find_first_not_of(" \t\r\n");
     if (next == std::string_view::npos) return false;
-    const bool is_small = rest[next] >= 'a' && rest[next] <= 'z';
-    return next == 0 ? static_cast<unsigned char>(rest[0]) < 0x80 : sentence.ends_with('!') && is_small;
+    if (next == 0) return is_letter(rest[0]) || is_digit(rest[0]) || rest[0] == '=';
+    return sentence.ends_with('!') && rest[next] >= 'a' && rest[next] <= 'z';
   }
   return sentence.size() > 1 && sentence.back() == '.' && is_digit(sentence[sentence.size() - 2]) && !rest.empty() &&
          (is_digit(rest.front()) || is_letter(rest.front()));
@@ -119,6 +125,16 @@ bool ends_by_intent(std::string_view line, std::string_view next, size_t width) 
   if (next.empty() || u_islower(static_cast<UChar32>(decode_utf8(next, 0).code_point)) != 0) return false;
   const size_t word = std::min(next.find_first_of(" \t"), next.size());
   return line.size() + 1 + word + width / kRagged < width;
+}
+
+// "before moving in: cash is not accepted" goes on with a sentence; "level: WARNING" and "max size = 6" are settings.
+bool goes_on_small(std::string_view line) {
+  const Span span = trim(line, {0, line.size()});
+  const size_t end = line.find_first_of(":=", span.start);
+  const bool is_small =
+      span.size() > 0 && u_islower(static_cast<UChar32>(decode_utf8(line, span.start).code_point)) != 0;
+  return is_small && end < line.size() && line[end] == ':' &&
+         line.substr(span.start, end - span.start).find(' ') != std::string_view::npos;
 }
 
 // How wide a paragraph is set: its longest line, of several the second, since one may hold what cannot be broken.
@@ -139,7 +155,8 @@ std::string unwrapped(std::string_view text) {
     const size_t width = lines.size() > 1 ? width_of(lines) : 0;
     for (size_t i = 0; i + 1 < lines.size(); ++i) {
       if (is_row(lines[i]) || is_row(lines[i + 1]) || begins_item(lines[i + 1]) ||
-          (is_field(lines[i]) && is_field(lines[i + 1])) || ends_by_intent(lines[i], lines[i + 1], width)) {
+          (is_field(lines[i]) && is_field(lines[i + 1]) && !goes_on_small(lines[i + 1])) ||
+          ends_by_intent(lines[i], lines[i + 1], width)) {
         continue;
       }
       flat[static_cast<size_t>(lines[i].data() + lines[i].size() - text.data())] = ' ';
@@ -272,7 +289,8 @@ std::vector<Span> split_sentences(std::string_view text) {
     }
     const std::string_view sentence = text.substr(span.start, span.size());
     const std::string_view rest = text.substr(span.end);
-    const bool is_number = item_number(sentence) == sentence.size();  // of what follows
+    // Of what follows: "12." or "5.15."
+    const bool is_number = item_number(sentence) == sentence.size() || is_part_number(sentence);
     const bool is_parted = rest.substr(0, rest.find_first_not_of(" \t\n")).find("\n\n") != std::string_view::npos;
     joins_previous = (is_number && begins_line(text, span.start)) ||
                      (!is_parted && (is_number || ends_in_abbreviation(sentence) || ends_within(sentence, rest) ||

@@ -5,6 +5,7 @@
 //   kQueryTile          queries in flight in attention; kMixVectors output vectors of each
 //   kStreamTokens       tokens up to which the integer products stream their weights; tile rows in flight times tokens
 //   kStreamRows         tile rows in flight for one token: a power of two
+//   kGemmBlocks         blocks that the integer products unpack at a time, for many tokens
 //   kGemmRows, kGemmTokens, kF32Rows, kF32Tokens
 //                       tile rows x tokens held in registers by the integer and by the f32 products
 //   F32, I32, Bytes     vectors of kLanes floats, ints, and groups of four bytes

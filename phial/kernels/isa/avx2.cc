@@ -25,7 +25,7 @@ struct Simd : Avx2Words {
     static Sum start(int, int32_t) { return _mm256_setzero_si256(); }
     static void add(Sum& sum, Bytes w, Bytes x) { sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, x)); }
     static I32 total(Sum sum, int bias, int32_t x_sum) {
-      // A shift of lanes that memory fills: quicker than filling lanes from a register.
+      // The bias is 0 or 8, so this is a shift, of lanes that memory fills: quicker than filling them from a register.
       const __m256i lift = _mm256_mullo_epi32(_mm256_set1_epi32(x_sum), _mm256_set1_epi32(bias));
       return _mm256_sub_epi32(_mm256_madd_epi16(sum, _mm256_set1_epi16(1)), lift);
     }
