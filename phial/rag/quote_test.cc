@@ -80,9 +80,8 @@ TEST_F(Quotations, LeaveOutTheNamesOfColumns) {
 
 TEST_F(Quotations, MayBeOfTwoWordsOrALineOfAForm) {
   const std::string hut =
-      "Rules of the mountain hut\n\nDogs are not allowed. Shoes stay outside. Breakfast is at 7. The showers of the "
-      "hut "
-      "cost extra money.";
+      "Rules of the mountain hut\n\nDogs are not allowed. Shoes stay outside. Breakfast is at 7. The showers cost "
+      "extra money in the hut.";
   EXPECT_EQ(quoted(hut, "Are dogs allowed in the hut?"), "Dogs are not allowed. [1]");
   EXPECT_EQ(quoted(hut, "When is breakfast?"), "Breakfast is at 7. [1]");
   const std::string card =

@@ -15,7 +15,8 @@
 
 namespace phial::rag {
 
-// Does the question lean on what was said before: a pronoun, "and ...?", hardly a word of its own?
+// Does the question lean on what was said before: a pronoun, "and ...?", hardly a word of its own? ("Who is the
+// landlord?" names what it asks for, and does not.)
 bool leans_on_history(std::string_view question);
 
 // "Thanks!", "hello": nothing is asked.

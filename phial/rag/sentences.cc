@@ -117,24 +117,25 @@ bool ends_within(std::string_view sentence, std::string_view rest) {
          (is_digit(rest.front()) || is_letter(rest.front()));
 }
 
+bool begins_small(std::string_view text) {
+  return !text.empty() && u_islower(static_cast<UChar32>(decode_utf8(text, 0).code_point)) != 0;
+}
+
 // Whether a line ends although the first word of the next would have found room in it, and plenty: a title, a field of
 // a form, a line of an address. What goes on with a small letter was wrapped, however early.
 bool ends_by_intent(std::string_view line, std::string_view next, size_t width) {
   constexpr size_t kRagged = 8;  // of the width the eighth part
   while (!next.empty() && is_space(next.front())) next.remove_prefix(1);
-  if (next.empty() || u_islower(static_cast<UChar32>(decode_utf8(next, 0).code_point)) != 0) return false;
+  if (next.empty() || begins_small(next)) return false;
   const size_t word = std::min(next.find_first_of(" \t"), next.size());
   return line.size() + 1 + word + width / kRagged < width;
 }
 
 // "before moving in: cash is not accepted" goes on with a sentence; "level: WARNING" and "max size = 6" are settings.
 bool goes_on_small(std::string_view line) {
-  const Span span = trim(line, {0, line.size()});
-  const size_t end = line.find_first_of(":=", span.start);
-  const bool is_small =
-      span.size() > 0 && u_islower(static_cast<UChar32>(decode_utf8(line, span.start).code_point)) != 0;
-  return is_small && end < line.size() && line[end] == ':' &&
-         line.substr(span.start, end - span.start).find(' ') != std::string_view::npos;
+  line.remove_prefix(trim(line, {0, line.size()}).start);
+  const size_t end = line.find_first_of(":=");
+  return begins_small(line) && end < line.size() && line[end] == ':' && line.substr(0, end).find(' ') < end;
 }
 
 // How wide a paragraph is set: its longest line, of several the second, since one may hold what cannot be broken.
