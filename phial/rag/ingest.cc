@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -90,18 +91,18 @@ class Readers {
   }
   Readers(const Readers&) = delete;
   Readers& operator=(const Readers&) = delete;
-  ~Readers() {
-    stop_.request_stop();
-    room_.notify_all();
-  }
+  ~Readers() { stop(); }
 
   size_t jobs() const { return jobs_.size(); }
 
-  // The next outcome, or nothing when all jobs are done. `wait`: false gives nothing also when none is ready.
-  // What was thrown while reading (std::bad_alloc) is thrown here.
+  // The next outcome, or nothing when all jobs are done or the caller has asked to stop. `wait`: false gives nothing
+  // also when none is ready. What was thrown while reading (std::bad_alloc) is thrown here.
   std::unique_ptr<Outcome> take(bool wait) {
     std::unique_lock lock(mutex_);
-    if (wait) filled_.wait(lock, [this] { return !queue_.empty() || taken_ == jobs_.size() || thrown_; });
+    if (wait) {
+      filled_.wait(lock,
+                   [this] { return !queue_.empty() || taken_ == jobs_.size() || thrown_ || stop_.stop_requested(); });
+    }
     if (thrown_) std::rethrow_exception(thrown_);
     if (queue_.empty()) return nullptr;
     auto outcome = std::move(queue_.front());
@@ -112,6 +113,14 @@ class Readers {
   }
 
  private:
+  // Leaves also the document that is being read.
+  void stop() {
+    const std::scoped_lock lock(mutex_);  // so that none who is about to wait misses it
+    stop_.request_stop();
+    room_.notify_all();
+    filled_.notify_all();
+  }
+
   void work() {
     try {
       read_all();
@@ -211,6 +220,7 @@ class Readers {
   size_t capacity_ = 1, taken_ = 0;
   std::exception_ptr thrown_;
   std::stop_source stop_;
+  std::stop_callback<std::function<void()>> on_cancel_{options_.cancel, [this] { stop(); }};
   std::vector<std::jthread> threads_;  // last: they end before what they use
 };
 

@@ -158,6 +158,29 @@ TEST_F(Ingest, StopsWhenAskedAndGoesOnWhereItStopped) {
   EXPECT_EQ(rest.added, 300 - done);
 }
 
+TEST_F(Ingest, StopsInTheMiddleOfADocumentThatTakesLong) {
+  write_file(docs() / "scan.pdf", "%PDF-1.7");
+  const std::filesystem::path reader = folder / "slow-reader";
+  const std::filesystem::path begun = folder / "begun";
+  const std::filesystem::path ended = folder / "ended";
+  write_file(reader, "#!/bin/sh\ntouch " + begun.string() + "\nsleep 30\ntouch " + ended.string() + "\n");
+  std::filesystem::permissions(reader, std::filesystem::perms::owner_all);
+  std::stop_source stop;
+  IngestOptions options = test_options();
+  options.reader.program = reader;
+  options.cancel = stop.get_token();
+  const std::jthread person([&] {
+    while (!std::filesystem::exists(begun)) std::this_thread::yield();
+    stop.request_stop();
+  });
+  const std::filesystem::path path = docs();
+  const auto report = ingest(*store, embedder, std::span(&path, 1), options, nullptr);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::kCancelled);
+  EXPECT_FALSE(std::filesystem::exists(ended));
+  EXPECT_EQ(store->totals()->files, 0);
+}
+
 TEST_F(Ingest, ProgressCountsUpToTheTotal) {
   for (int i = 0; i < 30; ++i) write_file(docs() / (std::to_string(i) + ".txt"), "Text number " + std::to_string(i));
   IngestProgress last;

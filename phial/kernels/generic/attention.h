@@ -3,8 +3,8 @@
 // A score is one chain of multiply-adds a lane and then one tree over the lanes, whatever else is computed beside
 // it; an output element is one chain over the keys. Rows of a cache come in short runs, over whose ends the hardware's
 // prefetcher does not see, so what is read some KiB later is asked for here, over the end of a run too. For many
-// queries some values at a time are gathered as floats first: the stride of a cache puts all its rows into a few sets
-// of the first-level cache.
+// queries some rows at a time are gathered as floats first: each is widened once for all, and the stride of a cache
+// puts all its values into a few sets of the first-level cache.
 #pragma once
 
 #include <string.h>
@@ -101,15 +101,52 @@ void score_rows(const float* q, size_t q_stride, size_t n_queries, const KvRows<
   }
 }
 
+constexpr size_t kGatheredRows = 32;  // 14 KiB of heads of 96
+constexpr size_t kGatheredMost = 256;
+
+// Some rows as floats, an odd number of cache lines apart; the last vector of each is filled up with zeros.
+template <class Simd>
+struct Gathered {
+  alignas(64) float rows[kGatheredRows * (kGatheredMost + 16)];
+  size_t stride;
+
+  template <class T>
+  KvRows<float> gather(const KvRows<T>& from, size_t E, ReadAhead<Simd>& ahead) {
+    stride = ((E + 15) / 16 | 1) * 16;
+    const T* row = from.first;
+    for (size_t n = 0; n < from.n; ++n, row += from.stride) {
+      ahead.read(E * sizeof(T));
+      sweep<Simd>(E, [&](size_t e, auto how) { Simd::store_f32(rows + n * stride + e, how.load(row + e)); });
+    }
+    return {rows, stride, from.n};
+  }
+};
+
+// Rows [n, n + most), or as many as there are. Static, since T alone would give it linkage (decision 0004).
+template <class T>
+static KvRows<T> some_of(const KvRows<T>& rows, size_t n, size_t most) {
+  return {rows.first + n * rows.stride, rows.stride, rows.n - n < most ? rows.n - n : most};
+}
+
 template <class Simd, class T>
 void scores(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& keys, size_t E, float scale, float* out,
             size_t out_stride) {
   ReadAhead<Simd> ahead(keys);
   if (n_queries == 1) {
     score_rows<Simd, 8>(q, q_stride, 1, keys, E, scale, out, out_stride, &ahead);
-  } else {
-    score_rows<Simd, 4>(q, q_stride, n_queries, keys, E, scale, out, out_stride, &ahead);
+    return;
   }
+  if constexpr (sizeof(T) < sizeof(float)) {
+    if (n_queries > Simd::kQueryTile && E <= kGatheredMost) {
+      Gathered<Simd> floats;
+      for (size_t n = 0; n < keys.n; n += kGatheredRows) {
+        const KvRows<float> some = floats.gather(some_of(keys, n, kGatheredRows), E, ahead);
+        score_rows<Simd, 4>(q, q_stride, n_queries, some, E, scale, out + n, out_stride, nullptr);
+      }
+      return;
+    }
+  }
+  score_rows<Simd, 4>(q, q_stride, n_queries, keys, E, scale, out, out_stride, &ahead);
 }
 
 // out[t][0..kVectors vectors) += weights . values from column e of E on, for kQueries queries.
@@ -176,32 +213,6 @@ void mix_rows(const float* weights, size_t weights_stride, size_t n_queries, con
   }
 }
 
-constexpr size_t kGatheredRows = 32;  // 14 KiB of heads of 96
-constexpr size_t kGatheredMost = 256;
-
-// Some rows as floats, an odd number of cache lines apart; the last vector of each is filled up with zeros.
-template <class Simd>
-struct Gathered {
-  alignas(64) float rows[kGatheredRows * (kGatheredMost + 16)];
-  size_t stride;
-
-  template <class T>
-  void gather(const KvRows<T>& from, size_t E, ReadAhead<Simd>& ahead) {
-    stride = ((E + 15) / 16 | 1) * 16;
-    const T* row = from.first;
-    for (size_t n = 0; n < from.n; ++n, row += from.stride) {
-      ahead.read(E * sizeof(T));
-      sweep<Simd>(E, [&](size_t e, auto how) { Simd::store_f32(rows + n * stride + e, how.load(row + e)); });
-    }
-  }
-};
-
-// Rows [n, n + most), or as many as there are. Static, since T alone would give it linkage (decision 0004).
-template <class T>
-static KvRows<T> some_of(const KvRows<T>& rows, size_t n, size_t most) {
-  return {rows.first + n * rows.stride, rows.stride, rows.n - n < most ? rows.n - n : most};
-}
-
 template <class Simd, class T>
 void mix(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<T>& values, size_t E, float* out,
          size_t out_stride) {
@@ -212,10 +223,8 @@ void mix(const float* weights, size_t weights_stride, size_t n_queries, const Kv
   }
   Gathered<Simd> floats;
   for (size_t n = 0; n < values.n; n += kGatheredRows) {
-    const KvRows<T> some = some_of(values, n, kGatheredRows);
-    floats.gather(some, E, ahead);
-    mix_rows<Simd>(weights + n, weights_stride, n_queries, KvRows<float>{floats.rows, floats.stride, some.n}, E, out,
-                   out_stride, nullptr);
+    const KvRows<float> some = floats.gather(some_of(values, n, kGatheredRows), E, ahead);
+    mix_rows<Simd>(weights + n, weights_stride, n_queries, some, E, out, out_stride, nullptr);
   }
 }
 
