@@ -194,6 +194,32 @@ TEST(CommandLine, CompletionsAreScriptsThatTheirShellReads) {
   EXPECT_THAT(home.run({"completions", "fish"}).out, HasSubstr("complete -c phial"));
 }
 
+TEST(CommandLine, CompletionsOfferNamesAsTheyAreAndRunNoneOfThem) {
+  const Home home;
+  const auto script = home.write("phial.bash", home.run({"completions", "bash"}).out);
+  const auto hacked = home.path() / "hacked";
+  const std::string evil = "$(touch hacked).gguf";
+  std::filesystem::create_directories(home.path() / "models");
+  std::filesystem::create_symlink(kModel, home.path() / "models" / evil);
+  const auto offered = [&](const std::string& words) {
+    const auto out = home.path() / "offered";
+    const std::string program = std::filesystem::path(PHIAL_PROGRAM).parent_path().string();
+    const auto run = home.write("run.bash", "cd '" + home.path().string() + "'\nPATH='" + program +
+                                                "':$PATH\nexport PHIAL_HOME=$PWD\n. '" + script.string() +
+                                                "'\nCOMP_WORDS=(" + words +
+                                                ")\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n_phial\n"
+                                                "printf '%s\\n' \"${COMPREPLY[@]}\" > offered\n");
+    EXPECT_EQ(std::system(("bash '" + run.string() + "'").c_str()), 0);
+    return *read_text_file(out);
+  };
+  EXPECT_EQ(offered("phial li"), "library\n");
+  EXPECT_EQ(offered("phial library s"), "show\nsearch\n");
+  EXPECT_EQ(offered("phial ask --max-t"), "--max-tokens\n");
+  EXPECT_THAT(offered("phial generate --model ''"), HasSubstr(evil + "\n"));
+  EXPECT_THAT(offered("phial perplexity files/ph"), HasSubstr("files/phial.bash\n"));
+  EXPECT_FALSE(std::filesystem::exists(hacked));
+}
+
 TEST(CommandLine, EveryVerbHasAManPage) {
   const Home home;
   EXPECT_THAT(home.run({"man"}).out, StartsWith(".TH PHIAL 1"));

@@ -339,6 +339,33 @@ TEST_F(DefaultModels, EmbeddingsInJsonAreOneObjectALine) {
   EXPECT_EQ((*row)["embedding"].size(), 384U);
 }
 
+TEST_F(DefaultModels, CtrlCEndsAChatThatIsNotTyped) {
+  const Home home;
+  const std::string questions = "Write a long story about a lighthouse.\nAnd another one.\n";
+  for (const char* when : {"using the default model", "lighthouse"}) {  // while it is opened, while it writes
+    const Finished finished = home.run({"chat", "-n", "3000", "--greedy"}, {.input = questions, .signal_when = when});
+    EXPECT_EQ(finished.status, 130) << when << finished.err;
+    EXPECT_THAT(finished.err, Not(HasSubstr("error")));
+  }
+}
+
+TEST(Chat, IsEndedAtItsPromptByTheSignalThatEndsPrograms) {
+  const Home home;
+  const Finished finished =
+      home.run({"chat", "--model", kModel, "--context", "128"},
+               {.output_columns = 80, .typed_when = "nothing is typed", .signal_when = "> ", .signal = SIGTERM});
+  EXPECT_EQ(finished.status, 130) << finished.err;
+}
+
+TEST(Chat, HelpIsNoneOfTheObjectsOnStandardOutput) {
+  const Home home;
+  const Finished finished =
+      home.run({"chat", "--model", kModel, "--context", "128", "--json"}, {.input = "/help\n/quit\n"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ(finished.out, "");
+  EXPECT_THAT(finished.err, HasSubstr("/undo"));
+}
+
 TEST(Chat, AModelWithoutATokenizerIsRefusedAtOnce) {
   const Home home;
   for (const char* name : {"config.json", "model.safetensors"}) {

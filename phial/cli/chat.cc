@@ -1,6 +1,9 @@
 // A conversation in the terminal. Each answer has a stop of its own, so that Ctrl-C ends the answer and not the chat.
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
+#include <span>
 
 #include "phial/cli/grounding.h"
 #include "phial/cli/home.h"
@@ -83,11 +86,12 @@ struct Chat : Command {
   }
 
   Status converse(Console& console, LineEditor& editor, generate::Engine& engine, Grounding* ground) {
+    if (Interrupt::happened()) return Error{Code::kCancelled, "stopped", ""};  // while the model was opened
     for (;;) {
       Interrupt::redirect(std::stop_source{});
       const auto turn = read_turn(editor);
       if (turn.ended == LineEditor::Ended::kInterrupted) {
-        if (!editor.is_interactive()) return Error{Code::kCancelled, "stopped", ""};
+        if (ends_with_signal(editor)) return Error{Code::kCancelled, "stopped", ""};
         console.write("\n");
         continue;
       }
@@ -103,10 +107,21 @@ struct Chat : Command {
         continue;
       }
       Status answered = answer(console, turn.text, engine, ground);
-      if (!answered && !editor.is_interactive()) return answered;
-      if (!answered) console.error(answered.error());
+      if (Interrupt::happened() && ends_with_signal(editor)) return Error{Code::kCancelled, "stopped", ""};
+      const bool was_stopped = !answered && answered.error().code == Code::kCancelled;
+      if (!answered && !was_stopped && !editor.is_interactive()) return answered;
+      if (was_stopped) {
+        console.write("\n");
+      } else if (!answered) {
+        console.error(answered.error());
+      }
       if (console.stopped().stop_requested()) return ok();  // nobody takes the output any more
     }
+  }
+
+  // Ctrl-C ends an answer only where another question can be typed.
+  static bool ends_with_signal(const LineEditor& editor) {
+    return !editor.is_interactive() || Interrupt::ends_program();
   }
 
   // One turn: a line, lines joined by a backslash, or a block between lines of three quotes.
@@ -145,12 +160,16 @@ struct Chat : Command {
     const std::string name = text.substr(0, space);
     const std::string rest = text.substr(std::min(space + 1, text.size()));
     if (name == "/help") {
-      console.write(kChatHelp);
+      if (json) {
+        console.note(kChatHelp);
+      } else {
+        console.write(kChatHelp);
+      }
     } else if (name == "/new") {
       begin();
     } else if (name == "/undo") {
       if (messages.empty() || messages.back().role == "system")
-        return Error{Code::kInvalid, "there is nothing to undo", ""};
+        return Error{Code::kInvalid, "there is nothing to undo", "ask something first"};
       const auto& taken_back = messages[messages.size() - 2].pictures;
       next_pictures.insert(next_pictures.begin(), taken_back.begin(), taken_back.end());
       messages.resize(messages.size() - 2);
@@ -180,7 +199,10 @@ struct Chat : Command {
     std::ofstream out(file, std::ios::binary);
     for (const generate::Message& message : messages) out << message.role << ": " << message.content << "\n\n";
     out.close();
-    if (!out) return Error{Code::kIo, "cannot write (" + file + ")", "name another place"};
+    if (!out) {
+      return Error{Code::kIo, std::string("cannot write: ") + std::strerror(errno) + " (" + file + ")",
+                   "name another place"};
+    }
     return ok();
   }
 
@@ -245,10 +267,12 @@ struct Chat : Command {
     steady.default_max_tokens = rag::AnswerOptions{}.max_tokens;
     steady.default_temperature = 0;
     PHIAL_TRY(rag::AnswerOptions options, grounding.answer_options(steady));
+    options.wishes = system.value_or("");
     options.cancel = std::move(stop);
     rag::Answerer answerer(*ground.store, *ground.embedder, &engine);
     WordWrap wrap(console.output_columns());
-    auto answered = answerer.answer(question, messages, options, [&](std::string_view piece) {
+    const auto said = std::span(messages).subspan(system ? 1 : 0);
+    auto answered = answerer.answer(question, said, options, [&](std::string_view piece) {
       if (!json) console.write(wrap.add(piece));
     });
     console.write(wrap.finish());

@@ -1,7 +1,7 @@
 // Completion scripts for bash, zsh and fish, written from the table of verbs.
 //
 // bash and zsh get one function with a case for each verb; names of models and libraries are asked of phial itself when
-// the key is pressed.
+// the key is pressed. Those, and names of files, are taken line by line, never as words that a shell would expand.
 #include <algorithm>
 
 #include "phial/cli/help.h"
@@ -40,16 +40,26 @@ std::string names_of(const Flag& flag, char separator) {
   return out;
 }
 
-// The shell words that offer the values of a flag; empty: file names.
-std::string offer(const Flag& flag) {
-  if (!flag.choices.empty()) {
-    std::string words;
-    for (const std::string& choice : flag.choices) words += (words.empty() ? "" : " ") + choice;
-    return words;
-  }
-  if (flag.completes == Completes::kModel) return "$(phial models list --names 2>/dev/null)";
-  if (flag.completes == Completes::kLibrary) return "$(phial library list --names 2>/dev/null)";
+std::string choices_of(const Flag& flag) {
+  std::string words;
+  for (const std::string& choice : flag.choices) words += (words.empty() ? "" : " ") + choice;
+  return words;
+}
+
+// The verb whose list holds the values of a flag; empty: none does.
+std::string lister_of(const Flag& flag) {
+  if (flag.completes == Completes::kModel) return "models";
+  if (flag.completes == Completes::kLibrary) return "library";
   return "";
+}
+
+// Commands of the script that offer the values of a flag, or of an argument.
+std::string offers(const Flag& flag) {
+  if (!flag.choices.empty()) return "_phial_words " + in_shell_quotes(choices_of(flag));
+  const std::string lister = lister_of(flag);
+  if (lister.empty()) return "_phial_files";
+  const bool may_be_a_path = flag.is_positional() || flag.completes == Completes::kModel;
+  return "_phial_names " + lister + (may_be_a_path ? "; _phial_files" : "");
 }
 
 std::string verbs_in(std::span<const Verb> verbs) {
@@ -58,66 +68,62 @@ std::string verbs_in(std::span<const Verb> verbs) {
   return out;
 }
 
+constexpr const char* kBashParts =
+    "_phial_add() {\n"
+    "  local line\n"
+    "  while IFS= read -r line; do\n"
+    "    if [[ \"$line\" == \"$word\"* ]]; then COMPREPLY+=(\"$line\"); fi\n"
+    "  done\n"
+    "}\n"
+    "_phial_words() { _phial_add < <(printf '%s\\n' \"$1\" | tr ' ' '\\n'); }\n"
+    "_phial_names() { _phial_add < <(phial \"$1\" list --names 2>/dev/null); }\n"
+    "_phial_files() { _phial_add < <(compgen -f -- \"$word\"); }\n";
+
+// The body of the function that completes, which wants kBashParts.
 std::string bash_body(std::span<const Verb> table) {
   std::string out =
-      "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} flags= "
-      "arguments=(-f)\n"
+      "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}\n"
       "  COMPREPLY=()\n"
-      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-      "    COMPREPLY=($(compgen -W \"" +
-      verbs_in(table) +
-      " --help --version\" -- \"$word\")); return\n"
-      "  fi\n";
+      "  if [ \"$COMP_CWORD\" -eq 1 ]; then _phial_words '" +
+      verbs_in(table) + " --help --version'; return; fi\n";
   for (const Verb& verb : table) {
     if (verb.verbs.empty()) continue;
     out += "  if [ \"$verb\" = " + std::string(verb.name) +
            " ]; then\n"
-           "    if [ \"$COMP_CWORD\" -eq 2 ]; then COMPREPLY=($(compgen -W \"" +
+           "    if [ \"$COMP_CWORD\" -eq 2 ]; then _phial_words '" +
            verbs_in(verb.verbs) +
-           "\" -- \"$word\")); return; fi\n"
+           "'; return; fi\n"
            "    verb=\"$verb ${COMP_WORDS[2]}\"\n  fi\n";
   }
   out += "  case \"$verb\" in\n";
   for (const Completion& one : completions_of(table)) {
     out += "  " + in_shell_quotes(one.path) + ")\n    case \"$before\" in\n";
-    std::string all, arguments = "-f";  // what compgen is told for a word that is no flag
+    std::string all, arguments = "_phial_files";
     for (const Flag& flag : one.flags) {
       if (flag.is_positional()) {
-        if (const std::string words = offer(flag); !words.empty()) {
-          arguments = std::string(flag.choices.empty() ? "-f " : "") + "-W '" + words + "'";
-        }
+        arguments = offers(flag);
         continue;
       }
       all += names_of(flag, ' ') + " ";
-      if (flag.is_switch()) continue;
-      const std::string words = offer(flag);
-      out += "    " + names_of(flag, '|') + ") ";
-      if (!words.empty()) out += "COMPREPLY=($(compgen -W \"" + words + "\" -- \"$word\")); ";
-      if (words.empty() || flag.completes == Completes::kModel) out += "COMPREPLY+=($(compgen -f -- \"$word\")); ";
-      out += "return ;;\n";
+      if (!flag.is_switch()) out += "    " + names_of(flag, '|') + ") " + offers(flag) + "; return ;;\n";
     }
-    out.append("    esac\n    flags=\"").append(all).append("--help\" arguments=(").append(arguments).append(") ;;\n");
+    out.append("    esac\n    case \"$word\" in\n    -*) _phial_words '").append(all).append("--help' ;;\n    *) ");
+    out.append(arguments).append(" ;;\n    esac ;;\n");
   }
-  out +=
-      "  esac\n"
-      "  case \"$word\" in\n"
-      "  -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
-      "  *) COMPREPLY=($(compgen \"${arguments[@]}\" -- \"$word\")) ;;\n"
-      "  esac\n";
-  return out;
+  return out + "  esac\n";
 }
 
 std::string bash_script(std::span<const Verb> table) {
-  return "# phial(1) completion for bash; made by 'phial completions bash'\n_phial() {\n" + bash_body(table) +
-         "}\ncomplete -o filenames -F _phial phial\n";
+  return "# phial(1) completion for bash; made by 'phial completions bash'\n" + std::string(kBashParts) +
+         "_phial() {\n" + bash_body(table) + "}\ncomplete -o filenames -F _phial phial\n";
 }
 
 // zsh runs bash's function through its own compatibility layer: at once when the file is autoloaded as _phial, from
 // the next time on when it is sourced.
 std::string zsh_script(std::span<const Verb> table) {
   return "#compdef phial\n# phial(1) completion for zsh; made by 'phial completions zsh'\n"
-         "autoload -U +X bashcompinit && bashcompinit\n_phial_bash() {\n" +
-         bash_body(table) +
+         "autoload -U +X bashcompinit && bashcompinit\n" +
+         std::string(kBashParts) + "_phial_bash() {\n" + bash_body(table) +
          "}\nif [ \"$funcstack[1]\" = _phial ]; then\n  _bash_complete -o filenames -F _phial_bash\nelse\n"
          "  complete -o filenames -F _phial_bash phial\nfi\n";
 }
@@ -144,16 +150,15 @@ std::string fish_script(std::span<const Verb> table) {
       word.clear();
     }
     for (const Flag& flag : one.flags) {
-      const std::string offered = offer(flag);
+      const std::string lister = lister_of(flag);
+      const std::string offered = lister.empty() ? choices_of(flag) : "(phial " + lister + " list --names 2>/dev/null)";
       if (flag.is_positional() && offered.empty()) continue;
       out += "complete -c phial -n " + in_shell_quotes(condition);
       for (const std::string& name : flag.names) {
         out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
       }
       if (!flag.is_switch()) {
-        out += offered.empty() ? " -r"
-                               : (flag.is_positional() ? " -f -a " : " -x -a ") +
-                                     in_shell_quotes(offered.starts_with("$") ? offered.substr(1) : offered);
+        out += offered.empty() ? " -r" : (flag.is_positional() ? " -f -a " : " -x -a ") + in_shell_quotes(offered);
       }
       out += " -d " + in_shell_quotes(flag.help) + "\n";
     }

@@ -16,6 +16,7 @@ constexpr int kInterruptedStatus = 130;
 
 // What the handler touches: plain descriptors and lock-free atomics.
 std::atomic<int> signals_seen{0};
+std::atomic<bool> end_asked{false};
 int wake_pipe[2] = {-1, -1};
 termios terminal_at_start{};
 bool has_terminal = false;
@@ -23,8 +24,9 @@ bool has_terminal = false;
 std::mutex interrupted_mutex;
 std::stop_source interrupted{std::nostopstate};
 
-extern "C" void on_signal(int) {
+extern "C" void on_signal(int signal) {
   const int saved = errno;
+  if (signal != SIGINT) end_asked = true;
   if (signals_seen.fetch_add(1) > 0) {
     if (has_terminal) ::tcsetattr(STDIN_FILENO, TCSANOW, &terminal_at_start);
     ::_exit(kInterruptedStatus);
@@ -80,5 +82,7 @@ void Interrupt::redirect(std::stop_source stop) {
 }
 
 bool Interrupt::happened() { return signals_seen.load() > 0; }
+
+bool Interrupt::ends_program() { return end_asked.load(); }
 
 }  // namespace phial::cli

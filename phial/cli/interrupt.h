@@ -20,6 +20,8 @@ class Interrupt {
   static void redirect(std::stop_source stop);
   // True once a signal came since the last redirect().
   static bool happened();
+  // True once SIGTERM or SIGHUP came, ever: unlike Ctrl-C they mean the whole program.
+  static bool ends_program();
 
  private:
   std::thread watcher_;

@@ -67,8 +67,11 @@ Result<bool> Answerer::let_write(const Evidence& evidence, std::span<const Hit> 
   if (!answer.answerable && !only_seen) return false;
 
   const std::span<const Hit> offered = hits.first(evidence.hits());
-  PHIAL_TRY(GroundedPrompt prompt,
-            make_prompt(answer.searched, offered, options.passage_tokens, options.max_tokens, *model_));
+  PHIAL_TRY(GroundedPrompt prompt, make_prompt(answer.searched, offered,
+                                               PromptOptions{.passage_tokens = options.passage_tokens,
+                                                             .answer_tokens = options.max_tokens,
+                                                             .wishes = options.wishes},
+                                               *model_));
   answer.hits_dropped = hits.size() - prompt.hits_used;
   std::set<size_t> seen;
   if (sees) {

@@ -39,6 +39,7 @@ struct AnswerOptions {
   ReaderOptions reader;       // who does
   generate::SamplingOptions sampling;
   std::vector<std::string> stop;
+  std::string wishes;  // of the person, told to the model behind the rules: "Answer in French."
   bool only_quote = false;
   bool explain = false;
   std::stop_token cancel;

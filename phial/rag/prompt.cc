@@ -58,11 +58,13 @@ std::string indented(std::string_view text) {
   return out;
 }
 
-std::vector<generate::Message> messages(std::string_view question, std::string_view passages) {
+std::vector<generate::Message> messages(std::string_view question, std::string_view passages, std::string_view wishes) {
+  std::string rules(kInstructions);
+  if (!wishes.empty()) rules.append("\n\n").append(wishes);
   std::string user(kPassagesBegin);
   user.append(passages);
   user.append("Question: ").append(question).append("\n").append(kAsk);
-  return {{"system", std::string(kInstructions)}, {"user", std::move(user)}};
+  return {{"system", std::move(rules)}, {"user", std::move(user)}};
 }
 
 }  // namespace
@@ -97,10 +99,10 @@ std::string render_passage(size_t number, const StoredPassage& passage) {
   return header.append("\n").append(indented(defuse_marks(passage.text))).append("\n\n");
 }
 
-Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hit> hits, int passage_tokens,
-                                   int answer_tokens, const generate::LanguageModel& model) {
-  PHIAL_TRY(const int empty_tokens, model.count_prompt_tokens(messages(question, "")));
-  const int room = std::min(passage_tokens, model.context_tokens() - answer_tokens - empty_tokens);
+Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hit> hits, const PromptOptions& options,
+                                   const generate::LanguageModel& model) {
+  PHIAL_TRY(const int empty_tokens, model.count_prompt_tokens(messages(question, "", options.wishes)));
+  const int room = std::min(options.passage_tokens, model.context_tokens() - options.answer_tokens - empty_tokens);
   GroundedPrompt prompt;
   std::string passages;
   int used = 0;
@@ -126,7 +128,7 @@ Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hi
                      std::to_string(model.context_tokens()) + " tokens for passages",
                  "shorten the question, or use a model with a longer context"};
   }
-  prompt.messages = messages(question, passages);
+  prompt.messages = messages(question, passages, options.wishes);
   PHIAL_TRY(prompt.tokens, model.count_prompt_tokens(prompt.messages));
   return prompt;
 }

@@ -37,10 +37,15 @@ bool says_no_answer(std::string_view draft);
 // What the system message says: a weak model repeats it in its answer.
 std::string_view instructions();
 
+struct PromptOptions {
+  int passage_tokens = 0, answer_tokens = 0;
+  std::string_view wishes = {};  // of the person, behind our own instructions
+};
+
 // Takes hits, best first, as long as they fit into `passage_tokens` and, with the rest and `answer_tokens`, into the
 // model's context. kOutOfRange if not even a shortened first passage fits.
-Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hit> hits, int passage_tokens,
-                                   int answer_tokens, const generate::LanguageModel& model);
+Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hit> hits, const PromptOptions& options,
+                                   const generate::LanguageModel& model);
 
 // One passage as it stands in the prompt.
 std::string render_passage(size_t number, const StoredPassage& passage);
