@@ -3,8 +3,8 @@
 // A score is one chain of multiply-adds a lane and then one tree over the lanes, whatever else is computed beside
 // it; an output element is one chain over the keys. Rows of a cache come in short runs, over whose ends the hardware's
 // prefetcher does not see, so what is read some KiB later is asked for here, over the end of a run too. For many
-// queries some rows at a time are gathered as floats first: each is widened once for all, and the stride of a cache
-// puts all its values into a few sets of the first-level cache.
+// queries some values at a time are gathered as floats first: the stride of a cache puts all its rows into a few sets
+// of the first-level cache.
 #pragma once
 
 #include <string.h>
@@ -71,7 +71,7 @@ void score_keys(const float* q, size_t q_stride, const T* keys, size_t key_strid
     for (int t = 0; t < kQueries; ++t) query[t] = how.load(q + t * q_stride + e);
 #pragma GCC unroll 8
     for (int k = 0; k < kKeys; ++k) {
-      const auto numbers = how.load(key[k] + e);
+      const auto numbers = Simd::held(how.load(key[k] + e));
 #pragma GCC unroll 4
       for (int t = 0; t < kQueries; ++t) sums[t][k] = Simd::mul_add(query[t], numbers, sums[t][k]);
     }
@@ -80,52 +80,29 @@ void score_keys(const float* q, size_t q_stride, const T* keys, size_t key_strid
   for (int t = 0; t < kQueries; ++t) store_scores<Simd>(sums[t], n_keys, scale, scores + t * scores_stride);
 }
 
-// Some keys meet all the queries while they are in the first-level cache. No `ahead`: the rows are there already.
-template <class Simd, int kKeys, class T>
-void score_rows(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& keys, size_t E, float scale,
-                float* out, size_t out_stride, ReadAhead<Simd>* ahead) {
-  constexpr size_t kTile = Simd::kQueryTile;
-  for (size_t n = 0; n < keys.n; n += kKeys) {
-    const T* some = keys.first + n * keys.stride;
-    size_t t = 0;
-    if constexpr (kKeys == 4) {
-      for (; t + kTile <= n_queries; t += kTile) {
-        score_keys<Simd, kTile, kKeys>(q + t * q_stride, q_stride, some, keys.stride, keys.n - n, E, scale,
-                                       out + t * out_stride + n, out_stride, t == 0 ? ahead : nullptr);
-      }
-    }
-    for (; t < n_queries; ++t) {
-      score_keys<Simd, 1, kKeys>(q + t * q_stride, q_stride, some, keys.stride, keys.n - n, E, scale,
-                                 out + t * out_stride + n, out_stride, t == 0 ? ahead : nullptr);
-    }
+// Queries [t, n_queries) against those keys, kQueries at a time, the rest with fewer.
+template <class Simd, int kQueries, int kKeys, class T>
+void score_queries(const float* q, size_t q_stride, size_t t, size_t n_queries, const T* keys, size_t key_stride,
+                   size_t n_keys, size_t E, float scale, float* scores, size_t scores_stride, ReadAhead<Simd>* ahead) {
+  for (; t + kQueries <= n_queries; t += kQueries) {
+    score_keys<Simd, kQueries, kKeys>(q + t * q_stride, q_stride, keys, key_stride, n_keys, E, scale,
+                                      scores + t * scores_stride, scores_stride, t == 0 ? ahead : nullptr);
+  }
+  if constexpr (kQueries > 1) {
+    if (t == n_queries) return;
+    score_queries<Simd, kQueries - 1, kKeys>(q, q_stride, t, n_queries, keys, key_stride, n_keys, E, scale, scores,
+                                             scores_stride, ahead);
   }
 }
 
-constexpr size_t kGatheredRows = 32;  // 14 KiB of heads of 96
-constexpr size_t kGatheredMost = 256;
-
-// Some rows as floats, an odd number of cache lines apart; the last vector of each is filled up with zeros.
-template <class Simd>
-struct Gathered {
-  alignas(64) float rows[kGatheredRows * (kGatheredMost + 16)];
-  size_t stride;
-
-  template <class T>
-  KvRows<float> gather(const KvRows<T>& from, size_t E, ReadAhead<Simd>& ahead) {
-    stride = ((E + 15) / 16 | 1) * 16;
-    const T* row = from.first;
-    for (size_t n = 0; n < from.n; ++n, row += from.stride) {
-      ahead.read(E * sizeof(T));
-      sweep<Simd>(E, [&](size_t e, auto how) { Simd::store_f32(rows + n * stride + e, how.load(row + e)); });
-    }
-    return {rows, stride, from.n};
+// Some keys meet all the queries while they are in the first-level cache. No `ahead`: the rows are there already.
+template <class Simd, int kQueries, int kKeys, class T>
+void score_rows(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& keys, size_t E, float scale,
+                float* out, size_t out_stride, ReadAhead<Simd>* ahead) {
+  for (size_t n = 0; n < keys.n; n += kKeys) {
+    score_queries<Simd, kQueries, kKeys>(q, q_stride, 0, n_queries, keys.first + n * keys.stride, keys.stride,
+                                         keys.n - n, E, scale, out + n, out_stride, ahead);
   }
-};
-
-// Rows [n, n + most), or as many as there are. Static, since T alone would give it linkage (decision 0004).
-template <class T>
-static KvRows<T> some_of(const KvRows<T>& rows, size_t n, size_t most) {
-  return {rows.first + n * rows.stride, rows.stride, rows.n - n < most ? rows.n - n : most};
 }
 
 template <class Simd, class T>
@@ -133,20 +110,10 @@ void scores(const float* q, size_t q_stride, size_t n_queries, const KvRows<T>& 
             size_t out_stride) {
   ReadAhead<Simd> ahead(keys);
   if (n_queries == 1) {
-    score_rows<Simd, 8>(q, q_stride, 1, keys, E, scale, out, out_stride, &ahead);
-    return;
+    score_rows<Simd, 1, 8>(q, q_stride, 1, keys, E, scale, out, out_stride, &ahead);
+  } else {
+    score_rows<Simd, Simd::kQueryTile, 4>(q, q_stride, n_queries, keys, E, scale, out, out_stride, &ahead);
   }
-  if constexpr (sizeof(T) < sizeof(float)) {
-    if (n_queries > Simd::kQueryTile && E <= kGatheredMost) {
-      Gathered<Simd> floats;
-      for (size_t n = 0; n < keys.n; n += kGatheredRows) {
-        const KvRows<float> some = floats.gather(some_of(keys, n, kGatheredRows), E, ahead);
-        score_rows<Simd, 4>(q, q_stride, n_queries, some, E, scale, out + n, out_stride, nullptr);
-      }
-      return;
-    }
-  }
-  score_rows<Simd, 4>(q, q_stride, n_queries, keys, E, scale, out, out_stride, &ahead);
 }
 
 // out[t][0..kVectors vectors) += weights . values from column e of E on, for kQueries queries.
@@ -167,7 +134,7 @@ void mix_columns(const float* weights, size_t weights_stride, const KvRows<T>& v
     for (int t = 0; t < kQueries; ++t) weight[t] = Simd::set_f32(weights[t * weights_stride + n]);
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const auto numbers = how.load(row + e + Simd::kLanes * v);
+      const auto numbers = Simd::held(how.load(row + e + Simd::kLanes * v));
 #pragma GCC unroll 8
       for (int t = 0; t < kQueries; ++t) sums[t][v] = Simd::fma(weight[t], numbers, sums[t][v]);
     }
@@ -197,20 +164,46 @@ void mix_width(const float* weights, size_t weights_stride, const KvRows<T>& val
   }
 }
 
-// No `ahead`: the rows are in the first-level cache already.
-template <class Simd, class T>
-void mix_rows(const float* weights, size_t weights_stride, size_t n_queries, const KvRows<T>& values, size_t E,
-              float* out, size_t out_stride, ReadAhead<Simd>* ahead) {
-  constexpr size_t kTile = Simd::kQueryTile;
-  size_t t = 0;
-  for (; t + kTile <= n_queries; t += kTile) {
-    mix_width<Simd, kTile, Simd::kMixVectors>(weights + t * weights_stride, weights_stride, values, 0, E,
-                                              out + t * out_stride, out_stride, t == 0 ? ahead : nullptr);
+// Queries [t, n_queries), kQueries at a time, the rest with fewer. No `ahead`: the rows are in the first-level cache
+// already.
+template <class Simd, int kQueries, class T>
+void mix_rows(const float* weights, size_t weights_stride, size_t t, size_t n_queries, const KvRows<T>& values,
+              size_t E, float* out, size_t out_stride, ReadAhead<Simd>* ahead) {
+  constexpr int kVectors = kQueries > 1 ? Simd::kMixVectors : 8;
+  for (; t + kQueries <= n_queries; t += kQueries) {
+    mix_width<Simd, kQueries, kVectors>(weights + t * weights_stride, weights_stride, values, 0, E,
+                                        out + t * out_stride, out_stride, t == 0 ? ahead : nullptr);
   }
-  for (; t < n_queries; ++t) {
-    mix_width<Simd, 1, 8>(weights + t * weights_stride, weights_stride, values, 0, E, out + t * out_stride, out_stride,
-                          t == 0 ? ahead : nullptr);
+  if constexpr (kQueries > 1) {
+    if (t == n_queries) return;
+    mix_rows<Simd, kQueries - 1>(weights, weights_stride, t, n_queries, values, E, out, out_stride, ahead);
   }
+}
+
+constexpr size_t kGatheredRows = 32;  // 14 KiB of heads of 96
+constexpr size_t kGatheredMost = 256;
+
+// Some rows as floats, an odd number of cache lines apart; the last vector of each is filled up with zeros.
+template <class Simd>
+struct Gathered {
+  alignas(64) float rows[kGatheredRows * (kGatheredMost + 16)];
+  size_t stride;
+
+  template <class T>
+  void gather(const KvRows<T>& from, size_t E, ReadAhead<Simd>& ahead) {
+    stride = ((E + 15) / 16 | 1) * 16;
+    const T* row = from.first;
+    for (size_t n = 0; n < from.n; ++n, row += from.stride) {
+      ahead.read(E * sizeof(T));
+      sweep<Simd>(E, [&](size_t e, auto how) { Simd::store_f32(rows + n * stride + e, how.load(row + e)); });
+    }
+  }
+};
+
+// Rows [n, n + most), or as many as there are. Static, since T alone would give it linkage (decision 0004).
+template <class T>
+static KvRows<T> some_of(const KvRows<T>& rows, size_t n, size_t most) {
+  return {rows.first + n * rows.stride, rows.stride, rows.n - n < most ? rows.n - n : most};
 }
 
 template <class Simd, class T>
@@ -218,13 +211,15 @@ void mix(const float* weights, size_t weights_stride, size_t n_queries, const Kv
          size_t out_stride) {
   ReadAhead<Simd> ahead(values);
   if (n_queries <= Simd::kQueryTile || E > kGatheredMost) {
-    mix_rows<Simd>(weights, weights_stride, n_queries, values, E, out, out_stride, &ahead);
+    mix_rows<Simd, Simd::kQueryTile>(weights, weights_stride, 0, n_queries, values, E, out, out_stride, &ahead);
     return;
   }
   Gathered<Simd> floats;
   for (size_t n = 0; n < values.n; n += kGatheredRows) {
-    const KvRows<float> some = floats.gather(some_of(values, n, kGatheredRows), E, ahead);
-    mix_rows<Simd>(weights + n, weights_stride, n_queries, some, E, out, out_stride, nullptr);
+    const KvRows<T> some = some_of(values, n, kGatheredRows);
+    floats.gather(some, E, ahead);
+    mix_rows<Simd, Simd::kQueryTile>(weights + n, weights_stride, 0, n_queries,
+                                     KvRows<float>{floats.rows, floats.stride, some.n}, E, out, out_stride, nullptr);
   }
 }
 

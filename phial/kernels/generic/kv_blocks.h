@@ -197,7 +197,7 @@ void scores_of_blocks(const float* q, size_t q_stride, size_t n_queries, const K
   Unpacked<Simd, Block> unpacked(E);
   for (size_t n = 0; n < keys.n; n += unpacked.most_rows) {
     const KvRows<float> floats = unpacked.rows(some_of(keys, n, unpacked.most_rows), ahead);
-    score_rows<Simd, 4>(q, q_stride, n_queries, floats, E, scale, out + n, out_stride, nullptr);
+    score_rows<Simd, Simd::kQueryTile, 4>(q, q_stride, n_queries, floats, E, scale, out + n, out_stride, nullptr);
   }
 }
 
@@ -219,7 +219,7 @@ void mix_blocks(const float* weights, size_t weights_stride, size_t n_queries, c
   Unpacked<Simd, Block> unpacked(E);
   for (size_t n = 0; n < values.n; n += unpacked.most_rows) {
     const KvRows<float> floats = unpacked.rows(some_of(values, n, unpacked.most_rows), ahead);
-    mix_rows<Simd>(weights + n, weights_stride, n_queries, floats, E, out, out_stride, nullptr);
+    mix_rows<Simd, Simd::kQueryTile>(weights + n, weights_stride, 0, n_queries, floats, E, out, out_stride, nullptr);
   }
 }
 

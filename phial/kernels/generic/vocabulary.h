@@ -24,6 +24,7 @@
 //   store_sums4(p, a, b, c, d, scale)      p[0] = scale * sum over the lanes of a, ...; each by the same tree
 //   load_i32            kLanes words
 //   forget(v)           the compiler no longer knows what the bytes v are
+//   held(v)             v in a register: many a compiler would load it from memory again for each use
 //   set_i32 add_i32 add_across_i32 to_f32 to_i32 (ties to even) store_i8
 //   load_bytes store_bytes low_nibbles high_nibbles
 //   bits<shift, mask>(v)             (byte >> shift) & mask of each byte;  either(a, b) the bits of both

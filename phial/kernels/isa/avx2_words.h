@@ -3,7 +3,7 @@
 
 struct Avx2Words {
   static constexpr int kLanes = 8;
-  static constexpr int kQueryTile = 2;
+  static constexpr int kQueryTile = 3;
   static constexpr int kMixVectors = 4;
   static constexpr int kStreamTokens = 4;
   static constexpr int kStreamRows = 4;
@@ -116,6 +116,10 @@ struct Avx2Words {
   }
 
   static void forget(Bytes& v) { asm volatile("" : "+x"(v)); }
+  static F32 held(F32 v) {
+    asm("" : "+x"(v));
+    return v;
+  }
   static Bytes load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static void store_bytes(void* p, Bytes v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
   static Bytes low_nibbles(Bytes v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }

@@ -103,6 +103,10 @@ struct Avx512Words {
   static void store_i8(int8_t* p, I32 v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v)); }
 
   static void forget(Bytes& v) { asm volatile("" : "+v"(v)); }
+  static F32 held(F32 v) {
+    asm("" : "+v"(v));
+    return v;
+  }
   static Bytes load_bytes(const void* p) { return _mm512_loadu_si512(p); }
   static void store_bytes(void* p, Bytes v) { _mm512_storeu_si512(p, v); }
   static Bytes low_nibbles(Bytes v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }

@@ -134,6 +134,7 @@ struct WasmWords {
   }
 
   static void forget(Bytes& v) { asm volatile("" : "+m"(v)); }  // clang 19 has no vectors in the registers of asm
+  static F32 held(F32 v) { return v; }
   static Bytes load_bytes(const void* p) { return wasm_v128_load(p); }
   static void store_bytes(void* p, Bytes v) { wasm_v128_store(p, v); }
   static Bytes low_nibbles(Bytes v) { return bits<0, 15>(v); }
