@@ -1,4 +1,5 @@
 // add, library and ask: from files on disk to citations.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -108,6 +109,29 @@ TEST_F(Documents, AreFilteredByPathAndDate) {
   EXPECT_THAT(paths({"--path", "*.html"}), testing::ElementsAre("travel.html"));
   EXPECT_THAT(paths({"--until", "2001-12-31"}), IsEmpty());
   EXPECT_THAT(paths({"--since", "2001-12-31", "--path", "*.md"}), testing::Each("lease.md"));
+}
+
+TEST_F(Documents, AreFilteredByWholeDaysWhereClocksChange) {
+  const auto changed_at = [&](const char* name, time_t seconds) {
+    const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (home.path() / "files" / name).c_str(), times, 0), 0);
+  };
+  changed_at("lease.md", 1730068200);     // 27 October 2024, 23:30, of a day of 25 hours
+  changed_at("travel.html", 1711924200);  // 1 April 2024, 00:30, behind a day of 23
+  ASSERT_EQ(home.run({"add", folder()}).status, 0);
+  const auto found_until = [&](const char* day) {
+    std::set<std::string> names;
+    const Finished found = home.run({"library", "search", "--json", "--until", day, "journeys and the notice period"},
+                                    {.environment = {"TZ=CET-1CEST,M3.5.0,M10.5.0/3"}});
+    for (const Json& hit : lines(found.out)) {
+      names.insert(std::filesystem::path(hit["path"].get<std::string>()).filename());
+    }
+    return names;
+  };
+  EXPECT_THAT(found_until("2024-03-31"), IsEmpty());
+  EXPECT_THAT(found_until("2024-04-01"), testing::ElementsAre("travel.html"));
+  EXPECT_THAT(found_until("2024-10-26"), testing::ElementsAre("travel.html"));
+  EXPECT_THAT(found_until("2024-10-27"), testing::ElementsAre("lease.md", "travel.html"));
 }
 
 TEST_F(Documents, AreSearchedWithTheEmbedderThatIsNamed) {

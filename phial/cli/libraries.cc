@@ -13,8 +13,8 @@ namespace phial::cli {
 namespace fs = std::filesystem;
 namespace {
 
-// "2024-05-31", local time, its first moment.
-std::optional<int64_t> day_start_ns(std::string_view text) {
+// "2024-05-31", local time: the first moment of that day, or of the day so many `days` later.
+std::optional<int64_t> day_start_ns(std::string_view text, int days) {
   std::tm day{};
   const auto number = [&](size_t at, size_t length, int& into) {
     if (text.size() < at + length) return false;
@@ -32,14 +32,12 @@ std::optional<int64_t> day_start_ns(std::string_view text) {
   if (month < 1 || day_of_month < 1 || !date.ok()) return std::nullopt;
   day.tm_year = year - 1900;
   day.tm_mon = month - 1;
-  day.tm_mday = day_of_month;
+  day.tm_mday = day_of_month + days;  // not 24 hours: where clocks change, a day has 23 or 25
   day.tm_isdst = -1;
   const std::time_t seconds = std::mktime(&day);
   if (seconds == -1) return std::nullopt;
   return int64_t{seconds} * 1'000'000'000;
 }
-
-constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 
 std::string seconds_text(double seconds) {
   const auto whole = std::llround(seconds);
@@ -76,14 +74,15 @@ Result<rag::SearchFilter> FilterFlags::filter() const {
   filter.paths = paths;
   for (const auto& [text, name] : {std::pair{since, "--since"}, std::pair{until, "--until"}}) {
     if (!text) continue;
-    const auto start = day_start_ns(*text);
+    const bool is_since = std::string_view(name) == "--since";
+    const auto start = day_start_ns(*text, is_since ? 0 : 1);
     if (!start) {
       return Error{Code::kInvalid, "'" + *text + "' is no value for " + name, "give a day, written as 2024-05-31"};
     }
-    if (std::string_view(name) == "--since") {
+    if (is_since) {
       filter.since_ns = start;
     } else {
-      filter.until_ns = *start + kDayNs - 1;
+      filter.until_ns = *start - 1;
     }
   }
   return filter;
