@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include "phial/base/default_models_for_test.h"
@@ -216,6 +217,33 @@ TEST_F(Documents, ThatCannotBeReadAreNamedAndTheRestGoesOn) {
   EXPECT_EQ(report["added"], 3);
   ASSERT_EQ(report["problems"].size(), 1U);
   EXPECT_THAT(finished.err, HasSubstr("broken.pdf"));
+}
+
+TEST_F(Documents, ThatAreReadInPartAreAddedAndToldOnce) {
+  const std::string scan = folder() + "/scan-askew.png", letter = folder() + "/letter.docx";
+  std::filesystem::copy_file(testdata("docs/made/scan-askew.png"), scan);
+  std::filesystem::copy_file(testdata("docs/docx/test_with_comment.docx"), letter);
+  // Of languages that are not there, so that nothing is recognised on any machine.
+  const std::vector<std::string> words = {"add", scan, letter, "--ocr-languages", "none-such", "--json"};
+  const Finished first = home.run(words);
+  EXPECT_EQ(first.status, 0) << first.err;
+  const Json report = lines(first.out).at(0);
+  EXPECT_EQ(report["added"], 2);
+  ASSERT_EQ(report["problems"].size(), 2U);
+  for (const Json& problem : report["problems"]) EXPECT_EQ(problem["in_library"], true);
+  EXPECT_THAT(first.err, AllOf(HasSubstr("phial: warning: read in part: text in the picture was not recognised"),
+                               HasSubstr("(" + scan + ")"), HasSubstr("comments were left out (" + letter + ")")));
+  EXPECT_THAT(home.run(words).err, Not(HasSubstr("read in part")));
+  EXPECT_THAT(home.run({"library", "show"}).out, HasSubstr(letter + "  (read in part: comments were left out)"));
+  for (const Json& file : lines(home.run({"library", "show", "--json"}).out).at(0)["files"]) {
+    EXPECT_FALSE(file["warnings"].empty()) << file;
+    EXPECT_TRUE(file["error"].is_null()) << file;
+  }
+  const Finished again = home.run({"add", scan, letter, "--retry", "--json"});
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(lines(again.out).at(0)["changed"], 2) << again.out;
+  const Finished asked = home.run({"ask", "--docs", letter, "--quote", "What is the letter about?"});
+  EXPECT_THAT(asked.err, HasSubstr("read in part: comments were left out (" + letter + ")"));
 }
 
 TEST_F(Documents, ThatAPersonNamesThemselvesAreAddedOrTheStatusIsOne) {

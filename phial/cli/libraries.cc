@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <iterator>
 
 #include "phial/cli/home.h"
 
@@ -97,7 +98,7 @@ void ScanFlags::describe(Flags& flags) {
   flags.add("--no-ocr", no_ocr, "leave pages without text alone, even if Tesseract is installed");
   flags.add("--ocr-languages", &ocr_languages, "L",
             "languages of text recognition, as eng+deu: those of 'tesseract --list-langs'");
-  flags.add("--retry", retry, "try files again that could not be read before");
+  flags.add("--retry", retry, "try files again that could not be read before, or only in part");
 }
 
 rag::IngestOptions ScanFlags::options(std::stop_token cancel) const {
@@ -181,6 +182,7 @@ Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder&
   console.clear_progress();
   if (!report) return report;
   const Log log = console.log();
+  if (!report->machine_warning.empty()) log(Severity::kWarning, report->machine_warning);
   for (const rag::IngestProblem& problem : report->problems) log(Severity::kWarning, problem_text(problem));
   // Of what failed before, a file that was named itself is told again; those inside folders make one line.
   size_t others = 0;
@@ -202,8 +204,9 @@ std::string problem_text(const rag::IngestProblem& problem) {
   const bool names_it = problem.message.find(problem.path) != std::string::npos;
   // "skipped PATH is empty", "skipped: cannot open (PATH)"
   const std::string named = problem.message.starts_with(problem.path) ? " " : ": ";
-  return "skipped" + (names_it ? named : " " + problem.path + ": ") + problem.message +
-         (problem.remedy.empty() ? "" : ": " + problem.remedy);
+  const std::string begin = problem.is_in_library ? (names_it ? "" : problem.path + ": ")
+                                                  : "skipped" + (names_it ? named : " " + problem.path + ": ");
+  return begin + problem.message + (problem.remedy.empty() ? "" : ": " + problem.remedy);
 }
 
 std::string report_text(const rag::IngestReport& report) {
@@ -216,7 +219,9 @@ std::string report_text(const rag::IngestReport& report) {
   add(report.linked, "moved or copied");
   add(report.removed, "removed");
   add(report.unchanged, "unchanged");
-  add(static_cast<int64_t>(report.problems.size()), "skipped");
+  const auto in_part = std::ranges::count_if(report.problems, &rag::IngestProblem::is_in_library);
+  add(in_part, "not read whole");
+  add(std::ssize(report.problems) - in_part, "skipped");
   add(report.described, "pictures described");
   add(static_cast<int64_t>(report.failed_before.size()), "unreadable as before");
   return text.empty() ? "no files" : text;
@@ -226,14 +231,22 @@ Json report_json(const rag::IngestReport& report) {
   Json problems = Json::array();
   for (const auto* list : {&report.problems, &report.failed_before}) {
     for (const rag::IngestProblem& problem : *list) {
-      problems.push_back({{"path", problem.path}, {"message", problem.message}, {"remedy", problem.remedy}});
+      problems.push_back({{"path", problem.path},
+                          {"message", problem.message},
+                          {"remedy", problem.remedy},
+                          {"in_library", problem.is_in_library}});
     }
   }
-  return {{"added", report.added},           {"changed", report.changed},
-          {"unchanged", report.unchanged},   {"linked", report.linked},
-          {"removed", report.removed},       {"passages", report.passages},
-          {"problems", std::move(problems)}, {"failed_before", report.failed_before.size()},
-          {"described", report.described}};
+  return {{"added", report.added},
+          {"changed", report.changed},
+          {"unchanged", report.unchanged},
+          {"linked", report.linked},
+          {"removed", report.removed},
+          {"passages", report.passages},
+          {"problems", std::move(problems)},
+          {"failed_before", report.failed_before.size()},
+          {"described", report.described},
+          {"machine_warning", report.machine_warning.empty() ? Json() : Json(report.machine_warning)}};
 }
 
 std::string figures_text(std::span<const formats::Figure> figures) {
