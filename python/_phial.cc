@@ -360,6 +360,7 @@ nb::dict add(const Library& library, const Texts& paths, const Texts& include, c
     told["path"] = problem.path;
     told["message"] = problem.message;
     told["remedy"] = problem.remedy;
+    told["in_library"] = problem.in_library != 0;
     problems.append(told);
   }
   nb::dict told;

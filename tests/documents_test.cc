@@ -1,4 +1,5 @@
 // add, library and ask: from files on disk to citations.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -6,6 +7,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include "phial/base/default_models_for_test.h"
@@ -110,6 +112,29 @@ TEST_F(Documents, AreFilteredByPathAndDate) {
   EXPECT_THAT(paths({"--since", "2001-12-31", "--path", "*.md"}), testing::Each("lease.md"));
 }
 
+TEST_F(Documents, AreFilteredByWholeDaysWhereClocksChange) {
+  const auto changed_at = [&](const char* name, time_t seconds) {
+    const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (home.path() / "files" / name).c_str(), times, 0), 0);
+  };
+  changed_at("lease.md", 1730068200);     // 27 October 2024, 23:30, of a day of 25 hours
+  changed_at("travel.html", 1711924200);  // 1 April 2024, 00:30, behind a day of 23
+  ASSERT_EQ(home.run({"add", folder()}).status, 0);
+  const auto found_until = [&](const char* day) {
+    std::set<std::string> names;
+    const Finished found = home.run({"library", "search", "--json", "--until", day, "journeys and the notice period"},
+                                    {.environment = {"TZ=CET-1CEST,M3.5.0,M10.5.0/3"}});
+    for (const Json& hit : lines(found.out)) {
+      names.insert(std::filesystem::path(hit["path"].get<std::string>()).filename());
+    }
+    return names;
+  };
+  EXPECT_THAT(found_until("2024-03-31"), IsEmpty());
+  EXPECT_THAT(found_until("2024-04-01"), testing::ElementsAre("travel.html"));
+  EXPECT_THAT(found_until("2024-10-26"), testing::ElementsAre("travel.html"));
+  EXPECT_THAT(found_until("2024-10-27"), testing::ElementsAre("lease.md", "travel.html"));
+}
+
 TEST_F(Documents, AreSearchedWithTheEmbedderThatIsNamed) {
   const std::string embedder = std::filesystem::canonical(home.path() / "models/all-MiniLM-L6-v2");
   std::filesystem::remove(home.path() / "models/all-MiniLM-L6-v2");
@@ -192,6 +217,33 @@ TEST_F(Documents, ThatCannotBeReadAreNamedAndTheRestGoesOn) {
   EXPECT_EQ(report["added"], 3);
   ASSERT_EQ(report["problems"].size(), 1U);
   EXPECT_THAT(finished.err, HasSubstr("broken.pdf"));
+}
+
+TEST_F(Documents, ThatAreReadInPartAreAddedAndToldOnce) {
+  const std::string scan = folder() + "/scan-askew.png", letter = folder() + "/letter.docx";
+  std::filesystem::copy_file(testdata("docs/made/scan-askew.png"), scan);
+  std::filesystem::copy_file(testdata("docs/docx/test_with_comment.docx"), letter);
+  // Of languages that are not there, so that nothing is recognised on any machine.
+  const std::vector<std::string> words = {"add", scan, letter, "--ocr-languages", "none-such", "--json"};
+  const Finished first = home.run(words);
+  EXPECT_EQ(first.status, 0) << first.err;
+  const Json report = lines(first.out).at(0);
+  EXPECT_EQ(report["added"], 2);
+  ASSERT_EQ(report["problems"].size(), 2U);
+  for (const Json& problem : report["problems"]) EXPECT_EQ(problem["in_library"], true);
+  EXPECT_THAT(first.err, AllOf(HasSubstr("phial: warning: read in part: text in the picture was not recognised"),
+                               HasSubstr("(" + scan + ")"), HasSubstr("comments were left out (" + letter + ")")));
+  EXPECT_THAT(home.run(words).err, Not(HasSubstr("read in part")));
+  EXPECT_THAT(home.run({"library", "show"}).out, HasSubstr(letter + "  (read in part: comments were left out)"));
+  for (const Json& file : lines(home.run({"library", "show", "--json"}).out).at(0)["files"]) {
+    EXPECT_FALSE(file["warnings"].empty()) << file;
+    EXPECT_TRUE(file["error"].is_null()) << file;
+  }
+  const Finished again = home.run({"add", scan, letter, "--retry", "--json"});
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(lines(again.out).at(0)["changed"], 2) << again.out;
+  const Finished asked = home.run({"ask", "--docs", letter, "--quote", "What is the letter about?"});
+  EXPECT_THAT(asked.err, HasSubstr("read in part: comments were left out (" + letter + ")"));
 }
 
 TEST_F(Documents, ThatAPersonNamesThemselvesAreAddedOrTheStatusIsOne) {

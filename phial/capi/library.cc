@@ -77,8 +77,9 @@ Status add(phial_library& library, std::span<const std::string> texts, const phi
   return ok();
 }
 
-// The options that every caller's header has.
+// What of a struct every caller's header has.
 constexpr size_t kLeastAskOptions = offsetof(phial_ask_options, figures);
+constexpr size_t kLeastProblem = offsetof(phial_problem, in_library);
 constexpr int32_t kMostFigures = 16;
 
 struct Question {
@@ -256,8 +257,9 @@ phial_code phial_library_get_problem(const phial_library* library, size_t index,
     return write_info(phial_problem{.size = sizeof(phial_problem),
                                     .path = one.path.c_str(),
                                     .message = one.message.c_str(),
-                                    .remedy = one.remedy.c_str()},
-                      sizeof(phial_problem), problem);
+                                    .remedy = one.remedy.c_str(),
+                                    .in_library = one.is_in_library ? 1 : 0},
+                      kLeastProblem, problem);
   });
 }
 

@@ -269,6 +269,7 @@ TEST_F(WithEmbedder, StoppedCallsLeaveALibraryThatAnswers) {
 TEST_F(WithEmbedder, WhatIsWrongIsSaidAndFilesThatCannotBeReadAreProblems) {
   write("fine.txt", "Something to read about the sea.");
   write("crash.txt", "CRASH");
+  write("scan.txt", "PARTIAL scan of the harbour.");
   const Library library = open_library();
   phial_error error{};
   phial_answer* answer = nullptr;
@@ -287,12 +288,16 @@ TEST_F(WithEmbedder, WhatIsWrongIsSaidAndFilesThatCannotBeReadAreProblems) {
   EXPECT_EQ(phial_library_add(library.get(), nowhere, 1, nullptr, nullptr, &error), PHIAL_NOT_FOUND);
   EXPECT_EQ(phial_library_add(library.get(), nullptr, 0, nullptr, nullptr, &error), PHIAL_INVALID);
   const auto report = add(library);
-  EXPECT_EQ(report.added, 1);
-  EXPECT_EQ(report.problem_count, 1U);
+  EXPECT_EQ(report.added, 2);
+  EXPECT_EQ(report.problem_count, 2U);
   for (size_t i = 0; i < report.problem_count; ++i) {
     auto problem = defaults<phial_problem>();
     ASSERT_EQ(phial_library_get_problem(library.get(), i, &problem, &error), PHIAL_OK);
     EXPECT_STRNE(problem.message, "");
+    EXPECT_EQ(problem.in_library != 0, std::string_view(problem.path).ends_with("scan.txt"));
+    auto short_one = defaults<phial_problem>();  // of programs whose header has no `in_library`
+    short_one.size = offsetof(phial_problem, in_library);
+    EXPECT_EQ(phial_library_get_problem(library.get(), i, &short_one, &error), PHIAL_OK) << error.message;
   }
   auto problem = defaults<phial_problem>();
   EXPECT_EQ(phial_library_get_problem(library.get(), report.problem_count, &problem, &error), PHIAL_OUT_OF_RANGE);

@@ -279,7 +279,7 @@ typedef struct phial_add_options {
   int32_t hidden;            /* not 0: hidden files too */
   int32_t no_ignore_files;   /* not 0: .gitignore and .phialignore are not heeded */
   int32_t no_ocr;            /* not 0: pages without text are left alone, even if Tesseract is installed */
-  int32_t retry;             /* not 0: files that could not be read before are tried again */
+  int32_t retry;             /* not 0: files that could not be read before, or only in part, are tried again */
   const char* ocr_languages; /* Tesseract's names, joined by '+'; null: eng */
   phial_on_progress on_progress;
   void* progress_data;
@@ -293,7 +293,7 @@ typedef struct phial_add_report {
   int64_t removed; /* gone from the disk */
   int64_t passages;
   int64_t failed_before; /* unreadable as before */
-  size_t problem_count;  /* files that could not be read: phial_library_get_problem */
+  size_t problem_count;  /* files that could not be read, or only in part: phial_library_get_problem */
 } phial_add_report;
 
 /* Brings the library into step with files and folders: reads only what is new or changed. Stopping it loses nothing
@@ -304,9 +304,10 @@ PHIAL_API phial_code phial_library_add(phial_library* library, const char* const
 typedef struct phial_problem {
   size_t size;
   const char *path, *message, *remedy;
+  int32_t in_library; /* not 0: it is in the library all the same, in part or as it was before */
 } phial_problem;
 
-/* A file that the last phial_library_add could not read. Stays until the next. */
+/* A file that the last phial_library_add could not read, or only in part. Stays until the next. */
 PHIAL_API phial_code phial_library_get_problem(const phial_library* library, size_t index, phial_problem* problem,
                                                phial_error* error);
 

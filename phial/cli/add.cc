@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "phial/cli/home.h"
 #include "phial/cli/libraries.h"
@@ -51,7 +52,7 @@ struct Add : Command {
     if (describer.model) options.describer_name = name_of_model(*describer.model);
     PHIAL_TRY(const auto report, ingest_with_progress(*store, *embedder, paths, options, console));
     tell(console, report);
-    return keep_watching ? follow(console, *store, *embedder, options) : check_named(report);
+    return keep_watching ? follow(console, *store, *embedder, options, report) : check_named(report);
   }
 
   // A file inside a folder may be unreadable; one that was named itself is what was asked for.
@@ -100,15 +101,22 @@ struct Add : Command {
     }
   }
 
-  Status follow(Console& console, rag::Store& store, rag::Embedder& embedder, const rag::IngestOptions& options) const {
+  // `report`: of what was there when it began.
+  Status follow(Console& console, rag::Store& store, rag::Embedder& embedder, rag::IngestOptions options,
+                const rag::IngestReport& report) const {
+    options.retry_failed = false;  // that was done
     console.note("following changes; Ctrl-C ends it");
     const std::vector<std::filesystem::path> folders(paths.begin(), paths.end());
     const Log log = console.log();
+    bool is_told = !report.machine_warning.empty();
     return rag::watch(
         store, embedder, folders, options, [](const rag::IngestProgress&) {},
-        [&](const rag::IngestReport& report) {
-          for (const auto& problem : report.problems) log(Severity::kWarning, problem_text(problem));
-          tell(console, report);
+        [&](const rag::IngestReport& now) {
+          if (!now.machine_warning.empty() && !std::exchange(is_told, true)) {
+            log(Severity::kWarning, now.machine_warning);
+          }
+          for (const auto& problem : now.problems) log(Severity::kWarning, problem_text(problem));
+          tell(console, now);
         });
   }
 };

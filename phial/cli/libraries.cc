@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <iterator>
 
 #include "phial/cli/home.h"
 
@@ -13,8 +14,8 @@ namespace phial::cli {
 namespace fs = std::filesystem;
 namespace {
 
-// "2024-05-31", local time, its first moment.
-std::optional<int64_t> day_start_ns(std::string_view text) {
+// "2024-05-31", local time: the first moment of that day, or of the day so many `days` later.
+std::optional<int64_t> day_start_ns(std::string_view text, int days) {
   std::tm day{};
   const auto number = [&](size_t at, size_t length, int& into) {
     if (text.size() < at + length) return false;
@@ -32,14 +33,12 @@ std::optional<int64_t> day_start_ns(std::string_view text) {
   if (month < 1 || day_of_month < 1 || !date.ok()) return std::nullopt;
   day.tm_year = year - 1900;
   day.tm_mon = month - 1;
-  day.tm_mday = day_of_month;
+  day.tm_mday = day_of_month + days;  // not 24 hours: where clocks change, a day has 23 or 25
   day.tm_isdst = -1;
   const std::time_t seconds = std::mktime(&day);
   if (seconds == -1) return std::nullopt;
   return int64_t{seconds} * 1'000'000'000;
 }
-
-constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 
 std::string seconds_text(double seconds) {
   const auto whole = std::llround(seconds);
@@ -76,14 +75,15 @@ Result<rag::SearchFilter> FilterFlags::filter() const {
   filter.paths = paths;
   for (const auto& [text, name] : {std::pair{since, "--since"}, std::pair{until, "--until"}}) {
     if (!text) continue;
-    const auto start = day_start_ns(*text);
+    const bool is_since = std::string_view(name) == "--since";
+    const auto start = day_start_ns(*text, is_since ? 0 : 1);
     if (!start) {
       return Error{Code::kInvalid, "'" + *text + "' is no value for " + name, "give a day, written as 2024-05-31"};
     }
-    if (std::string_view(name) == "--since") {
+    if (is_since) {
       filter.since_ns = start;
     } else {
-      filter.until_ns = *start + kDayNs - 1;
+      filter.until_ns = *start - 1;
     }
   }
   return filter;
@@ -98,7 +98,7 @@ void ScanFlags::describe(Flags& flags) {
   flags.add("--no-ocr", no_ocr, "leave pages without text alone, even if Tesseract is installed");
   flags.add("--ocr-languages", &ocr_languages, "L",
             "languages of text recognition, as eng+deu: those of 'tesseract --list-langs'");
-  flags.add("--retry", retry, "try files again that could not be read before");
+  flags.add("--retry", retry, "try files again that could not be read before, or only in part");
 }
 
 rag::IngestOptions ScanFlags::options(std::stop_token cancel) const {
@@ -182,6 +182,7 @@ Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder&
   console.clear_progress();
   if (!report) return report;
   const Log log = console.log();
+  if (!report->machine_warning.empty()) log(Severity::kWarning, report->machine_warning);
   for (const rag::IngestProblem& problem : report->problems) log(Severity::kWarning, problem_text(problem));
   // Of what failed before, a file that was named itself is told again; those inside folders make one line.
   size_t others = 0;
@@ -203,8 +204,9 @@ std::string problem_text(const rag::IngestProblem& problem) {
   const bool names_it = problem.message.find(problem.path) != std::string::npos;
   // "skipped PATH is empty", "skipped: cannot open (PATH)"
   const std::string named = problem.message.starts_with(problem.path) ? " " : ": ";
-  return "skipped" + (names_it ? named : " " + problem.path + ": ") + problem.message +
-         (problem.remedy.empty() ? "" : ": " + problem.remedy);
+  const std::string begin = problem.is_in_library ? (names_it ? "" : problem.path + ": ")
+                                                  : "skipped" + (names_it ? named : " " + problem.path + ": ");
+  return begin + problem.message + (problem.remedy.empty() ? "" : ": " + problem.remedy);
 }
 
 std::string report_text(const rag::IngestReport& report) {
@@ -217,7 +219,9 @@ std::string report_text(const rag::IngestReport& report) {
   add(report.linked, "moved or copied");
   add(report.removed, "removed");
   add(report.unchanged, "unchanged");
-  add(static_cast<int64_t>(report.problems.size()), "skipped");
+  const auto in_part = std::ranges::count_if(report.problems, &rag::IngestProblem::is_in_library);
+  add(in_part, "not read whole");
+  add(std::ssize(report.problems) - in_part, "skipped");
   add(report.described, "pictures described");
   add(static_cast<int64_t>(report.failed_before.size()), "unreadable as before");
   return text.empty() ? "no files" : text;
@@ -227,14 +231,22 @@ Json report_json(const rag::IngestReport& report) {
   Json problems = Json::array();
   for (const auto* list : {&report.problems, &report.failed_before}) {
     for (const rag::IngestProblem& problem : *list) {
-      problems.push_back({{"path", problem.path}, {"message", problem.message}, {"remedy", problem.remedy}});
+      problems.push_back({{"path", problem.path},
+                          {"message", problem.message},
+                          {"remedy", problem.remedy},
+                          {"in_library", problem.is_in_library}});
     }
   }
-  return {{"added", report.added},           {"changed", report.changed},
-          {"unchanged", report.unchanged},   {"linked", report.linked},
-          {"removed", report.removed},       {"passages", report.passages},
-          {"problems", std::move(problems)}, {"failed_before", report.failed_before.size()},
-          {"described", report.described}};
+  return {{"added", report.added},
+          {"changed", report.changed},
+          {"unchanged", report.unchanged},
+          {"linked", report.linked},
+          {"removed", report.removed},
+          {"passages", report.passages},
+          {"problems", std::move(problems)},
+          {"failed_before", report.failed_before.size()},
+          {"described", report.described},
+          {"machine_warning", report.machine_warning.empty() ? Json() : Json(report.machine_warning)}};
 }
 
 std::string figures_text(std::span<const formats::Figure> figures) {

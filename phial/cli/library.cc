@@ -75,8 +75,20 @@ struct LibraryShow : Command {
     PHIAL_TRY(const auto totals, store->totals());
     PHIAL_TRY(const auto roots, store->roots());
     PHIAL_TRY(const auto files, store->files());
+    PHIAL_TRY(const auto warnings, store->warnings());
+    const auto warnings_of = [&](const rag::FileRecord& file) {
+      const auto found = warnings.find(file.content_id);
+      return found == warnings.end() ? std::vector<std::string>() : found->second;
+    };
     if (json) {
-      write_json(console, totals, roots, files, store->path().string());
+      Json listed = Json::array();
+      for (const rag::FileRecord& file : files) {
+        listed.push_back({{"path", file.path},
+                          {"bytes", file.size},
+                          {"error", file.error.empty() ? Json() : Json(file.error)},
+                          {"warnings", warnings_of(file)}});
+      }
+      write_json(console, totals, roots, std::move(listed), store->path().string());
       return ok();
     }
     console.write(library + ": " + count_text(totals.files, "file") + ", " +
@@ -85,22 +97,20 @@ struct LibraryShow : Command {
                   "\nembedder: " + totals.embedder.name + " (" + std::to_string(totals.embedder.dim) + ")\n");
     for (const rag::Root& root : roots) console.write("folder: " + one_line(root.path) + "\n");
     for (const rag::FileRecord& file : files) {
-      console.write("  " + one_line(file.path) + (file.error.empty() ? "" : "  (" + one_line(file.error) + ")") + "\n");
+      const auto in_part = warnings_of(file);
+      const std::string told = in_part.empty() ? file.error : rag::read_in_part(in_part);
+      console.write("  " + one_line(file.path) + (told.empty() ? "" : "  (" + one_line(told) + ")") + "\n");
     }
     return ok();
   }
-  void write_json(Console& console, const rag::LibraryTotals& totals, const std::vector<rag::Root>& roots,
-                  const std::vector<rag::FileRecord>& files, const std::string& path) const {
-    Json folders = Json::array(), listed = Json::array();
+  void write_json(Console& console, const rag::LibraryTotals& totals, const std::vector<rag::Root>& roots, Json files,
+                  const std::string& path) const {
+    Json folders = Json::array();
     for (const rag::Root& root : roots) folders.push_back(root.path);
-    for (const rag::FileRecord& file : files) {
-      listed.push_back(
-          {{"path", file.path}, {"bytes", file.size}, {"error", file.error.empty() ? Json() : Json(file.error)}});
-    }
     console.write(dump_json({{"name", library},
                              {"path", path},
                              {"folders", folders},
-                             {"files", listed},
+                             {"files", std::move(files)},
                              {"documents", totals.documents},
                              {"passages", totals.passages},
                              {"unreadable", totals.failed_files},

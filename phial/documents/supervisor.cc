@@ -18,6 +18,7 @@
 
 #include "phial/base/json.h"
 #include "phial/base/mapped_file.h"
+#include "phial/base/utf8.h"
 #include "phial/documents/charset.h"
 #include "phial/documents/read_document.h"
 #include "phial/documents/wire.h"
@@ -85,7 +86,7 @@ Reading read_caged(const Job& job) {
   options.ocr = ocr;
   options.ocr_seconds = 0.7 * job.options.seconds;
   Reading reading = read_document(job.source, options);
-  if (reading.document && !cage->warning.empty()) reading.document->warnings.push_back(cage->warning);
+  if (reading.document) reading.document->machine_warning = std::move(cage->warning);
   return reading;
 }
 
@@ -218,11 +219,22 @@ Result<std::string> finish(const Answer& answer) {
   return error_from_json(json);
 }
 
+// The record of a document that stands without text recognition, with the reason why there was none.
+Result<std::string> with_reason(const std::string& record, const Error& error) {
+  constexpr size_t kLongest = 300;
+  PHIAL_TRY(const Json json, parse_json(record));
+  PHIAL_TRY(auto document, formats::document_from_json(json));
+  const std::string reason = "scans were not recognised: " + error.text() + ", then add it again with --retry";
+  document.warnings.push_back(printable(reason, kLongest));
+  return dump_json(formats::to_json(document));
+}
+
 // A document of the first run is only given up for a better one; an error for any, but that Tesseract is not there.
 Result<std::string> better_of(const Answer& first, const Result<Answer>& second) {
   Result<std::string> without = finish(first);
   Result<std::string> with = second ? finish(*second) : Result<std::string>(second.error());
-  const bool keeps_first = without ? !with : !with && with.error().code == Code::kNotFound;
+  if (without && !with) return with_reason(*without, with.error());
+  const bool keeps_first = !without && !with && with.error().code == Code::kNotFound;
   return keeps_first ? std::move(without) : std::move(with);
 }
 

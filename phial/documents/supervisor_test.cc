@@ -22,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using formats::ExtractedDocument;
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -212,6 +213,15 @@ TEST(Documents, APictureFileIsAFigureUnderTheWordsOfItsName) {
   ASSERT_TRUE(drawn) << drawn.error().text();
   EXPECT_THAT(*drawn, testing::StartsWith("P6\n" + std::to_string(static_cast<int>(figure.right)) + " " +
                                           std::to_string(static_cast<int>(figure.bottom)) + "\n"));
+}
+
+// Whether Tesseract is there or not.
+TEST(Documents, APictureWhoseTextIsNotRecognisedTellsWhy) {
+  const auto document = read_file(kDocs / "made/scan-askew.png", {.languages = "none-such"});
+  ASSERT_TRUE(document) << document.error().text();
+  EXPECT_EQ(document->text, "scan askew");
+  EXPECT_THAT(document->warnings,
+              Contains(AllOf(HasSubstr("not recognised: Tesseract"), HasSubstr("apt install"), HasSubstr("--retry"))));
 }
 
 TEST(Documents, AFigureThatIsNotThereIsAnErrorOfOneLine) {

@@ -180,9 +180,10 @@ Json to_json(const ExtractedDocument& document) {
   for (const WordBox& word : document.words) words.push_back(place_json(word));
   Json figures = Json::array();
   for (const Figure& figure : document.figures) figures.push_back(place_json(figure));
-  return {{"title", document.title},      {"format", document.format}, {"text", document.text},
-          {"blocks", std::move(blocks)},  {"words", std::move(words)}, {"figures", std::move(figures)},
-          {"warnings", document.warnings}};
+  return {{"title", document.title},       {"format", document.format},
+          {"text", document.text},         {"blocks", std::move(blocks)},
+          {"words", std::move(words)},     {"figures", std::move(figures)},
+          {"warnings", document.warnings}, {"machine_warning", document.machine_warning}};
 }
 
 Result<ExtractedDocument> document_from_json(const Json& json) {
@@ -209,6 +210,9 @@ Result<ExtractedDocument> document_from_json(const Json& json) {
     const auto* line = warning.get_ptr<const std::string*>();
     if (line == nullptr || !is_clean(*line, "")) return bad_record("a warning is not one line of text");
     document.warnings.push_back(*line);
+  }
+  if (find_member(json, "machine_warning") != nullptr) {
+    PHIAL_TRY(document.machine_warning, read_line(json, "machine_warning"));
   }
   return document;
 }

@@ -50,6 +50,7 @@ struct ExtractedDocument {
   std::vector<WordBox> words;         // PDF and OCR only
   std::vector<Figure> figures;        // by `start`; they may have text in common
   std::vector<std::string> warnings;  // one line each: "page 3 has no text", "comments were left out"
+  std::string machine_warning;        // one line: what of the reader's cage this machine lacks; empty: nothing
 };
 
 Json to_json(const ExtractedDocument& document);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "phial/base/utf8.h"
 #include "phial/generate/fake_model.h"
 #include "phial/rag/prompt.h"
 #include "phial/rag/rewrite.h"
@@ -404,6 +405,16 @@ TEST(Rewrite, ModelsWordingIsTakenOnlyIfItStaysWithWhatWasSaid) {
   FakeModel never({"x"});
   EXPECT_EQ(*standalone_question("How hot does the oven get?", history, &never, {}), "How hot does the oven get?");
   EXPECT_TRUE(never.requests().empty());
+}
+
+TEST(Rewrite, LongTurnsAreCutBetweenCharacters) {
+  std::string answer = "A";
+  for (int i = 0; i < 300; ++i) answer += "\xC3\xBC";
+  const std::vector<Message> history = {{"user", "Who wrote the kettle manual?"}, {"assistant", answer}};
+  FakeModel model({"When was the kettle manual printed?"});
+  EXPECT_EQ(error_of(standalone_question("When was it printed?", history, &model, {})), "");
+  ASSERT_EQ(model.requests().size(), 1U);
+  EXPECT_TRUE(is_valid_utf8(model.requests()[0].messages[1].content));
 }
 
 TEST(Rewrite, WhatIsAskedWholeOrNotAtAllIsLeftAlone) {

@@ -100,6 +100,21 @@ TEST_F(Describing, AFigureIsFoundByWhatTheModelSaw) {
   EXPECT_THAT(model.requests()[0].messages[0].pictures[0]->rgb, ElementsAre('a', 'b', 'c', 'd', 'e', 'f'));
 }
 
+TEST_F(Describing, ASecondTryWithoutTheModelLosesNoDescription) {
+  FakeModel model = seeing({"Nineteen zebras."});
+  describe(model);
+  {
+    const auto database = Database::open(folder / "library.db", 1000);
+    ASSERT_EQ(error_of((*database)->exec("UPDATE contents SET warnings = 'no text on page 7'")), "");
+  }
+  IngestOptions again = test_options();
+  again.retry_failed = true;
+  const IngestReport report = add(again);
+  EXPECT_EQ(report.changed, 1);  // plain.txt
+  EXPECT_EQ(report.unchanged, 1);
+  EXPECT_THAT(text_of("a.txt"), HasSubstr("zebras"));
+}
+
 TEST_F(Describing, WhatRestsOnADescriptionAloneIsSaidToBeUnchecked) {
   FakeModel model = seeing({"A painting of nineteen zebras on a green hill."});
   describe(model);

@@ -1,7 +1,8 @@
 // Stands in for phial-reader in tests: plain text, a blank line between paragraphs, "# " before headings. The first
 // line of a file can ask for trouble. "PICTURE abcdef" is a picture, of two pixels abc and def; "PICTURE none" one that
 // cannot be drawn, "PICTURE thin" one of 6000 x 1, "PICTURE slow" one that takes a minute to draw. "SCANNED abcdef" is
-// a picture whose words are recognised, unless OCR is off. "PAGES" has pages, with form feeds between them.
+// a picture whose words are recognised, unless OCR is off. "PAGES" has pages, with form feeds between them. "PARTIAL"
+// is read up to its first blank line, on a machine without a cage, unless languages other than English are recognised.
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -97,6 +98,15 @@ int main(int argc, char** argv) {
   if (recognises) document.words = {{0, 7, 1, 0, 0, 2, 1}};
   if (asks("PAGES")) set_pages(document);
   if (asks("PICTURE") || is_scan) document.figures = {{.end = document.text.size(), .right = 2, .bottom = 1}};
+  if (asks("PARTIAL")) {
+    if (std::any_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "deu"; })) {
+      document.words = {{0, 7, 1, 0, 0, 2, 1}};
+    } else {
+      document = parse(text->substr(0, text->find("\n\n")));
+      document.warnings = {"no text on pages 3 to 9", "page 12 is damaged"};
+      document.machine_warning = "this kernel has no cage";
+    }
+  }
   std::puts(phial::dump_json(phial::formats::to_json(document)).c_str());
   return 0;
 }

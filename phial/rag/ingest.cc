@@ -230,7 +230,7 @@ class Ingest {
       : store_(store), embedder_(embedder), options_(options), on_progress_(on_progress) {}
 
   Result<IngestReport> run(std::span<const std::filesystem::path> paths) {
-    PHIAL_TRY(const auto old, store_.to_read_again(options_.describer_name));
+    PHIAL_TRY(const auto old, store_.to_read_again(options_.describer_name, options_.retry_failed));
     old_.insert(old.begin(), old.end());
     std::vector<Job> jobs;
     PHIAL_CHECKED(compare(paths, jobs));
@@ -338,13 +338,15 @@ class Ingest {
     return ok();
   }
 
-  // Without text recognition a scan that was read with it would lose its text.
+  // Without text recognition a scan that was read with it would lose its text, and a second try may have less of it.
   Status fail_if_it_reads_less(Outcome& outcome) {
-    if (options_.reader.ocr || outcome.old_content == 0 || outcome.passages.empty()) return ok();
+    const bool may_read_less = !options_.reader.ocr || options_.retry_failed;
+    if (!may_read_less || outcome.old_content == 0 || outcome.passages.empty()) return ok();
     PHIAL_TRY(const auto words, store_.boxes(outcome.old_content, 0, std::numeric_limits<uint64_t>::max()));
     if (outcome.document.words.size() >= words.size()) return ok();
     outcome.record.error = outcome.record.path + " would lose text that was recognised in it, and stays as it was";
-    outcome.record.remedy = "add it again without --no-ocr";
+    outcome.record.remedy = options_.reader.ocr ? "install Tesseract (apt install tesseract-ocr), then try again"
+                                                : "add it again without --no-ocr";
     outcome.passages.clear();
     return ok();
   }
@@ -421,6 +423,15 @@ class Ingest {
     return ok();
   }
 
+  // Before describe(), which adds warnings that it tells of itself.
+  void report_what_is_missing(const Outcome& outcome) {
+    const std::string& path = outcome.record.path;
+    const formats::ExtractedDocument& document = outcome.document;
+    if (report_.machine_warning.empty()) report_.machine_warning = document.machine_warning;
+    if (document.warnings.empty()) return;
+    report_.problems.push_back({path, read_in_part(document.warnings) + " (" + path + ")", "", true});
+  }
+
   Status describe(Outcome& outcome) {
     outcome.described_by = options_.describer_name;
     if (options_.describer == nullptr || outcome.document.figures.empty()) return ok();
@@ -445,7 +456,10 @@ class Ingest {
   }
 
   Status embed_and_write(const std::vector<std::unique_ptr<Outcome>>& batch) {
-    for (const auto& outcome : batch) PHIAL_CHECKED(describe(*outcome));
+    for (const auto& outcome : batch) {
+      report_what_is_missing(*outcome);
+      PHIAL_CHECKED(describe(*outcome));
+    }
     std::vector<std::string> texts;
     for (const auto& outcome : batch) {
       for (const Passage& passage : outcome->passages) texts.push_back(embedding_text(passage, outcome->document.text));
@@ -463,8 +477,9 @@ class Ingest {
     const auto dim = static_cast<size_t>(embedder_.identity().dim);
     for (const auto& outcome : batch) {
       const size_t floats = outcome->passages.size() * dim;
+      const bool is_second_try = options_.retry_failed && outcome->old_content != 0;
       PHIAL_CHECKED(store_.put_document(outcome->record, outcome->document, outcome->passages, left.subspan(0, floats),
-                                        {outcome->described_by, outcome->pictures}));
+                                        {outcome->described_by, outcome->pictures, is_second_try}));
       left = left.subspan(floats);
       ++(outcome->was_known ? report_.changed : report_.added);
       report_.passages += static_cast<int64_t>(outcome->passages.size());
@@ -500,8 +515,8 @@ class Ingest {
   IngestReport report_;
   std::vector<std::unique_ptr<Outcome>> copies_;
   std::vector<Job> left_over_;
-  std::unordered_set<int64_t> old_;  // documents whose figures were not looked for, or not described by the describer
-  std::vector<std::string> gone_;    // known files that are no longer there, or no longer wanted
+  std::unordered_set<int64_t> old_;                   // documents that are read again (Store::to_read_again)
+  std::vector<std::string> gone_;                     // known files that are no longer there, or no longer wanted
   std::unordered_map<ContentHash, size_t> failures_;  // place in report_.problems
 };
 
@@ -510,6 +525,14 @@ class Ingest {
 Result<IngestReport> ingest(Store& store, Embedder& embedder, std::span<const std::filesystem::path> paths,
                             const IngestOptions& options, const OnProgress& on_progress) {
   return Ingest(store, embedder, options, on_progress).run(paths);
+}
+
+std::string read_in_part(std::span<const std::string> warnings) {
+  constexpr size_t kNamed = 4;
+  std::string text = "read in part: ";
+  for (size_t i = 0; i < std::min(warnings.size(), kNamed); ++i) text.append(i == 0 ? "" : "; ").append(warnings[i]);
+  if (warnings.size() > kNamed) text += "; and " + std::to_string(warnings.size() - kNamed) + " more";
+  return text;
 }
 
 std::string to_text(const ScanOptions& options) {

@@ -26,8 +26,8 @@ namespace phial::rag {
 struct IngestOptions {
   ScanOptions scan;
   ReaderOptions reader;
-  int readers = 0;  // at once; 0: as many as usable cores
-  bool retry_failed = false;
+  int readers = 0;            // at once; 0: as many as usable cores
+  bool retry_failed = false;  // reads those again, too, that could be read only in part
   // Sees, and writes what figures show into the text of documents that have some; those that are in the library without
   // its words are read again. Null: nobody does.
   generate::LanguageModel* describer = nullptr;
@@ -61,12 +61,16 @@ struct IngestReport {
   int64_t described = 0;                     // figures, by options.describer and not known before
   std::vector<IngestProblem> problems;       // new ones, one a file
   std::vector<IngestProblem> failed_before;  // known to be unreadable and not changed since
+  std::string machine_warning;               // as in a document (formats/extracted_document.h), of any that was read
 };
 
 // kNotFound if none of `paths` exists; kCancelled; kIo and the like if the library cannot be written. A file that
 // cannot be read is a problem in the report.
 Result<IngestReport> ingest(Store& store, Embedder& embedder, std::span<const std::filesystem::path> paths,
                             const IngestOptions& options, const OnProgress& on_progress);
+
+// "read in part: no text on page 3; page 7 is damaged", of a document's warnings. Not all of many are named.
+std::string read_in_part(std::span<const std::string> warnings);
 
 // Scan options as kept with a root of the library, and back.
 std::string to_text(const ScanOptions& options);

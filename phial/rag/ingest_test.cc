@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "phial/rag/retrieve.h"
+#include "phial/rag/sql.h"
 #include "phial/rag/testing.h"
 #include "phial/rag/watch.h"
 
@@ -105,6 +106,62 @@ TEST_F(Ingest, FilesThatCannotBeReadAreToldOnceAndTheRestGoesOn) {
   for (const IngestProblem& known : again.failed_before) EXPECT_THAT(known.message, HasSubstr(docs().string()));
   write_file(docs() / "bad.txt", "Now it is readable.");
   EXPECT_EQ(add().changed, 1);
+}
+
+TEST_F(Ingest, WhatWasReadInPartIsToldOnceAndReadAgainWhenAsked) {
+  write_file(docs() / "scan.txt", "PARTIAL scan of the lease.\n\nThe deposit is 900 euros.");
+  write_file(docs() / "other.txt", "PARTIAL scan of a receipt.\n\nThe lamp costs 30 euros.");
+  const std::string scan = (docs() / "scan.txt").string();
+  const IngestReport report = add();
+  EXPECT_EQ(report.added, 2);
+  ASSERT_EQ(report.problems.size(), 2U);
+  std::vector<std::string> messages;
+  for (const IngestProblem& problem : report.problems) {
+    EXPECT_TRUE(problem.is_in_library);
+    messages.push_back(problem.message);
+  }
+  EXPECT_THAT(messages, testing::Contains("read in part: no text on pages 3 to 9; page 12 is damaged (" + scan + ")"));
+  EXPECT_EQ(report.machine_warning, "this kernel has no cage");
+  const int64_t content = (*store->file(scan))->content_id;
+  EXPECT_THAT(store->warnings()->at(content), ElementsAre("no text on pages 3 to 9", "page 12 is damaged"));
+
+  EXPECT_TRUE(add().problems.empty());
+  EXPECT_EQ(add().unchanged, 2);
+  IngestOptions again = test_options();
+  again.retry_failed = true;
+  again.reader.languages = "deu";
+  const IngestReport second = add(again);
+  EXPECT_EQ(second.changed, 2);
+  EXPECT_TRUE(second.problems.empty());
+  EXPECT_TRUE(store->warnings()->empty());
+  Retriever retriever(*store, embedder);
+  EXPECT_THAT(retriever.search("deposit euros", {})->hits.at(0).passage.text, HasSubstr("900"));
+  EXPECT_EQ(add(again).unchanged, 2);
+}
+
+TEST_F(Ingest, ASecondTryThatHasLessLeavesTheDocumentAsItWas) {
+  write_file(docs() / "scan.txt", "PARTIAL scan of the lease.\n\nThe deposit is 900 euros.");
+  IngestOptions german = test_options();
+  german.reader.languages = "deu";
+  add(german);
+  {
+    const auto database = Database::open(folder / "library.db", 1000);
+    ASSERT_EQ(error_of((*database)->exec("UPDATE contents SET warnings = 'no text on page 7'")), "");
+  }
+  IngestOptions again = test_options();
+  again.retry_failed = true;
+  const IngestReport report = add(again);
+  EXPECT_EQ(report.unchanged, 1);
+  ASSERT_EQ(report.problems.size(), 1U);
+  EXPECT_THAT(report.problems[0].message, HasSubstr("stays as it was"));
+  EXPECT_TRUE(report.problems[0].is_in_library);
+  Retriever retriever(*store, embedder);
+  EXPECT_THAT(retriever.search("deposit euros", {})->hits.at(0).passage.text, HasSubstr("900"));
+}
+
+TEST(ReadInPart, NamesTheFirstOfManyWarnings) {
+  const std::vector<std::string> warnings = {"a", "b", "c", "d", "e", "f"};
+  EXPECT_EQ(read_in_part(warnings), "read in part: a; b; c; d; and 2 more");
 }
 
 TEST_F(Ingest, ReaderThatHangsOrFloodsIsStopped) {

@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "phial/base/utf8.h"
 #include "phial/rag/lexical.h"
 #include "phial/rag/sentences.h"
 
@@ -101,7 +102,7 @@ std::optional<std::string> ask_model(std::string_view question, std::span<const 
   const size_t first = history.size() > kMaxTurns ? history.size() - kMaxTurns : 0;
   for (const generate::Message& turn : history.subspan(first)) {
     talk.append(turn.role == "user" ? "Person: " : "Assistant: ")
-        .append(turn.content.substr(0, kMaxTurnBytes))
+        .append(turn.content.substr(0, utf8_floor(turn.content, kMaxTurnBytes)))
         .append("\n");
   }
   generate::GenerateRequest request;

@@ -64,6 +64,7 @@ inline constexpr std::string_view kReadWithoutFigures = "/read without figures";
 struct Descriptions {
   std::string_view by = {};                    // the model, kDescribedInPart behind it; empty: nobody
   std::span<const ContentHash> pictures = {};  // of each figure, empty for one that was not described; or none at all
+  bool is_second_try = false;  // of a document that was read in part: takes its place whoever described that one
 };
 
 struct Root {
@@ -97,7 +98,7 @@ class Store {
   Result<std::vector<ContentHash>> content_hashes();
   // One transaction each. put_document: the file, and its document unless another file brought it meanwhile. One that
   // is there takes the place of that which was, for all files with these bytes, if that was read without figures or if
-  // `descriptions` are by another model, or in part.
+  // `descriptions` are by another model, in part, or of a second try.
   // `vectors`: [passages.size(), dim].
   Status put_document(const FileRecord& file, const formats::ExtractedDocument& document,
                       std::span<const Passage> passages, std::span<const float> vectors,
@@ -140,7 +141,10 @@ class Store {
   Result<std::optional<std::string>> description(const ContentHash& hash, std::string_view model);
   Status put_description(const ContentHash& hash, std::string_view model, std::string_view text);
   // Documents that were read without figures, and those with figures that `model` has not described; "": the former.
-  Result<std::vector<int64_t>> to_read_again(std::string_view model);
+  // `second_try`: and those that were read in part, unless another model's descriptions would be lost.
+  Result<std::vector<int64_t>> to_read_again(std::string_view model, bool second_try = false);
+  // What the reader left out, one line each, of the documents that it did not read whole.
+  Result<std::unordered_map<int64_t, std::vector<std::string>>> warnings();
 
   // Grows whenever any process changes the library.
   Result<int64_t> data_version();
@@ -168,8 +172,8 @@ class Store {
                                  std::span<const Passage> passages, std::span<const float> vectors,
                                  const Descriptions& descriptions);
   Status remove_content(int64_t id);  // that no file has
-  // By what was read again, and described by `model` or nobody.
-  Result<bool> is_to_be_replaced(int64_t content_id, std::string_view model);
+  // By what was read again.
+  Result<bool> is_to_be_replaced(int64_t content_id, const Descriptions& descriptions);
   Status write_file(const FileRecord& file);
 
   std::filesystem::path path_;

@@ -64,13 +64,15 @@ Status Store::forget_removed() {
       "DELETE FROM descriptions WHERE hash NOT IN (SELECT picture FROM figures WHERE picture IS NOT NULL)");
 }
 
-Result<std::vector<int64_t>> Store::to_read_again(std::string_view model) {
+Result<std::vector<int64_t>> Store::to_read_again(std::string_view model, bool second_try) {
   std::vector<int64_t> found;
   if (!has_figures_) return found;
   PHIAL_TRY(Statement statement,
             database_->prepare("SELECT id FROM contents WHERE described_by = ?2 OR (?1 <> '' AND described_by <> ?1 "
-                               "AND EXISTS (SELECT 1 FROM figures WHERE content_id = contents.id))"));
-  statement.bind(1, model).bind(2, kReadWithoutFigures);
+                               "AND EXISTS (SELECT 1 FROM figures WHERE content_id = contents.id)) "
+                               "OR (?3 AND warnings <> '' AND (described_by IN ('', ?1) "
+                               "OR NOT EXISTS (SELECT 1 FROM figures WHERE content_id = contents.id)))"));
+  statement.bind(1, model).bind(2, kReadWithoutFigures).bind(3, int64_t{second_try});
   for (;;) {
     PHIAL_TRY(const bool row, statement.step());
     if (!row) return found;
@@ -78,11 +80,12 @@ Result<std::vector<int64_t>> Store::to_read_again(std::string_view model) {
   }
 }
 
-Result<bool> Store::is_to_be_replaced(int64_t content_id, std::string_view model) {
-  if (content_id == 0) return false;
+Result<bool> Store::is_to_be_replaced(int64_t content_id, const Descriptions& descriptions) {
+  if (content_id == 0 || descriptions.is_second_try) return content_id != 0;
   PHIAL_TRY(Statement statement, database_->prepare("SELECT described_by FROM contents WHERE id = ?1"));
   PHIAL_TRY(const bool row, statement.bind(1, content_id).step());
   if (!row || statement.text(0) == kReadWithoutFigures) return row;
+  const std::string_view model = descriptions.by;
   return !model.empty() && (statement.text(0) != model || model.ends_with(kDescribedInPart));
 }
 

@@ -1,5 +1,6 @@
 // The part of Store that is about files, and the folder that libraries lie in.
 #include <algorithm>
+#include <sstream>
 #include <system_error>
 
 #include "phial/rag/sql.h"
@@ -56,6 +57,17 @@ Result<std::vector<FileRecord>> Store::files_of(int64_t content_id) {
   PHIAL_TRY(Statement statement, database_->prepare(std::string(kSelectFile) + "WHERE content_id = ?1 ORDER BY path"));
   statement.bind(1, content_id);
   return read_files(statement);
+}
+
+Result<std::unordered_map<int64_t, std::vector<std::string>>> Store::warnings() {
+  PHIAL_TRY(Statement statement, database_->prepare("SELECT id, warnings FROM contents WHERE warnings <> ''"));
+  std::unordered_map<int64_t, std::vector<std::string>> found;
+  for (;;) {
+    PHIAL_TRY(const bool row, statement.step());
+    if (!row) return found;
+    std::istringstream text(statement.text(1));
+    for (std::string line; std::getline(text, line);) found[statement.integer(0)].push_back(line);
+  }
 }
 
 Result<std::vector<ContentHash>> Store::content_hashes() {
@@ -127,7 +139,7 @@ Status Store::put_document(const FileRecord& file, const formats::ExtractedDocum
   // Another process may have brought the same bytes since this one looked.
   PHIAL_TRY(with_content.content_id, find_content(file.hash));
   const int64_t old = with_content.content_id;
-  PHIAL_TRY(const bool replaces, is_to_be_replaced(old, descriptions.by));
+  PHIAL_TRY(const bool replaces, is_to_be_replaced(old, descriptions));
   if (replaces) {
     // Its passages keep their old ids nowhere: caches of vectors go by the document's id.
     PHIAL_TRY(Statement let_go, database_->prepare("UPDATE files SET content_id = NULL WHERE content_id = ?1"));

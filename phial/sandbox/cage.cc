@@ -184,6 +184,8 @@ Result<CageReport> enter_cage(const CageLimits& limits) {
   if (!report.filtered) {
     report.warning = "this kernel refuses seccomp: the reader ran with limits on memory and time only";
     if (report.may_read) report.warning = "this kernel refuses seccomp: the reader ran with limits and Landlock only";
+  } else if (!report.may_read) {
+    report.warning = "this kernel has no Landlock: the reader could open no fonts and character maps";
   }
   return report;
 }

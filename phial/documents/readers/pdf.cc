@@ -20,6 +20,7 @@
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "phial/base/utf8.h"
 #include "phial/documents/readers/page_direction.h"
@@ -265,15 +266,16 @@ Result<PageOfWords> recognise_page(const poppler::page& page, int number, Ocr& o
 
 constexpr size_t kFewWords = 12;  // a stamp or a running line, not what a page says
 
-// Whether ink covers the page beyond its few words, as on a scan that was stamped or numbered.
-bool is_covered(const poppler::page& page, const PageOfWords& words) {
+constexpr int kCells = 8;  // of a page, across and down
+
+// How many cells of the page have ink beyond its words; nothing if it cannot be drawn.
+std::optional<size_t> inked_cells(const poppler::page& page, const PageOfWords& words) {
   constexpr double kDotsPerInch = 36;
-  constexpr int kCells = 8, kDark = 160;
-  constexpr size_t kCovered = kCells * kCells / 3;
+  constexpr int kDark = 160;
   poppler::page_renderer renderer;
   renderer.set_image_format(poppler::image::format_gray8);
   const poppler::image picture = renderer.render_page(&page, kDotsPerInch, kDotsPerInch);
-  if (!picture.is_valid()) return false;
+  if (!picture.is_valid()) return std::nullopt;
   std::array<bool, static_cast<size_t>(kCells) * kCells> inked = {};
   const auto is_word = [&](int x, int y) {
     constexpr float kPoints = 72 / kDotsPerInch;
@@ -291,7 +293,13 @@ bool is_covered(const poppler::page& page, const PageOfWords& words) {
       inked[static_cast<size_t>(down) * kCells + static_cast<size_t>(across)] = true;
     }
   }
-  return static_cast<size_t>(std::count(inked.begin(), inked.end(), true)) >= kCovered;
+  return static_cast<size_t>(std::count(inked.begin(), inked.end(), true));
+}
+
+// Whether ink covers the page beyond its few words, as on a scan that was stamped or numbered.
+bool is_covered(const poppler::page& page, const PageOfWords& words) {
+  constexpr size_t kCovered = kCells * kCells / 3;
+  return inked_cells(page, words).value_or(0) >= kCovered;
 }
 
 class PdfReader {
@@ -335,6 +343,8 @@ class PdfReader {
         continue;
       }
       pages_.push_back(read_page(*page, number));
+      const PageOfWords& read = pages_.back();
+      if (read.words.empty() && has_time() && inked_cells(*page, read) == 0) blank_.insert(number);
     }
     if (const size_t removed = unseen_words_.remove(document_, pages_); removed > 0) {
       job_.builder.warn("text that the pages hide was left out (" + std::to_string(removed) + " words)");
@@ -411,8 +421,9 @@ class PdfReader {
       return none;
     }
     if (job_.options.ocr_seconds > 0 && seconds_spent() > job_.options.ocr_seconds) {
-      if (must)
-        job_.builder.warn("time ran out before page " + std::to_string(number) + ": its text was not recognised");
+      if (must && !std::exchange(is_out_of_time_, true))
+        job_.builder.warn("time ran out before page " + std::to_string(number) +
+                          ": from there on scans were not recognised");
       return none;
     }
     auto words = recognise_page(page, number, *job_.options.ocr);
@@ -422,13 +433,19 @@ class PdfReader {
   }
 
   void report_missing() {
+    std::erase_if(missing_, [this](int page) { return blank_.contains(page); });
     if (missing_.empty()) return;
     std::string list;
     constexpr size_t kNamed = 10;
-    for (size_t i = 0; i < std::min(missing_.size(), kNamed); ++i) {
-      list.append(i > 0 ? ", " : "").append(std::to_string(missing_[i]));
+    size_t at = 0;
+    for (size_t named = 0; at < missing_.size() && named < kNamed; ++named) {
+      size_t last = at;
+      while (last + 1 < missing_.size() && missing_[last + 1] == missing_[last] + 1) ++last;
+      list.append(at > 0 ? ", " : "").append(std::to_string(missing_[at]));
+      if (last > at) list.append(last > at + 1 ? " to " : ", ").append(std::to_string(missing_[last]));
+      at = last + 1;
     }
-    if (missing_.size() > kNamed) list += " and " + std::to_string(missing_.size() - kNamed) + " more";
+    if (at < missing_.size()) list += " and " + std::to_string(missing_.size() - at) + " more";
     job_.builder.warn((missing_.size() == 1 ? "no text on page " : "no text on pages ") + list);
   }
 
@@ -436,6 +453,8 @@ class PdfReader {
   const poppler::document& document_;
   std::vector<PageOfWords> pages_;
   std::vector<int> missing_;
+  std::unordered_set<int> blank_;  // of these pages, those that show nothing either
+  bool is_out_of_time_ = false;
   UnseenWords unseen_words_;
   std::vector<PageFigure> figures_;
 };
