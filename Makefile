@@ -41,7 +41,7 @@ test: setup models
 	@ctest --preset $(PRESET) -j$$(nproc)
 
 bench: setup models
-	@scripts/build release phial phial-reader
+	@scripts/build release phial phial-reader phial_sessions_probe phial_tokenizer_probe phial_rag_probe
 	@bench/run
 
 bench-peers: setup models

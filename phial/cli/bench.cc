@@ -134,7 +134,8 @@ struct Bench : Command {
     PHIAL_TRY(const auto checkpoint, formats::Checkpoint::open(path));
     PHIAL_TRY(const spec::DecoderSpec spec, model::Decoder::read_spec(checkpoint, compute.window_extra));
     PHIAL_TRY(model::MemoryPlan plan,
-              model::Decoder::plan(checkpoint, spec, compute.chosen_precision(), total, request.kv));
+              model::Decoder::plan(checkpoint, spec, compute.chosen_precision(), compute.threads,
+                                   {.context_tokens = total, .kv = request.kv}));
     request.weights_bytes = plan.weights_bytes;
     report.model_bytes = checkpoint.total_bytes();
     report.work = work_of(checkpoint, spec, plan.weights_bytes);

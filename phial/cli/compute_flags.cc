@@ -1,7 +1,5 @@
 #include "phial/cli/compute_flags.h"
 
-#include "phial/base/bytes_text.h"
-
 namespace phial::cli {
 
 void ComputeFlags::describe(Flags& flags) {
@@ -50,20 +48,11 @@ Result<std::unique_ptr<model::Decoder>> ComputeFlags::load_decoder(const std::fi
                  "give fewer"};
   }
   PHIAL_TRY(const model::MemoryPlan plan,
-            model::Decoder::plan(*checkpoint, spec, chosen_precision(), request.context_tokens, chosen_kv()));
+            model::Decoder::plan(
+                *checkpoint, spec, chosen_precision(), pool.threads(),
+                {.context_tokens = request.context_tokens, .kv = chosen_kv(), .keeps_logits = request.keeps_logits}));
   log(Severity::kDetail, "memory plan: " + plan.text());
-  const uint64_t logits_bytes =
-      static_cast<uint64_t>(request.logits_rows) * static_cast<uint64_t>(spec.vocab_size) * sizeof(float);
-  if (plan.total_bytes() + logits_bytes > plan.available_bytes) {
-    return Error{Code::kOutOfMemory,
-                 path.string() + " does not fit into memory: " + plan.text() +
-                     (logits_bytes > 0 ? "; the logits take " + bytes_text(logits_bytes) : ""),
-                 request.logits_rows > 1 ? "give fewer tokens"
-                 : plan.smaller_kv_that_fits
-                     ? std::string("--kv ") + model::name_of(*plan.smaller_kv_that_fits) + " fits"
-                 : plan.largest_context_that_fits > 0 ? std::to_string(plan.largest_context_that_fits) + " tokens fit"
-                                                      : "take a smaller model or one with fewer bits a weight"};
-  }
+  PHIAL_CHECKED(plan.check(path, model::ContextIs::kTokens));
   return model::Decoder::load(checkpoint, spec, chosen_precision(), pool, log);
 }
 

@@ -14,7 +14,7 @@ namespace phial::cli {
 
 struct LoadRequest {
   int context_tokens = 0;
-  int logits_rows = 0;          // rows of logits that the caller will hold itself
+  bool keeps_logits = false;    // the caller will hold a row of them for every token
   bool beyond_context = false;  // speed may be measured where the model was never trained
 };
 

@@ -82,7 +82,7 @@ struct Logits : Command {
     PHIAL_TRY(const auto seen, see(path, pool, console, ids));
     const int n_tokens = static_cast<int>(ids.size());
     PHIAL_TRY(const auto decoder,
-              compute.load_decoder(path, {.context_tokens = n_tokens, .logits_rows = n_tokens}, pool, console.log()));
+              compute.load_decoder(path, {.context_tokens = n_tokens, .keeps_logits = true}, pool, console.log()));
     const spec::DecoderSpec& spec = decoder->spec();
     PHIAL_TRY(model::KvCache cache, decoder->make_cache(n_tokens, compute.chosen_kv()));
     const auto table = spec::choose_rope_table(spec, spec::RopePolicy::kDynamic, n_tokens);

@@ -67,7 +67,8 @@ Json memory_of(const formats::Checkpoint& checkpoint, const formats::Checkpoint*
     Json row = {{"context", context}};
     for (const auto kv : {model::KvType::kF16, model::KvType::kQ8, model::KvType::kQ4}) {
       const auto plan =
-          model::Decoder::plan(checkpoint, spec, model::Precision::kFast, context, kv, 1, vision ? *vision : 0);
+          model::Decoder::plan(checkpoint, spec, model::Precision::kFast, usable_cores(),
+                               {.context_tokens = context, .kv = kv, .vision_bytes = vision ? *vision : 0});
       if (plan) row[std::string("bytes_") + model::name_of(kv)] = plan->total_bytes();
     }
     table.push_back(std::move(row));

@@ -15,18 +15,6 @@ namespace {
 constexpr int kDefaultContext = 4096;
 constexpr size_t kChunk = 512;  // between two looks at the cancellation
 
-Status check_plan(const model::MemoryPlan& plan, const std::filesystem::path& path) {
-  if (plan.fits()) return ok();
-  std::string remedy;
-  if (plan.smaller_kv_that_fits) remedy = std::string("--kv ") + model::name_of(*plan.smaller_kv_that_fits) + " fits";
-  if (plan.largest_context_that_fits > 0) {
-    remedy +=
-        (remedy.empty() ? "" : ", or ") + ("--context " + std::to_string(plan.largest_context_that_fits)) + " fits";
-  }
-  if (remedy.empty()) remedy = "take a smaller model or one with fewer bits a weight";
-  return Error{Code::kOutOfMemory, path.string() + " does not fit into memory: " + plan.text(), std::move(remedy)};
-}
-
 std::vector<Picture> pictures_of(std::span<const Message> messages) {
   std::vector<Picture> all;
   for (const Message& message : messages) all.insert(all.end(), message.pictures.begin(), message.pictures.end());
@@ -63,10 +51,13 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::filesystem::path& path, 
   PHIAL_TRY(const auto eye,
             model::ImageEncoder::find(checkpoint, spec.hidden_dim, options.projector, options.load, options.log));
   PHIAL_TRY(const uint64_t vision_bytes, Pictures::bytes(eye.get(), spec, options.precision, pool.threads()));
-  PHIAL_TRY(engine->plan_, model::Decoder::plan(*checkpoint, spec, options.precision, engine->context_tokens_,
-                                                options.kv_type, options.sessions, vision_bytes));
+  PHIAL_TRY(engine->plan_, model::Decoder::plan(*checkpoint, spec, options.precision, pool.threads(),
+                                                {.context_tokens = engine->context_tokens_,
+                                                 .kv = options.kv_type,
+                                                 .sessions = options.sessions,
+                                                 .vision_bytes = vision_bytes}));
   options.log(Severity::kDetail, "memory plan: " + engine->plan_.text());
-  PHIAL_CHECKED(check_plan(engine->plan_, path));
+  PHIAL_CHECKED(engine->plan_.check(path, model::ContextIs::kFlag));
 
   PHIAL_TRY(const ChatFacts facts, read_chat_facts(*checkpoint));
   auto tokenizer = open_tokenizer(*checkpoint);

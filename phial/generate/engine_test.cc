@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
+#include "phial/base/temp_folder_for_test.h"
 #include "phial/generate/golden_models_for_test.h"
 #include "phial/generate/perplexity.h"
 
@@ -142,6 +145,31 @@ TEST(Engine, APromptThatDoesNotFitIsAnErrorWithTheNumbers) {
   EngineOptions too_long = exact();
   too_long.context_tokens = 129;
   EXPECT_EQ(Engine::open(golden("phi3-mini-like"), too_long, pool).error().code, Code::kOutOfRange);
+}
+
+// llama-like as if it had 2^26 positions: keys and values of a thousand such contexts take 51 TB.
+TEST(Engine, AContextThatFitsIntoNoMachineIsRefusedWithTheOneThatFits) {
+  const TempFolder folder;
+  Json config = *parse_json(*read_text_file(golden("llama-like") / "config.json"));
+  config["max_position_embeddings"] = 1 << 26;
+  std::ofstream(folder / "config.json") << dump_json(config);
+  std::filesystem::copy_file(golden("llama-like") / "model.safetensors", folder / "model.safetensors");
+
+  ThreadPool pool(1);
+  EngineOptions options = exact();
+  options.context_tokens = 1 << 26;
+  options.sessions = 1000;
+  const auto refused = Engine::open(folder.path(), options, pool);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kOutOfMemory);
+  EXPECT_TRUE(refused.error().message.starts_with("the model does not fit into memory, ")) << refused.error().message;
+  EXPECT_TRUE(refused.error().message.ends_with(" (" + folder.path().string() + ")")) << refused.error().message;
+  int fits = 0;
+  ASSERT_EQ(std::sscanf(refused.error().remedy.c_str(), "give --context %d", &fits), 1) << refused.error().remedy;
+  options.context_tokens = fits / 2;  // not to the last byte: other programs take memory meanwhile
+  const auto engine = open(folder.path(), pool, options);
+  ASSERT_NE(engine, nullptr);
+  EXPECT_TRUE(engine->generate(greedy({1, 5, 9}, 4), nullptr));
 }
 
 TEST(Engine, AnIdOutsideTheVocabularyIsAnErrorAndTheNextCallWorks) {

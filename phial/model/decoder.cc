@@ -497,23 +497,23 @@ Result<KvCache> Decoder::make_cache(int capacity_tokens, KvType type) const {
 }
 
 Result<MemoryPlan> Decoder::plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens, KvType kv, int sessions,
-                                 uint64_t vision_bytes) {
+                                 Precision precision, int threads, const PlanRequest& request) {
   PHIAL_CHECKED(spec::validate(spec));
-  if (spec.block_sparse.active() && context_tokens > spec.context) {
+  if (spec.block_sparse.active() && request.context_tokens > spec.context) {
     return Error{Code::kOutOfRange,
-                 checkpoint.path().string() + ": a context of " + std::to_string(context_tokens) +
+                 checkpoint.path().string() + ": a context of " + std::to_string(request.context_tokens) +
                      " tokens, the model has " + std::to_string(spec.context),
                  "ask for " + std::to_string(spec.context) + " or fewer"};
   }
   PHIAL_TRY(const DecoderTensors tensors, bind(checkpoint, spec));
   const PlanInput input = {.weights_bytes = packed_bytes(tensors, precision),
                            .embedding_bytes = held_embedding_bytes(checkpoint, spec, tensors, precision),
-                           .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, usable_cores())),
-                           .vision_bytes = vision_bytes,
-                           .kv_type = kv_type(precision, kv),
-                           .context_tokens = context_tokens,
-                           .sessions = sessions};
+                           .scratch_bytes = Workspace::bytes(workspace_shape(spec, precision, threads)),
+                           .vision_bytes = request.vision_bytes,
+                           .kv_type = kv_type(precision, request.kv),
+                           .context_tokens = request.context_tokens,
+                           .sessions = request.sessions,
+                           .keeps_logits = request.keeps_logits};
   MemoryPlan plan = make_plan(spec, input, available_memory());
   plan.slow_paths = slow_paths(tensors, precision, kernels::active());
   return plan;

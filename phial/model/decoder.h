@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -51,12 +52,25 @@ struct SlowPath {
   bool matters = false;   // load() warns of it; the rest costs little and is told only by who measures
 };
 
+// How whoever asks for a plan says how long the context is: with --context, or by giving so many tokens.
+enum class ContextIs { kFlag, kTokens };
+
+// What a plan is made for.
+struct PlanRequest {
+  int context_tokens = 0;
+  KvType kv = KvType::kF16;   // for kFast; kExact keeps f32
+  int sessions = 1;           // that many caches of so many tokens
+  uint64_t vision_bytes = 0;  // what the model's image encoder will take beside the decoder
+  bool keeps_logits = false;  // the caller holds a row of them for every token
+};
+
 // What a model will take, told before anything large is allocated.
 struct MemoryPlan {
   // `weights_bytes`: all matrices as they are packed, which is also what one token reads of them.
   uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
   uint64_t embedding_bytes = 0;  // rows that ids look up, where the file is copied; of a mapped one they are the file's
   uint64_t vision_bytes = 0;     // the image encoder's weights and scratch
+  uint64_t logits_bytes = 0;     // what the caller keeps of them
   uint64_t available_bytes = 0;  // free memory of the machine, container limits respected
   int context_tokens = 0;
   int sessions = 1;                   // that many caches of so many tokens
@@ -65,8 +79,12 @@ struct MemoryPlan {
   std::optional<KvType> smaller_kv_that_fits;  // the largest smaller one with which this context fits
   std::vector<SlowPath> slow_paths = {};
 
-  uint64_t total_bytes() const { return weights_bytes + embedding_bytes + kv_bytes + scratch_bytes + vision_bytes; }
+  uint64_t total_bytes() const {
+    return weights_bytes + embedding_bytes + kv_bytes + scratch_bytes + vision_bytes + logits_bytes;
+  }
   bool fits() const { return total_bytes() <= available_bytes; }
+  // kOutOfMemory, with what would fit, unless fits().
+  Status check(const std::filesystem::path& model, ContextIs said) const;
   // "107 MB of weights, 94.4 MB of keys and values in f16 for 4096 tokens, ...": one line, for people.
   std::string text() const;
 };
@@ -76,11 +94,9 @@ class Decoder {
   // The spec of a checkpoint, LongRoPE factor tensors included. `window_extra`: 0 or 1 (docs/sources.md, reading B).
   static Result<spec::DecoderSpec> read_spec(const formats::Checkpoint& checkpoint, int window_extra = 0);
 
-  // `context_tokens`: what KV is planned for, for each of `sessions` caches. `kv` is for kFast; kExact keeps f32.
-  // `vision_bytes`: what the model's image encoder will take beside the decoder.
+  // `threads`: of the pool that load() will be given, each of which has scratch of its own.
   static Result<MemoryPlan> plan(const formats::Checkpoint& checkpoint, const spec::DecoderSpec& spec,
-                                 Precision precision, int context_tokens, KvType kv = KvType::kF16, int sessions = 1,
-                                 uint64_t vision_bytes = 0);
+                                 Precision precision, int threads, const PlanRequest& request);
 
   // Packs the weights tensor by tensor (kFast) or refers to the checkpoint's bytes (kExact); with either LoadMode the
   // file and the packed weights are never in memory at once. `log` is told of slow paths that matter.

@@ -381,7 +381,7 @@ TEST(Decoder, WeightsOfAnotherShapeAreNamed) {
 TEST(Decoder, PlanTellsWhatFits) {
   const auto checkpoint = open_model(golden("phi3-medium-like"));
   const auto spec = *Decoder::read_spec(*checkpoint);
-  const auto plan = Decoder::plan(*checkpoint, spec, Precision::kFast, 1000);
+  const auto plan = Decoder::plan(*checkpoint, spec, Precision::kFast, 2, {.context_tokens = 1000});
   ASSERT_TRUE(plan) << plan.error().text();
   EXPECT_EQ(plan->kv_bytes, 2U * 2 * 2 * 2 * 16 * 1024);  // keys and values, f16, layers, heads, head_dim, whole pages
   EXPECT_GT(plan->weights_bytes, 300000U);                // 303,744 weights in matrices, about a byte each

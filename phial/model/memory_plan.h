@@ -14,6 +14,7 @@ struct PlanInput {
   KvType kv_type = KvType::kF16;
   int context_tokens = 0;
   int sessions = 1;
+  bool keeps_logits = false;
 };
 
 MemoryPlan make_plan(const spec::DecoderSpec& spec, const PlanInput& input, uint64_t available_bytes);
