@@ -85,7 +85,8 @@ struct LibraryShow : Command {
                   "\nembedder: " + totals.embedder.name + " (" + std::to_string(totals.embedder.dim) + ")\n");
     for (const rag::Root& root : roots) console.write("folder: " + one_line(root.path) + "\n");
     for (const rag::FileRecord& file : files) {
-      console.write("  " + one_line(file.path) + (file.error.empty() ? "" : "  (" + one_line(file.error) + ")") + "\n");
+      console.write("  " + one_line(file.path) +
+                    (file.error.empty() ? "" : "  (" + one_line(without_place(file.error, file.path)) + ")") + "\n");
     }
     return ok();
   }
@@ -138,8 +139,8 @@ struct LibraryRemove : Command {
       PHIAL_TRY(const auto files, store->files_under(whole));
       const bool is_root = std::ranges::any_of(roots, [&](const rag::Root& root) { return root.path == whole; });
       if (files.empty() && !is_root) {
-        return Error{Code::kNotFound, "the library '" + library + "' holds nothing of " + whole,
-                     "'phial library show' lists its files"};
+        return Error{Code::kNotFound, "nothing of this is in the library '" + library + "' (" + whole + ")",
+                     "'phial library show --library " + library + "' lists its files"};
       }
       std::vector<std::string> gone;
       gone.reserve(files.size());

@@ -214,7 +214,7 @@ Result<std::filesystem::path> library_path(const std::filesystem::path& home, st
                         });
   if (!is_plain) {
     return Error{Code::kInvalid, "'" + std::string(name) + "' cannot name a library",
-                 "use letters, digits, spaces, '-', '_' and '.', at most 100, a letter or digit first"};
+                 "use letters, digits, spaces, '-', '_' and '.', at most 100; no '-' or '.' first"};
   }
   return home / "libraries" / (std::string(name) + ".db");
 }
