@@ -181,13 +181,12 @@ Error what_killed(const Answer& answer, const SuperviseOptions& options) {
     return {Code::kOutOfRange, "the text is too large to hand over", "split the file"};
   }
   if (signal == SIGABRT || signal == 0) {
-    return {
-        Code::kOutOfRange,
-        "the reader gave up, most likely for want of memory (" + std::to_string(options.memory_mb) + " MiB allowed)",
-        "split the file, or open and save it again if it is small"};
+    return {Code::kOutOfRange,
+            "reading takes more memory than the " + std::to_string(options.memory_mb) + " MiB allowed, most likely",
+            "split the file, or open and save it again if it is small"};
   }
   if (signal == SIGBUS) return {Code::kIo, "the file changed while it was read", "add it again"};
-  return {Code::kCorrupt, "the file made the reader crash (signal " + std::to_string(signal) + ")",
+  return {Code::kCorrupt, "the file made the reader crash by signal " + std::to_string(signal),
           "it is damaged or hostile: open it in the program that made it and save it again"};
 }
 

@@ -205,18 +205,20 @@ Error damaged_library(const std::filesystem::path& path, const std::string& why)
 
 Error Database::error(int code) const {
   const std::string place = " (" + path_.string() + ")";
+  constexpr const char* kRepeatFirst = "repeat; if that does not help, ";
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: {
       if (!is_immutable_) return damaged_library(path_, (code & 0xFF) == SQLITE_NOTADB ? ", or is none" : "");
       Error damaged = damaged_library(path_, ", or was changed while it was read");
-      damaged.remedy.insert(0, "repeat; if that does not help, ");
+      damaged.remedy.insert(0, kRepeatFirst);
       return damaged;
     }
     case SQLITE_FULL:
       return {Code::kIo, "no room left on the disk" + place, "free some and repeat; nothing that was added is lost"};
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
       return {Code::kIo, "another phial is writing the library" + place, "wait for it to finish and repeat"};
     case SQLITE_READONLY:
       return {Code::kIo, "the library cannot be written" + place,
@@ -231,9 +233,14 @@ Error Database::error(int code) const {
     case SQLITE_NOMEM:
       return {Code::kOutOfMemory, "there is not enough memory for the library" + place,
               "close other programs and try again"};
-    default:
-      return damaged_library(path_,
-                             std::string(": ") + (database_ ? sqlite3_errmsg(database_.get()) : sqlite3_errstr(code)));
+    case SQLITE_TOOBIG:
+      return {Code::kOutOfRange, "this is too large for the library" + place, "split it"};
+    default: {
+      const char* why = database_ ? sqlite3_errmsg(database_.get()) : sqlite3_errstr(code);
+      Error damaged = damaged_library(path_, std::string(": ") + why);
+      damaged.remedy.insert(0, kRepeatFirst);
+      return damaged;
+    }
   }
 }
 
