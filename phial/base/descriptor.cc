@@ -27,6 +27,9 @@ const char* remedy_for(int reason) {
     case EMFILE:
     case ENFILE:
       return "close other programs, or raise the limit of open files (ulimit -n)";
+    case EAGAIN:
+    case ENOMEM:
+      return "close other programs and try again";
     default:
       return "";
   }

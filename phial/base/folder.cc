@@ -13,7 +13,8 @@ namespace phial {
 namespace {
 
 Error not_listed(const std::filesystem::path& folder) {
-  return Error{Code::kIo, folder.string() + ": cannot list the folder: " + std::strerror(errno), ""};
+  return Error{Code::kIo, std::string("cannot list the folder: ") + std::strerror(errno) + " (" + folder.string() + ")",
+               "check its permissions"};
 }
 
 }  // namespace

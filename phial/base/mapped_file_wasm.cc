@@ -16,7 +16,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path, LoadMode)
   // As well aligned as a page's beginning is for whoever looks into it.
   whole.data_ = static_cast<std::byte*>(::operator new(file.size(), std::align_val_t{64}, std::nothrow));
   if (whole.data_ == nullptr) {
-    return Error{Code::kOutOfMemory, path.string() + " does not fit into the memory of this program",
+    return Error{Code::kOutOfMemory, "it does not fit into the memory of this program (" + path.string() + ")",
                  "use a smaller file"};
   }
   whole.size_ = file.size();

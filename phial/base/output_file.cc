@@ -31,10 +31,10 @@ Result<OutputFile> OutputFile::append(const std::filesystem::path& path, uint64_
   const off_t size = ::lseek(file.get(), 0, SEEK_END);
   if (size < 0) return system_error(path, "write");
   if (static_cast<uint64_t>(size) < keep) {
-    return Error{
-        Code::kCorrupt,
-        path.string() + ": has " + std::to_string(size) + " of the " + std::to_string(keep) + " bytes that stood there",
-        ""};
+    return Error{Code::kCorrupt,
+                 "it has " + std::to_string(size) + " of the " + std::to_string(keep) + " bytes that stood there (" +
+                     path.string() + ")",
+                 "run the command again, from the beginning"};
   }
   const auto end = static_cast<off_t>(keep);
   if (::ftruncate(file.get(), end) != 0 || ::lseek(file.get(), end, SEEK_SET) < 0) return system_error(path, "write");
@@ -64,7 +64,8 @@ Status replace_private_file(const fs::path& path, const std::function<Status(Out
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
   struct stat old{};
   const bool is_there = ::stat(target.c_str(), &old) == 0;
-  if (is_there && !S_ISREG(old.st_mode)) return Error{Code::kInvalid, path.string() + " is no file", "name a file"};
+  if (is_there && !S_ISREG(old.st_mode))
+    return Error{Code::kInvalid, "it is no file (" + path.string() + ")", "name a file"};
 
   // Without a name until it is whole, where the file system can: then nothing is left of a run that is killed.
   std::string beside = (folder / ("." + target.filename().string() + ".part-XXXXXX")).string();
@@ -93,7 +94,8 @@ Status make_folders(const fs::path& folder) {
   std::error_code failed;
   fs::create_directories(folder, failed);
   if (!failed) return ok();
-  return Error{Code::kIo, "cannot make the folder: " + failed.message() + " (" + folder.string() + ")", ""};
+  return Error{Code::kIo, "cannot make the folder: " + failed.message() + " (" + folder.string() + ")",
+               "name a place that can be written"};
 }
 
 Status check_is_new(const fs::path& target) {
@@ -110,6 +112,15 @@ fs::path partial_path(const fs::path& target) {
   return place.parent_path() / ("." + place.filename().string() + ".part");
 }
 
+Error named_as(Error error, const fs::path& hidden, const fs::path& named) {
+  const std::string name = hidden.string();
+  for (size_t at = error.message.find(name); !name.empty() && at != std::string::npos;) {
+    error.message.replace(at, name.size(), named.string());
+    at = error.message.find(name, at + named.string().size());
+  }
+  return error;
+}
+
 Status write_beside(const fs::path& target, const std::function<Status(const fs::path& partial)>& write) {
   PHIAL_CHECKED(check_is_new(target));
   const fs::path place = place_of(target);
@@ -120,10 +131,11 @@ Status write_beside(const fs::path& target, const std::function<Status(const fs:
   if (done) {
     fs::rename(partial, place, failed);
     if (!failed) return ok();
-    done = Error{Code::kIo, place.string() + ": cannot be put in place: " + failed.message(), ""};
+    done = Error{Code::kIo, "cannot put it in place: " + failed.message() + " (" + place.string() + ")",
+                 "name another place"};
   }
   fs::remove_all(partial, failed);
-  return done;
+  return named_as(std::move(done).error(), partial, place);
 }
 
 }  // namespace phial

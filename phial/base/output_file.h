@@ -54,9 +54,12 @@ std::filesystem::path place_of(const std::filesystem::path& target);
 // Where the beginning of what will stand at `target` is written: a hidden name beside it.
 std::filesystem::path partial_path(const std::filesystem::path& target);
 
+// The error with `named` where its message has `hidden`, a name that nobody gave.
+Error named_as(Error error, const std::filesystem::path& hidden, const std::filesystem::path& named);
+
 // Has `write` make a file or folder at partial_path(target), and puts it there when it is whole: whatever
 // goes wrong, nothing but the whole output ever stands at `target`. "folder/" means "folder". kInvalid if `target` is
-// there already; the errors of `write`.
+// there already; the errors of `write`, which then name `target`.
 Status write_beside(const std::filesystem::path& target,
                     const std::function<Status(const std::filesystem::path& partial)>& write);
 

@@ -21,7 +21,8 @@ Result<RegularFile> RegularFile::open(const std::filesystem::path& path) {
     return Error{Code::kInvalid, "it is not a regular file (" + path.string() + ")", "name a file"};
   const auto size = static_cast<uint64_t>(info.st_size);
   if (!std::in_range<size_t>(size)) {
-    return Error{Code::kOutOfRange, path.string() + " has more bytes than a program of 32 bits can hold", ""};
+    return Error{Code::kOutOfRange, "it has more bytes than a program of 32 bits can hold (" + path.string() + ")",
+                 "name a smaller file"};
   }
   return RegularFile(std::move(file), static_cast<size_t>(size));
 }
@@ -32,7 +33,7 @@ Status read_exactly(const std::filesystem::path& path, int fd, size_t offset, st
     const ssize_t n = ::pread(fd, to + done, size - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return system_error(path, "read");
-    if (n == 0) return Error{Code::kIo, path.string() + ": it became shorter while being read", "try again"};
+    if (n == 0) return Error{Code::kIo, "it became shorter while being read (" + path.string() + ")", "try again"};
     done += static_cast<size_t>(n);
   }
   return ok();

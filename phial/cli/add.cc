@@ -85,8 +85,9 @@ struct Add : Command {
     PHIAL_TRY(auto engine, describer.open(pool, console));
     PHIAL_CHECKED(engine->tokenizer());
     if (!engine->sees()) {
-      return Error{Code::kInvalid, "the model '" + std::string(engine->name()) + "' does not see pictures",
-                   "take one that does: Phi-3-vision"};
+      return Error{Code::kInvalid,
+                   "the model '" + std::string(engine->name()) + "' does not see pictures (--describe-with)",
+                   "name one that does, such as Phi-3-vision"};
     }
     return engine;
   }

@@ -86,7 +86,9 @@ struct Bench : Command {
     }
     console.write(json ? dump_json(bench_json(report)) + "\n" : bench_text(report));
     if (strict && !report.slow_paths.empty()) {
-      return Error{Code::kUnsupported, "not all of it has a fast kernel: " + report.slow_paths.front().what, ""};
+      return Error{Code::kUnsupported,
+                   "not all of it has a fast kernel: " + report.slow_paths.front().what + " (" + path.string() + ")",
+                   "leave --strict out, or take a model of another type"};
     }
     return ok();
   }

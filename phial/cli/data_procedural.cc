@@ -33,7 +33,8 @@ struct DataProcedural : Command {
   Status check() override {
     if (easiest > hardest) {
       return Error{Code::kInvalid,
-                   "--easiest " + std::to_string(easiest) + " is above --hardest " + std::to_string(hardest), ""};
+                   "--easiest " + std::to_string(easiest) + " is above --hardest " + std::to_string(hardest),
+                   "lower --easiest or raise --hardest"};
     }
     if (count == 0 && bytes == 0) count = 10000;
     return read_kinds(kinds, data::exercise_kinds(), kind_names_);

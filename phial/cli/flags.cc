@@ -135,7 +135,13 @@ Error usage_error(std::string_view command, const Flags& flags, const CLI::Parse
   const std::string name = message.substr(0, message.find(':'));
   const auto named = std::ranges::find_if(
       flags.all(), [&](const Flag& flag) { return std::ranges::find(flag.names, name) != flag.names.end(); });
-  if (named == flags.all().end()) return Error{Code::kInvalid, message, help};
+  if (named == flags.all().end()) {
+    const size_t dash = std::min(message.find('-'), message.size());
+    const std::string word = message.substr(dash, message.find_first_of(" :=,", dash) - dash);
+    return Error{Code::kInvalid,
+                 "'phial " + std::string(command) + "' cannot take " + (word.empty() ? "these words" : word + " so"),
+                 help};
+  }
   return Error{Code::kInvalid, "no value was given for " + name, "write " + name + " " + named->placeholder};
 }
 

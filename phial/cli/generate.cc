@@ -68,14 +68,24 @@ struct Generate : Command {
     return request;
   }
 
+  std::string prompt_place() const {
+    if (!ids_list) return input.place();
+    return ids_list->starts_with("@") ? ids_list->substr(1) : "--ids";
+  }
+
   Status run(Console& console) override {
     PHIAL_TRY(const auto asked, request(console));
     ThreadPool pool(model.compute.threads);
     PHIAL_TRY(const auto engine, model.open(pool, console));
     const bool has_text = engine->tokenizer().has_value();
-    PHIAL_TRY(const auto done, engine->generate(asked, [&](std::string_view piece) {
+    auto generated = engine->generate(asked, [&](std::string_view piece) {
       if (!json) console.write(piece);
-    }));
+    });
+    // Longer than the context: of a text from a file, the person has not seen how long it is.
+    if (!generated && generated.error().code == Code::kOutOfRange) {
+      return std::move(generated).error().in(prompt_place());
+    }
+    PHIAL_TRY(const auto done, std::move(generated));
     if (json) {
       write_json(console, done, engine->name());
     } else if (has_text) {

@@ -94,8 +94,14 @@ Result<Grounding> Grounding::open(const GroundingFlags& flags, const ComputeFlag
     }
     const bool has_failures = report.problems.size() + report.failed_before.size() > 0;
     if (has_failures && report.added + report.changed + report.linked + report.unchanged == 0) {
-      return Error{Code::kUnsupported, "nothing of what --docs names could be read",
-                   "'phial library show --library " + name + "' lists the reasons"};
+      const auto& problems = report.problems.empty() ? report.failed_before : report.problems;
+      const rag::IngestProblem& first = problems.front();
+      const bool is_only_one = report.problems.size() + report.failed_before.size() == 1;
+      return Error{Code::kUnsupported,
+                   "none of the files could be read (" + (is_only_one ? first.path : std::string("--docs")) + ")",
+                   is_only_one
+                       ? Error{Code::kUnsupported, without_place(first.message, first.path), first.remedy}.text()
+                       : "'phial library show --library " + name + "' lists the reasons"};
     }
   }
   PHIAL_TRY(const auto totals, grounding.store->totals());

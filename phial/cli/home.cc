@@ -98,7 +98,8 @@ Result<std::vector<KnownModel>> known_models() {
     models.push_back({at->path().filename().string(), at->path(), there ? bytes_under(at->path()) : 0, there});
   }
   if (error)
-    return Error{Code::kIo, "the models cannot be listed: " + error.message() + " (" + folder.string() + ")", ""};
+    return Error{Code::kIo, "the models cannot be listed: " + error.message() + " (" + folder.string() + ")",
+                 "check the folder's permissions"};
   std::ranges::sort(models, {}, &KnownModel::name);
   return models;
 }
@@ -122,7 +123,8 @@ Result<fs::path> find_model(const std::optional<std::string>& named, ModelUse us
     PHIAL_TRY(const fs::path folder, models_folder());
     std::error_code error;
     if (fs::exists(folder / wanted_default, error)) return folder / wanted_default;
-    return Error{Code::kNotFound, std::string("the default model ") + wanted_default + " is not in " + folder.string(),
+    return Error{Code::kNotFound,
+                 std::string("the default model ") + wanted_default + " is not there (" + folder.string() + ")",
                  "run 'phial models add --default', or name a model with " +
                      std::string(use == ModelUse::kAnswers ? "--model" : "--embedder")};
   }

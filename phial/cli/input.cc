@@ -29,7 +29,7 @@ Result<std::string> read_stream(int descriptor, const std::string& name) {
     }
     text.append(buffer, static_cast<size_t>(got));
     if (text.size() > kMaxBytes) {
-      return Error{Code::kOutOfRange, "more than 1073741824 bytes came in (" + name + ")", "give less text at once"};
+      return Error{Code::kOutOfRange, "more than 1 GiB came in (" + name + ")", "give less text at once"};
     }
   }
 }
@@ -85,6 +85,11 @@ Result<std::string> TextInput::read() const {
   if (text_) return *text_;
   if (file_ && *file_ != "-") return read_input_file(*file_);
   return read_standard_input();
+}
+
+std::string TextInput::place() const {
+  if (text_) return "--prompt";
+  return file_ && *file_ != "-" ? *file_ : "standard input";
 }
 
 Result<std::vector<int32_t>> parse_ids(std::string_view list, std::string_view where, size_t pictures) {

@@ -26,6 +26,8 @@ class TextInput {
   bool given() const { return text_ || file_ || !dash_.empty(); }
   // kIo, kNotFound; kOutOfRange beyond 1 GiB.
   Result<std::string> read() const;
+  // Where the text stands, for messages: the file, "--prompt" or "standard input".
+  std::string place() const;
 
  private:
   // The ways of giving a text that this verb has, for messages.

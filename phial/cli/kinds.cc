@@ -29,7 +29,7 @@ Status read_kinds(const std::string& text, std::span<const std::string_view> kno
     begin = end + 1;
     if (std::ranges::find(known, name) == known.end()) {
       const auto meant = nearest(name, std::vector<std::string>(known.begin(), known.end()));
-      return Error{Code::kInvalid, "--kind: there is no kind '" + name + "'",
+      return Error{Code::kInvalid, "there is no kind '" + name + "' (--kind)",
                    meant ? "did you mean '" + *meant + "'?" : "give all, or some of " + listed(known)};
     }
     into.push_back(name);

@@ -19,8 +19,10 @@ Result<int> number_of(const char* name, int least, int most) {
     const auto parsed = std::from_chars(text, end, number);
     if (parsed.ec == std::errc() && parsed.ptr == end && number >= least && number <= most) return number;
   }
-  const std::string found = text == nullptr ? " is not set" : " is '" + std::string(text) + "'";
-  return Error{Code::kInvalid, name + found + ", wanted " + std::to_string(least) + " to " + std::to_string(most),
+  return Error{Code::kInvalid,
+               text == nullptr ? std::string(name) + " is not set"
+                               : "'" + std::string(text) + "' is no number from " + std::to_string(least) + " to " +
+                                     std::to_string(most) + " (" + name + ")",
                "start the processes with torchrun, or srun and MASTER_ADDR and MASTER_PORT exported; unset RANK, "
                "WORLD_SIZE and SLURM_PROCID for one process alone"};
 }

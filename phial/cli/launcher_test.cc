@@ -52,7 +52,7 @@ TEST_F(Launcher, TorchrunsVariablesAreRead) {
 TEST_F(Launcher, SlurmsVariablesAreReadWithAPlaceToMeet) {
   set("SLURM_PROCID", "1");
   set("SLURM_STEP_NUM_TASKS", "2");
-  EXPECT_EQ(world_of_environment().error().message, "MASTER_PORT is not set, wanted 1 to 65535");
+  EXPECT_EQ(world_of_environment().error().message, "MASTER_PORT is not set");
   set("MASTER_PORT", "1234");
   EXPECT_EQ(world_of_environment().error().message, "MASTER_ADDR is not set");
   set("MASTER_ADDR", "node7");
@@ -95,7 +95,7 @@ TEST_F(Launcher, AVariableThatMakesNoSenseIsAnErrorThatNamesIt) {
   set("MASTER_PORT", "29500");
   for (const char* rank : {"4", "-1", "", "1x", "99999999999"}) {
     set("RANK", rank);
-    EXPECT_EQ(world_of_environment().error().message, "RANK is '" + std::string(rank) + "', wanted 0 to 3");
+    EXPECT_EQ(world_of_environment().error().message, "'" + std::string(rank) + "' is no number from 0 to 3 (RANK)");
   }
 }
 

@@ -200,6 +200,12 @@ Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder&
   return report;
 }
 
+std::string without_place(std::string message, const std::string& path) {
+  const std::string place = " (" + path + ")";
+  if (const size_t at = message.find(place); at != std::string::npos) message.erase(at, place.size());
+  return message;
+}
+
 std::string problem_text(const rag::IngestProblem& problem) {
   const bool names_it = problem.message.find(problem.path) != std::string::npos;
   // "skipped PATH is empty", "skipped: cannot open (PATH)"

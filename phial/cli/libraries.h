@@ -54,7 +54,10 @@ Status check_paths(std::span<const std::string> paths, Console& console);
 Result<rag::IngestReport> ingest_with_progress(rag::Store& store, rag::Embedder& embedder,
                                                std::span<const std::string> paths, const rag::IngestOptions& options,
                                                Console& console);
-// "skipped notes.pdf: it is password-protected: ...", "read in part: no text on page 3 (notes.pdf)"
+// "it is empty (PATH)" without the place, where that is told already.
+std::string without_place(std::string message, const std::string& path);
+
+// "skipped: it is password-protected (notes.pdf): ...", "read in part: no text on page 3 (notes.pdf)"
 std::string problem_text(const rag::IngestProblem& problem);
 // "12 added, 1 changed, ..."
 std::string report_text(const rag::IngestReport& report);

@@ -98,7 +98,8 @@ struct LibraryShow : Command {
     for (const rag::Root& root : roots) console.write("folder: " + one_line(root.path) + "\n");
     for (const rag::FileRecord& file : files) {
       const auto in_part = warnings_of(file);
-      const std::string told = in_part.empty() ? file.error : rag::read_in_part(in_part);
+      const std::string told =
+          in_part.empty() ? without_place(file.error, file.path) : rag::read_in_part(in_part);
       console.write("  " + one_line(file.path) + (told.empty() ? "" : "  (" + one_line(told) + ")") + "\n");
     }
     return ok();
@@ -148,8 +149,8 @@ struct LibraryRemove : Command {
       PHIAL_TRY(const auto files, store->files_under(whole));
       const bool is_root = std::ranges::any_of(roots, [&](const rag::Root& root) { return root.path == whole; });
       if (files.empty() && !is_root) {
-        return Error{Code::kNotFound, "the library '" + library + "' holds nothing of " + whole,
-                     "'phial library show' lists its files"};
+        return Error{Code::kNotFound, "nothing of this is in the library '" + library + "' (" + whole + ")",
+                     "'phial library show --library " + library + "' lists its files"};
       }
       std::vector<std::string> gone;
       gone.reserve(files.size());

@@ -69,8 +69,8 @@ struct Logits : Command {
                                                         compute.load_mode(), console.log()));
     PHIAL_TRY(const auto pictures, generate::Pictures::open(eye, spec, compute.chosen_precision(), pool));
     if (!pictures) {
-      return Error{Code::kInvalid, path.string() + " does not see pictures",
-                   "take a model that does: Phi-3-vision, in GGUF with its projector file"};
+      return Error{Code::kInvalid, "the model does not see pictures (" + path.string() + ")",
+                   "name one that does, such as Phi-3-vision, in GGUF with its projector file"};
     }
     return pictures->place(ids, given, console.stopped());
   }

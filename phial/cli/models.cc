@@ -2,7 +2,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cerrno>
 #include <system_error>
 
 #include "phial/base/bytes_text.h"
@@ -62,6 +62,13 @@ struct ModelsList : Command {
   }
 };
 
+// How the script below ends: on Ctrl-C, and where env finds no python3.
+constexpr int kFetchStopped = 130, kNoInterpreter = 127;
+
+Error without_python(const std::string& script) {
+  return {Code::kNotFound, "cannot start Python (" + script + ")", "install python3"};
+}
+
 // The script that knows the packages; it is installed beside the program.
 Status fetch_default_models(const fs::path& folder) {
   const fs::path script = program_beside("phial-models");
@@ -74,15 +81,17 @@ Status fetch_default_models(const fs::path& folder) {
   char* const arguments[] = {program.data(), target.data(), nullptr};
   pid_t child = 0;
   if (const int failed = ::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, environ); failed != 0) {
-    return Error{Code::kIo, std::string("cannot start: ") + std::strerror(failed) + " (" + program + ")",
-                 "python3 is needed to fetch models"};
+    return without_python(program);
   }
   int state = 0;
   while (::waitpid(child, &state, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return ok();
-  if (WIFSIGNALED(state)) return Error{Code::kCancelled, "stopped while fetching the models", ""};
-  return Error{Code::kIo, "the default models could not be fetched", "the reason stands above"};
+  const int status = WIFEXITED(state) ? WEXITSTATUS(state) : kFetchStopped;
+  if (status == 0) return ok();
+  if (status == kFetchStopped) return Error{Code::kCancelled, "stopped while fetching the models", ""};
+  if (status == kNoInterpreter) return without_python(program);
+  return Error{Code::kIo, "the default models could not be downloaded (" + folder.string() + ")",
+               "check the network, or copy the folder models from another machine"};
 }
 
 struct ModelsAdd : Command {
@@ -114,7 +123,7 @@ struct ModelsAdd : Command {
     fs::create_directories(folder, error);
     if (error)
       return Error{Code::kIo, "cannot make the folder: " + error.message() + " (" + folder.string() + ")",
-                   "set PHIAL_HOME"};
+                   "set PHIAL_HOME to a folder that can be written"};
     if (defaults) {
       PHIAL_CHECKED(fetch_default_models(folder));
       return tell(console, {kDefaultModel, kDefaultEmbedder});
@@ -207,14 +216,14 @@ struct ModelsRemove : Command {
     fs::remove_all(model.path, error);  // of a link: the link
     if (error) {
       return Error{Code::kIo, "cannot remove: " + error.message() + " (" + model.path.string() + ")",
-                   "is PHIAL_HOME yours to write?"};
+                   "check the permissions of its folder"};
     }
     // The eye that was copied along, or it would be that of the next of this name.
     const bool saw = model.name.ends_with(".gguf") && fs::remove(formats::projector_beside(model.path), error);
     if (error) {
       return Error{Code::kIo,
                    "cannot remove: " + error.message() + " (" + formats::projector_beside(model.path).string() + ")",
-                   "is PHIAL_HOME yours to write?"};
+                   "check the permissions of its folder"};
     }
     console.note("removed '" + model.name + (saw ? "' and its image encoder" : "'"));
     if (json) console.write(dump_json({{"name", model.name}, {"path", model.path.string()}}) + "\n");

@@ -60,8 +60,8 @@ struct Tokenize : Command {
       if (id < tokenizer.vocab_size()) continue;
       return Error{Code::kInvalid,
                    "token id " + std::to_string(id) + " is outside the vocabulary of " +
-                       std::to_string(tokenizer.vocab_size()) + " tokens",
-                   "were the ids made with another model?"};
+                       std::to_string(tokenizer.vocab_size()) + " tokens (--decode)",
+                   "name the model that made the ids with --model"};
     }
     const std::string text = tokenizer.decode(ids, special);
     console.write(json ? dump_json({{"text", repair_utf8(text)}}) + "\n"

@@ -21,10 +21,11 @@ Result<int> start_training_program(std::span<const std::string> words) {
   ::setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
   ::execv(program.c_str(), argv.data());  // returns only if it failed
   if (errno == ENOENT) {
-    return Error{Code::kNotFound, "phial-train does not stand beside phial",
+    return Error{Code::kNotFound, "this build cannot train (" + program + ")",
                  "build it with 'make train': it is then beside phial in build/release/bin"};
   }
-  return Error{Code::kIo, program + " cannot be started: " + std::generic_category().message(errno), ""};
+  return Error{Code::kIo, "cannot start: " + std::generic_category().message(errno) + " (" + program + ")",
+               "build it again with 'make train'"};
 }
 
 }  // namespace phial::cli

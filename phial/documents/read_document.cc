@@ -24,7 +24,7 @@ std::invoke_result_t<Work> guard(std::string_view format, const Work& work) {
     return work();
   } catch (const std::bad_alloc&) {
     return Error{Code::kOutOfRange, "reading this " + std::string(format) + " file takes more memory than allowed",
-                 "give the reader more memory, or split the file"};
+                 "split the file"};
   } catch (const std::exception& problem) {
     return Error{Code::kCorrupt, "this " + std::string(format) + " file cannot be read: " + problem.what(),
                  "open it in the program that made it and save it again"};
@@ -59,7 +59,7 @@ Reading read_document(const Source& source, const ReadOptions& options) {
 Result<formats::Image> draw_figure(const Source& source, const ReadOptions& options, const formats::Figure& figure) {
   PHIAL_TRY(const FormatReader* const reader, reader_of(source, options));
   if (reader->draw == nullptr) {
-    return Error{Code::kInvalid, "a " + std::string(reader->format) + " file has no figures", ""};
+    return Error{Code::kInvalid, "a " + std::string(reader->format) + " file has no figures", "name another file"};
   }
   return guard(reader->format, [&] { return reader->draw(source, figure); });
 }

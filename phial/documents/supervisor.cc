@@ -176,33 +176,31 @@ Error what_killed(const Answer& answer, const SuperviseOptions& options) {
   const std::string seconds = std::to_string(options.seconds);
   const int signal = WIFSIGNALED(answer.status) ? WTERMSIG(answer.status) : 0;
   if (answer.late || signal == SIGXCPU || (signal == SIGKILL && !answer.too_long)) {
-    return {Code::kOutOfRange, "reading took longer than the " + seconds + " seconds allowed",
-            "split the file, or give the reader more time"};
+    return {Code::kOutOfRange, "reading took longer than the " + seconds + " seconds allowed", "split the file"};
   }
   if (answer.too_long) {
     return {Code::kOutOfRange, "the text is too large to hand over", "split the file"};
   }
   if (signal == SIGABRT || signal == 0) {
-    return {
-        Code::kOutOfRange,
-        "the reader gave up, most likely for want of memory (" + std::to_string(options.memory_mb) + " MiB allowed)",
-        "the file may be damaged; split it, or give the reader more memory"};
+    return {Code::kOutOfRange,
+            "reading takes more memory than the " + std::to_string(options.memory_mb) + " MiB allowed, most likely",
+            "split the file, or open and save it again if it is small"};
   }
   if (signal == SIGBUS) return {Code::kIo, "the file changed while it was read", "add it again"};
-  return {Code::kCorrupt, "the file made the reader crash (signal " + std::to_string(signal) + ")",
+  return {Code::kCorrupt, "the file made the reader crash by signal " + std::to_string(signal),
           "it is damaged or hostile: open it in the program that made it and save it again"};
 }
 
 Result<Answer> run(const Job& job) {
   std::array<int, 2> ends;
   if (pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return Error{Code::kIo, std::string("cannot make a pipe: ") + std::strerror(errno), ""};
+    return Error{Code::kIo, std::string("cannot make a pipe: ") + std::strerror(errno), "close other programs"};
   }
   const pid_t child = fork();
   if (child < 0) {
     close(ends[0]);
     close(ends[1]);
-    return Error{Code::kIo, std::string("cannot start a process: ") + std::strerror(errno), ""};
+    return Error{Code::kIo, std::string("cannot start a process: ") + std::strerror(errno), "close other programs"};
   }
   if (child == 0) run_child(job, ends[1]);
   close(ends[1]);
@@ -245,7 +243,7 @@ Result<MappedFile> open_bounded(const std::string& path, const SuperviseOptions&
     return Error{Code::kOutOfRange,
                  "the file has " + std::to_string(file.bytes().size() >> 20) + " MiB, at most " +
                      std::to_string(options.max_file_mb) + " are read",
-                 "split it, or raise --max-file-mb"};
+                 "split it"};
   }
   return file;
 }

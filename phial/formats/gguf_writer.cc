@@ -92,7 +92,8 @@ Result<OutputFile> go_on(const std::filesystem::path& path, std::span<const std:
   {
     PHIAL_TRY(const MappedFile there, MappedFile::open(path));
     if (there.bytes().size() < header.size() || !std::ranges::equal(there.bytes().first(header.size()), header)) {
-      return Error{Code::kCorrupt, path.string() + ": does not begin as the file that it is a part of", ""};
+      return Error{Code::kCorrupt, "it does not begin as the file that it is a part of (" + path.string() + ")",
+                   "run the command again, from the beginning"};
     }
   }
   return OutputFile::append(path, header.size() + values);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "phial/base/mapped_file.h"
+#include "phial/base/output_file.h"
 #include "phial/formats/gguf.h"
 #include "phial/formats/gguf_writer.h"
 #include "phial/formats/safetensors.h"
@@ -16,6 +17,15 @@ namespace phial::formats {
 namespace {
 
 using tensor::DType;
+
+TEST(WriteBeside, AnErrorNamesWhatWasAskedForAndNotTheHiddenFile) {
+  const std::filesystem::path out = std::filesystem::path(testing::TempDir()) / "phial_writers_beside";
+  const Status done = write_beside(out, [](const std::filesystem::path& partial) -> Status {
+    return Error{Code::kIo, "cannot write: No space left on device (" + (partial / "config.json").string() + ")", ""};
+  });
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().message, "cannot write: No space left on device (" + (out / "config.json").string() + ")");
+}
 
 class Writers : public testing::Test {
  protected:

@@ -211,7 +211,7 @@ Result<Report> write_quantized(const Source& source, const Target& target, const
   const Status done = target.around ? target.around(write) : write();
   if (done) return report;
   if (done.error().code != Code::kCancelled || !file.choices()) file.discard();
-  return done.error();
+  return file.named(done.error());
 }
 
 }  // namespace phial::quantize

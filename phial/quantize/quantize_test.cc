@@ -343,7 +343,9 @@ TEST_F(Stopped, ALogThatWasCutOrOverwrittenCountsUpToThere) {
 TEST_F(Stopped, AFileThatIsNoLongerWhatTheLogSaysIsAnErrorOnce) {
   ASSERT_FALSE(run("out", {{"to", 1}}, 9));
   fs::resize_file(place_ / ".out.part", 100);
-  EXPECT_FALSE(run("out", {{"to", 1}}));
+  const auto report = run("out", {{"to", 1}});
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, HasSubstr("(" + (place_ / "out").string() + ")"));
   EXPECT_EQ(n_left(), 0U);
   EXPECT_TRUE(run("out", {{"to", 1}}));
 }

@@ -27,9 +27,9 @@ Result<UnfinishedFile> UnfinishedFile::open(const fs::path& target, const Json& 
   PHIAL_CHECKED(check_is_new(target));
   const fs::path log = partial_path(target).string() + ".log";
   Descriptor lock(::open(log.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (lock.get() < 0) return system_error(log, "create");
+  if (lock.get() < 0) return system_error(target, "create");
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return system_error(log, "lock");
+    if (errno != EWOULDBLOCK) return system_error(target, "lock");
     return Error{Code::kInvalid, "'" + target.string() + "' is being written by another process", "wait for it to end"};
   }
   // Another process may have put its file in place between the first look and the lock.
@@ -44,7 +44,9 @@ Result<UnfinishedFile> UnfinishedFile::open(const fs::path& target, const Json& 
     run = read_run_log(*text, asked, tensors, n_layers, has_calibration);
   file.choices_ = std::move(run.choices);
   file.whole_ = std::move(run.whole);
-  PHIAL_TRY(file.log_, OutputFile::append(file.log_path_, run.bytes));
+  auto log_file = OutputFile::append(file.log_path_, run.bytes);
+  if (!log_file) return file.named(std::move(log_file).error());
+  file.log_ = *std::move(log_file);
   if (file.whole_.empty()) {
     std::error_code unknown;
     fs::remove_all(file.part_, unknown);
@@ -73,9 +75,16 @@ Status UnfinishedFile::add(std::span<const TensorReport> more) {
 Status UnfinishedFile::finish() {
   std::error_code failed;
   fs::rename(part_, target_, failed);
-  if (failed) return Error{Code::kIo, target_.string() + ": cannot be put in place: " + failed.message(), ""};
+  if (failed) {
+    return Error{Code::kIo, "cannot put it in place: " + failed.message() + " (" + target_.string() + ")",
+                 "name another place"};
+  }
   fs::remove(log_path_, failed);
   return ok();
+}
+
+Error UnfinishedFile::named(Error error) const {
+  return named_as(named_as(std::move(error), log_path_, target_), part_, target_);
 }
 
 void UnfinishedFile::discard() {

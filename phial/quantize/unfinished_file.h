@@ -39,6 +39,9 @@ class UnfinishedFile {
 
   const std::filesystem::path& path() const { return part_; }
 
+  // The error of a write, with the target's name instead of the hidden ones.
+  Error named(Error error) const;
+
   // The file is whole and on the disk: puts it in its place.
   Status finish();
   // Leaves nothing.

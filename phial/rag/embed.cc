@@ -31,13 +31,12 @@ Result<std::unique_ptr<EncoderEmbedder>> EncoderEmbedder::make(std::unique_ptr<m
   const auto begin = first_known(*tokenizer, kBegin);
   const auto end = first_known(*tokenizer, kEnd);
   if (!begin || !end) {
-    return Error{Code::kInvalid, name + ": the vocabulary has no [CLS] and [SEP]", "name a BERT-like embedding model"};
+    return Error{Code::kInvalid, "this model cannot be searched with (" + model_of_identity(name) + ")",
+                 "name a BERT-like folder, such as all-MiniLM-L6-v2"};
   }
   if (encoder->spec().max_tokens < 3) {
-    return Error{
-        Code::kInvalid,
-        name + ": reads " + std::to_string(encoder->spec().max_tokens) + " tokens, which leaves no room for text",
-        "name an embedding model that reads at least 3"};
+    return Error{Code::kInvalid, "the model reads too little text (" + model_of_identity(name) + ")",
+                 "name another, such as all-MiniLM-L6-v2"};
   }
   std::unique_ptr<EncoderEmbedder> embedder(new EncoderEmbedder);
   embedder->encoder_ = std::move(encoder);

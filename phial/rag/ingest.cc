@@ -160,11 +160,12 @@ class Readers {
                       .remedy = {}};
     const bool looks_same = job.file.size == job.known.size && job.file.mtime_ns == job.known.mtime_ns;
     outcome.old_content = job.is_old && looks_same ? job.known.content_id : 0;
-    if (job.file.size > options_.max_file_bytes) {
+    // phial-reader would say the same, after all of it was hashed.
+    if (job.file.size > int64_t{options_.reader.max_file_mb} << 20) {
       fail(outcome, {Code::kOutOfRange,
-                     job.file.path + " has " + std::to_string(job.file.size >> 20) + " MB, the limit is " +
-                         std::to_string(options_.max_file_bytes >> 20),
-                     "split the file"});
+                     "the file has " + std::to_string(job.file.size >> 20) + " MiB, at most " +
+                         std::to_string(options_.reader.max_file_mb) + " are read (" + job.file.path + ")",
+                     "split it"});
       return outcome;
     }
     auto hash = hash_file(job.file.path, options_.cancel);
@@ -199,7 +200,8 @@ class Readers {
     outcome.document = *std::move(document);
     outcome.passages = chunk_document(outcome.document, embedder_);
     if (outcome.passages.empty()) {
-      fail(outcome, {Code::kUnsupported, outcome.record.path + " holds no text", ""});
+      fail(outcome,
+           {Code::kUnsupported, "the file holds no text (" + outcome.record.path + ")", "leave it out with --exclude"});
     }
   }
 
@@ -260,7 +262,8 @@ class Ingest {
       }
       PHIAL_CHECKED(store_.put_root({root, to_text(options_.scan)}));
       for (const ScanProblem& problem : found->problems) {
-        report_.problems.push_back({problem.path, problem.path + ": " + problem.message, "check its permissions"});
+        report_.problems.push_back({problem.path, "cannot look at it: " + problem.message + " (" + problem.path + ")",
+                                    "check its permissions"});
       }
       PHIAL_TRY(const auto known_files, store_.files_under(root));
       std::unordered_map<std::string_view, const FileRecord*> known;
@@ -344,7 +347,7 @@ class Ingest {
     if (!may_read_less || outcome.old_content == 0 || outcome.passages.empty()) return ok();
     PHIAL_TRY(const auto words, store_.boxes(outcome.old_content, 0, std::numeric_limits<uint64_t>::max()));
     if (outcome.document.words.size() >= words.size()) return ok();
-    outcome.record.error = outcome.record.path + " would lose text that was recognised in it, and stays as it was";
+    outcome.record.error = "less of its text would be recognised, and it stays as it was (" + outcome.record.path + ")";
     outcome.record.remedy = options_.reader.ocr ? "install Tesseract (apt install tesseract-ocr), then try again"
                                                 : "add it again without --no-ocr";
     outcome.passages.clear();
@@ -413,7 +416,7 @@ class Ingest {
     } else if (const auto failure = failures_.find(copy.record.hash); failure != failures_.end()) {
       const IngestProblem& first = report_.problems[failure->second];
       copy.record.content_id = 0;
-      copy.record.error = copy.record.path + " has the same bytes as " + first.path + ", which could not be read";
+      copy.record.error = "same content as '" + first.path + "', which could not be read (" + copy.record.path + ")";
       copy.record.remedy = first.remedy;
       PHIAL_CHECKED(write_failure(copy));
     } else {
@@ -445,9 +448,10 @@ class Ingest {
               describe_figures(store_, *options_.describer, outcome.record.path, options, outcome.document));
     outcome.pictures = std::move(described.pictures);
     if (const auto& left = described.left; !left.empty()) {
-      report_.problems.push_back({outcome.record.path,
-                                  outcome.record.path + ": " + std::to_string(left.size()) +
-                                      " of its figures could not be described: " + left.front().message,
+      std::string message =
+          std::to_string(left.size()) + " of its figures could not be described: " + left.front().message;
+      if (message.find(outcome.record.path) == std::string::npos) message += " (" + outcome.record.path + ")";
+      report_.problems.push_back({outcome.record.path, std::move(message),
                                   left.front().remedy.empty() ? "add it again" : left.front().remedy, true});
       outcome.described_by += kDescribedInPart;
     }

@@ -32,7 +32,6 @@ struct IngestOptions {
   // its words are read again. Null: nobody does.
   generate::LanguageModel* describer = nullptr;
   std::string describer_name = {};  // what tells it from other models, for people too; empty without one
-  int64_t max_file_bytes = int64_t{512} << 20;
   std::stop_token cancel;
 };
 

@@ -175,6 +175,17 @@ TEST_F(Ingest, ReaderThatHangsOrFloodsIsStopped) {
   ASSERT_EQ(report.problems.size(), 2U);
 }
 
+TEST_F(Ingest, FileThatIsTooLargeIsNotReadAndTheLimitIsTold) {
+  const std::string path = docs() / "large.txt";
+  write_file(path, std::string(3 << 20, 'x'));
+  IngestOptions options = test_options();
+  options.reader.max_file_mb = 2;
+  const IngestReport report = add(options);
+  ASSERT_EQ(report.problems.size(), 1U);
+  EXPECT_EQ(report.problems[0].message, "the file has 3 MiB, at most 2 are read (" + path + ")");
+  EXPECT_EQ(report.problems[0].remedy, "split it");
+}
+
 TEST_F(Ingest, MissingReaderIsNamedWithTheRemedy) {
   write_file(docs() / "a.txt", "text");
   IngestOptions options = test_options();
@@ -288,7 +299,7 @@ TEST_F(Ingest, WhatIsNeitherFileNorFolderIsAnErrorAndIsNotWaitedFor) {
   for (const std::filesystem::path& path : {pipe, std::filesystem::path("/dev/zero")}) {
     const auto report = ingest(*store, embedder, std::span(&path, 1), test_options(), nullptr);
     ASSERT_FALSE(report);
-    EXPECT_EQ(report.error().message, path.string() + " is not a regular file");
+    EXPECT_EQ(report.error().message, "it is neither a file nor a folder (" + path.string() + ")");
     EXPECT_EQ(report.error().remedy, "name a file or a folder");
   }
   // Beside one that is, it is a problem.

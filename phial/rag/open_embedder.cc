@@ -52,8 +52,8 @@ Result<std::unique_ptr<Embedder>> open_embedder(const fs::path& model, model::Pr
   PHIAL_TRY(auto opened, formats::Checkpoint::open(model, load));
   const auto checkpoint = std::make_shared<const formats::Checkpoint>(std::move(opened));
   if (checkpoint->kind() != formats::CheckpointKind::kHuggingFace) {
-    return Error{Code::kUnsupported, "an embedder is wanted, this is a GGUF file (" + model.string() + ")",
-                 "name a Hugging Face folder of a BERT-like model"};
+    return Error{Code::kUnsupported, "this model writes, it cannot search (" + model.string() + ")",
+                 "name a Hugging Face folder such as all-MiniLM-L6-v2"};
   }
   const fs::path folder = checkpoint->folder();
   spec::EncoderSideFiles beside;

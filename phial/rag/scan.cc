@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "phial/base/descriptor.h"
 #include "phial/base/mapped_file.h"
 #include "phial/rag/ignore.h"
 
@@ -60,12 +61,11 @@ std::vector<std::string> names_in(const std::string& folder, int* failure) {
 Result<struct stat> look_at_root(const std::string& root) {
   struct stat info{};
   if (stat(root.c_str(), &info) != 0) {
-    const int code = errno;
-    return Error{code == ENOENT ? Code::kNotFound : Code::kIo, root + ": " + std::strerror(code),
-                 "name a file or folder that exists"};
+    if (errno != ENOENT) return system_error(root, "look at it");
+    return Error{Code::kNotFound, "no such file or folder (" + root + ")", "name a file or folder that exists"};
   }
   if (S_ISDIR(info.st_mode) || S_ISREG(info.st_mode)) return info;
-  return Error{Code::kInvalid, root + " is not a regular file", "name a file or a folder"};
+  return Error{Code::kInvalid, "it is neither a file nor a folder (" + root + ")", "name a file or a folder"};
 }
 
 class Walk {

@@ -34,15 +34,19 @@ bool is_as_read(const Hit& hit) {
 Result<generate::Picture> picture_of(const Hit& hit, const formats::Figure& figure, const FigureOptions& options,
                                      double seconds_left) {
   if (!is_as_read(hit)) {
-    return Error{Code::kNotFound, hit.path + " has changed since it was read", "add it again to see its figures"};
+    return Error{Code::kNotFound, "the file has changed since it was added (" + hit.path + ")", "add it again"};
   }
   const auto reader = within(options.reader, seconds_left);
+  constexpr const char* kRemedy = "ask again, or --figures 0";
   if (!reader) {
     return Error{Code::kOutOfRange,
-                 "drawing the figures of an answer may take " + std::to_string(options.seconds) + " s", ""};
+                 "the figures took more than " + std::to_string(options.seconds) + " s to draw (" + hit.path + ")",
+                 kRemedy};
   }
-  PHIAL_TRY(formats::Image image, draw_figure(hit.path, figure, *reader, options.cancel));
-  return std::make_shared<const formats::Image>(std::move(image));
+  auto image = draw_figure(hit.path, figure, *reader, options.cancel);
+  if (image) return std::make_shared<const formats::Image>(*std::move(image));
+  if (image.error().code == Code::kOutOfRange) image.error().remedy = kRemedy;
+  return std::move(image).error();
 }
 
 // Several passages may tell of one figure.

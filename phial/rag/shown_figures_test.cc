@@ -165,7 +165,7 @@ TEST_F(Figures, ThatCannotBeDrawnOrHaveChangedAreLeftOutAndThatIsTold) {
   std::filesystem::last_write_time(docs() / "sales.txt",
                                    std::filesystem::file_time_type::clock::now() + std::chrono::seconds(9));
   answer = ask(model, chart_question);
-  EXPECT_THAT(answer.warnings, testing::Contains(HasSubstr("has changed since it was read")));
+  EXPECT_THAT(answer.warnings, testing::Contains(HasSubstr("has changed since it was added")));
   EXPECT_THAT(model.requests()[1].messages.back().pictures, IsEmpty());
 }
 
@@ -181,7 +181,8 @@ TEST_F(Figures, ThatTakeTooLongToDrawAreLeftOutAndThatIsTold) {
   options.reader = test_options().reader;
   const auto answer = Answerer(*store, embedder, &model).answer(chart_question, {}, options, nullptr);
   ASSERT_EQ(error_of(answer), "");
-  EXPECT_THAT(answer->warnings, ElementsAre(HasSubstr("not read after 2 s"), HasSubstr("may take 2 s")));
+  EXPECT_THAT(answer->warnings, ElementsAre(HasSubstr("drawing a figure took more than 2 s"),
+                                            HasSubstr("the figures took more than 2 s to draw")));
   EXPECT_EQ(answer->mode, AnswerMode::kGenerated);
   EXPECT_THAT(model.requests()[0].messages.back().pictures, IsEmpty());
 }

@@ -161,10 +161,8 @@ Status Database::connect_immutable(int busy_ms) {
   std::error_code failure;
   const std::string wal = path_.string() + "-wal";
   if (const auto bytes = std::filesystem::file_size(wal, failure); !failure && bytes > 0) {
-    return Error{
-        Code::kIo,
-        path_.string() + " has changes that are not yet taken in, and its folder cannot be written (" + wal + ")",
-        "run 'phial library list' once where the folder can be written"};
+    return Error{Code::kIo, "the last change is unfinished, and the folder cannot be written (" + path_.string() + ")",
+                 "run 'phial library list' once as its owner"};
   }
   is_immutable_ = true;
   return connect(uri_of(path_) + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_ms);
@@ -195,36 +193,54 @@ int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(data
 int64_t Database::changes() const { return sqlite3_changes64(database_.get()); }
 bool Database::is_read_only() const { return sqlite3_db_readonly(database_.get(), "main") == 1; }
 
+Error damaged_library(const std::filesystem::path& path, const std::string& why) {
+  // Where the command line has its libraries, they go by name; elsewhere it may be a file of another kind.
+  const bool has_name = path.extension() == ".db" && path.parent_path().filename() == "libraries";
+  std::string name = path.stem().string();
+  if (name.find(' ') != std::string::npos) name = '"' + name + '"';
+  return {Code::kCorrupt, "the library is damaged" + why + " (" + path.string() + ")",
+          (has_name ? "'phial library remove --library " + name + "'" : "move the file away") +
+              ", then add the documents again"};
+}
+
 Error Database::error(int code) const {
-  const std::string name = path_.string();
-  const std::string reason = database_ ? sqlite3_errmsg(database_.get()) : sqlite3_errstr(code);
+  const std::string place = " (" + path_.string() + ")";
+  constexpr const char* kRepeatFirst = "repeat; if that does not help, ";
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      if (is_immutable_) {
-        return {Code::kCorrupt, name + " is damaged, or was changed while it was read (" + reason + ")",
-                "repeat; if that does not help, move the file away and add the documents again"};
-      }
-      return {Code::kCorrupt, name + " is damaged or no library (" + reason + ")",
-              "move the file away and add the documents again"};
+    case SQLITE_NOTADB: {
+      if (!is_immutable_) return damaged_library(path_, (code & 0xFF) == SQLITE_NOTADB ? ", or is none" : "");
+      Error damaged = damaged_library(path_, ", or was changed while it was read");
+      damaged.remedy.insert(0, kRepeatFirst);
+      return damaged;
+    }
     case SQLITE_FULL:
-      return {Code::kIo, name + ": no room left to write",
-              "free disk space and repeat; nothing that was added is lost"};
+      return {Code::kIo, "no room left on the disk" + place, "free some and repeat; nothing that was added is lost"};
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return {Code::kIo, name + " is being written by another process", "wait for it to finish and repeat"};
+    case SQLITE_PROTOCOL:
+      return {Code::kIo, "another phial is writing the library" + place, "wait for it to finish and repeat"};
     case SQLITE_READONLY:
-      return {Code::kIo, name + " cannot be written (" + reason + ")",
+      return {Code::kIo, "the library cannot be written" + place,
               "make the file and its folder writable, or name another library"};
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return {Code::kIo, name + " cannot be opened (" + reason + ")", "check the folder and its permissions"};
+      return {Code::kIo, "the library cannot be opened" + place, "check the permissions of the file and its folder"};
     case SQLITE_IOERR:
-      return {Code::kIo, name + ": the system refused to read or write (" + reason + ")",
+      return {Code::kIo, "the system refused to read or write the library" + place,
               "check the disk and its free space, and repeat; nothing that was added is lost"};
-    default:
-      return {Code::kInvalid, name + ": " + reason, ""};
+    case SQLITE_NOMEM:
+      return {Code::kOutOfMemory, "there is not enough memory for the library" + place,
+              "close other programs and try again"};
+    case SQLITE_TOOBIG:
+      return {Code::kOutOfRange, "this is too large for the library" + place, "split it"};
+    default: {
+      const char* why = database_ ? sqlite3_errmsg(database_.get()) : sqlite3_errstr(code);
+      Error damaged = damaged_library(path_, std::string(": ") + why);
+      damaged.remedy.insert(0, kRepeatFirst);
+      return damaged;
+    }
   }
 }
 

@@ -87,6 +87,9 @@ class Database {
   bool is_immutable_ = false;  // opened as a file that nobody changes, though somebody may
 };
 
+// Of a library whose file does not keep its promises; `why` may be empty.
+Error damaged_library(const std::filesystem::path& path, const std::string& why);
+
 // BEGIN IMMEDIATE now, ROLLBACK at the end of its life unless commit() came first.
 class Transaction {
  public:

@@ -17,8 +17,9 @@ namespace phial::rag {
 namespace {
 
 constexpr int kSchemaVersion = 3;
-constexpr int kFirstSchema = 1;             // without figures: documents that were read under it have none until then
-constexpr int kSchemaOfFigures = 2;         // which does not know which pictures they are
+// Under 1 there are no figures, and documents that were read under it have none until they are read again; 2 does not
+// know which pictures they are.
+constexpr int kSchemaOfFigures = 2;
 constexpr int kApplicationId = 0x5048494C;  // "PHIL"
 constexpr int kBusyMs = 20000;
 constexpr size_t kBoxBytes = 16;
@@ -86,6 +87,14 @@ constexpr std::string_view kSelectPassage =
 
 }  // namespace
 
+std::string model_of_identity(std::string_view identity) {
+  constexpr size_t kHash = 17;  // open_embedder() adds it: "-" and 16 digits
+  const std::string_view name = identity.substr(0, identity.rfind('/'));
+  const bool has_hash = name.size() > kHash && name.find_last_not_of("0123456789abcdef") == name.size() - kHash &&
+                        name[name.size() - kHash] == '-';
+  return std::string(has_hash ? name.substr(0, name.size() - kHash) : name);
+}
+
 Store::Store(std::filesystem::path path, std::unique_ptr<Database> database)
     : path_(std::move(path)), database_(std::move(database)) {}
 Store::~Store() = default;
@@ -102,7 +111,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& path, co
 Result<std::unique_ptr<Store>> Store::open_existing(const std::filesystem::path& path) {
   std::error_code failure;
   if (!std::filesystem::exists(path, failure)) {
-    return Error{Code::kNotFound, "there is no library " + path.string(), "add documents first: phial add PATH"};
+    return Error{Code::kNotFound, "there is no library (" + path.string() + ")", "'phial add PATH' makes one"};
   }
   PHIAL_TRY(auto database, Database::open(path, kBusyMs));
   std::unique_ptr<Store> store(new Store(path, std::move(database)));
@@ -115,9 +124,11 @@ Status Store::make_schema(const EmbedderIdentity* wanted) {
   PHIAL_TRY(Statement any, database_->prepare("SELECT count(*) FROM sqlite_master"));
   PHIAL_TRY(const bool row, any.step());
   if (row && any.integer(0) > 0) {
-    return Error{Code::kInvalid, path_.string() + " is a database of another program", "name another library"};
+    return Error{Code::kInvalid, "this file is no library (" + path_.string() + ")", "name another library"};
   }
-  if (wanted == nullptr) return Error{Code::kNotFound, path_.string() + " is empty", "add documents: phial add PATH"};
+  if (wanted == nullptr) {
+    return Error{Code::kNotFound, "the library is empty (" + path_.string() + ")", "'phial add PATH' fills it"};
+  }
   any.reset();
   PHIAL_CHECKED(database_->exec(kSchema));
   PHIAL_TRY(Statement put, database_->prepare("INSERT INTO meta (key, value) VALUES (?1, ?2)"));
@@ -129,7 +140,7 @@ Status Store::make_schema(const EmbedderIdentity* wanted) {
 Status Store::check_application() {
   PHIAL_TRY(const int64_t application, pragma(*database_, "application_id"));
   if (application == kApplicationId) return ok();
-  return Error{Code::kInvalid, path_.string() + " is a database of another program", "name another library"};
+  return Error{Code::kInvalid, "this file is no library (" + path_.string() + ")", "name another library"};
 }
 
 Status Store::prepare_schema(const EmbedderIdentity* wanted) {
@@ -153,11 +164,10 @@ Status Store::prepare_schema(const EmbedderIdentity* wanted) {
     }
     PHIAL_CHECKED(transaction.commit());
   }
+  if (version < 0) return damaged_library(path_, "");
   if (version != kSchemaVersion) {
-    return Error{Code::kUnsupported,
-                 path_.string() + " has schema version " + std::to_string(version) + ", this program reads versions " +
-                     std::to_string(kFirstSchema) + " to " + std::to_string(kSchemaVersion),
-                 "use the version of Phial that made it, or remove the library and add the documents again"};
+    return Error{Code::kUnsupported, "the library was made by a newer Phial (" + path_.string() + ")",
+                 "update Phial, or remove the library and add the documents again"};
   }
   return check_identity(wanted);
 }
@@ -171,13 +181,15 @@ Status Store::check_identity(const EmbedderIdentity* wanted) {
     if (statement.text(0) == "dim") embedder_.dim = std::atoi(statement.text(1).c_str());
   }
   if (embedder_.dim <= 0 || embedder_.dim > 1 << 16) {
-    return Error{Code::kCorrupt, path_.string() + " does not say how long its vectors are",
-                 "remove the library and add the documents again"};
+    return damaged_library(path_, "");  // it does not say how long its vectors are
   }
   if (wanted != nullptr && (wanted->name != embedder_.name || wanted->dim != embedder_.dim)) {
+    const std::string made_with = model_of_identity(embedder_.name);
+    const bool are_namesakes = made_with == model_of_identity(wanted->name);
     return Error{Code::kInvalid,
-                 path_.string() + " was made with the embedder " + embedder_.name + ", not " + wanted->name,
-                 "name that embedder, or remove the library and add the documents again"};
+                 std::string("the library was made with another search model, ") +
+                     (are_namesakes ? "also called '" : "'") + made_with + "' (" + path_.string() + ")",
+                 "name it with --embedder, or remove the library and add the documents again"};
   }
   return ok();
 }
@@ -323,10 +335,7 @@ Status Store::visit_vectors(int64_t after, const std::function<Status(const Docu
     }
     ids.reset();
     if (document.rows.size() != document.passages.size() * static_cast<size_t>(embedder_.dim) * sizeof(uint16_t)) {
-      return Error{Code::kCorrupt,
-                   path_.string() + " has " + std::to_string(document.rows.size()) + " bytes of vectors for " +
-                       std::to_string(document.passages.size()) + " passages",
-                   "remove the library and add the documents again"};
+      return damaged_library(path_, "");
     }
     PHIAL_CHECKED(visit(document));
   }

@@ -35,6 +35,8 @@ struct EmbedderIdentity {
   std::string name;
   int dim = 0;
 };
+// "all-MiniLM-L6-v2" of an identity's name, in which a hash and a length stand behind it.
+std::string model_of_identity(std::string_view identity);
 
 struct FileRecord {
   std::string path;

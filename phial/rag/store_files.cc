@@ -226,7 +226,7 @@ Result<std::filesystem::path> library_path(const std::filesystem::path& home, st
                         });
   if (!is_plain) {
     return Error{Code::kInvalid, "'" + std::string(name) + "' cannot name a library",
-                 "use letters, digits, '-' and '_', at most 100"};
+                 "use letters, digits, spaces, '-', '_' and '.', at most 100; no '-' or '.' first"};
   }
   return home / "libraries" / (std::string(name) + ".db");
 }
@@ -246,11 +246,15 @@ Status remove_library(const std::filesystem::path& home, std::string_view name) 
   PHIAL_TRY(const auto path, library_path(home, name));
   std::error_code failure;
   if (!std::filesystem::exists(path, failure)) {
-    return Error{Code::kNotFound, "there is no library " + std::string(name), "phial library list shows them"};
+    return Error{Code::kNotFound, "there is no library '" + std::string(name) + "' (" + path.string() + ")",
+                 "'phial library list' shows those that there are"};
   }
   for (const char* suffix : {"", "-wal", "-shm"}) {
     std::filesystem::remove(path.string() + suffix, failure);
-    if (failure) return Error{Code::kIo, path.string() + suffix + ": " + failure.message(), "check its permissions"};
+    if (failure) {
+      return Error{Code::kIo, "cannot remove: " + failure.message() + " (" + path.string() + suffix + ")",
+                   "check its permissions"};
+    }
   }
   return ok();
 }

@@ -170,6 +170,7 @@ TEST(Store, OtherEmbedderOtherSchemaAndForeignFilesAreRefusedWithTheRemedy) {
   TempFolder folder;
   FakeEmbedder embedder(64, "first");
   ASSERT_TRUE(Store::open(folder / "library.db", embedder.identity()));
+  EXPECT_THAT(error_of(Store::open(folder / "library.db", {"first/128", 64})), HasSubstr("also called 'first'"));
   const auto other = Store::open(folder / "library.db", {"second", 64});
   ASSERT_FALSE(other);
   EXPECT_THAT(other.error().message, HasSubstr("first"));
@@ -180,6 +181,11 @@ TEST(Store, OtherEmbedderOtherSchemaAndForeignFilesAreRefusedWithTheRemedy) {
   ASSERT_FALSE(text);
   EXPECT_EQ(text.error().code, Code::kCorrupt);
   EXPECT_THAT(text.error().message, HasSubstr("text.db"));
+
+  std::filesystem::create_directory(folder / "libraries");
+  write_file(folder / "libraries/my work.db", std::string(5000, 'x'));
+  EXPECT_THAT(error_of(Store::open_existing(folder / "libraries/my work.db")),
+              HasSubstr("): 'phial library remove --library \"my work\"', then add the documents again"));
 
   const auto none = Store::open_existing(folder / "none.db");
   ASSERT_FALSE(none);
@@ -375,12 +381,12 @@ TEST_F(LibraryTest, ALaterSchemaAndAnotherProgramsDatabaseAreLeftAlone) {
     const auto database = Database::open(folder / "library.db", 1000);
     ASSERT_EQ(error_of((*database)->exec("PRAGMA user_version = 99")), "");
   }
-  EXPECT_THAT(error_of(Store::open(folder / "library.db", embedder.identity())), HasSubstr("schema version 99"));
+  EXPECT_THAT(error_of(Store::open(folder / "library.db", embedder.identity())), HasSubstr("made by a newer Phial"));
   {
     const auto other = Database::open(folder / "other.db", 1000);
     ASSERT_EQ(error_of((*other)->exec("CREATE TABLE theirs (a); PRAGMA user_version = 1")), "");
   }
-  EXPECT_THAT(error_of(Store::open(folder / "other.db", embedder.identity())), HasSubstr("another program"));
+  EXPECT_THAT(error_of(Store::open(folder / "other.db", embedder.identity())), HasSubstr("this file is no library"));
   const auto other = Database::open(folder / "other.db", 1000);
   EXPECT_THAT(error_of((*other)->prepare("SELECT * FROM figures")), HasSubstr("no such table"));
 }
@@ -452,9 +458,8 @@ TEST_F(ReadOnlyLibrary, IsInStepWithDocumentsThatHaveNotChanged) {
   ASSERT_EQ(error_of(again), "");
   EXPECT_EQ(again->unchanged, 1);
   EXPECT_EQ(error_of(store->put_root({"/elsewhere", "{}"})),
-            path().string() +
-                " cannot be written (attempt to write a readonly database): make the file and its folder "
-                "writable, or name another library");
+            "the library cannot be written (" + path().string() +
+                "): make the file and its folder writable, or name another library");
 }
 
 TEST_F(ReadOnlyLibrary, TakesNothingMoreAndSaysWhy) {
@@ -462,9 +467,8 @@ TEST_F(ReadOnlyLibrary, TakesNothingMoreAndSaysWhy) {
   const auto opened = Store::open(path(), embedder.identity());
   ASSERT_EQ(error_of(opened), "");
   EXPECT_EQ(error_of(put(**opened, embedder, "otters.txt", "Otters swim. ")),
-            path().string() +
-                " cannot be written (attempt to write a readonly database): make the file and its folder "
-                "writable, or name another library");
+            "the library cannot be written (" + path().string() +
+                "): make the file and its folder writable, or name another library");
 }
 
 TEST_F(ReadOnlyLibrary, ThatSomebodyElseChangesMeanwhileIsNotCalledDamaged) {
@@ -480,7 +484,7 @@ TEST_F(ReadOnlyLibrary, ThatSomebodyElseChangesMeanwhileIsNotCalledDamaged) {
 TEST_F(ReadOnlyLibrary, WithChangesThatNobodyTookInIsRefused) {
   write_file(path().string() + "-wal", "what a process left that was killed");
   close_to_writers();
-  EXPECT_THAT(error_of(Store::open_existing(path())), HasSubstr("has changes that are not yet taken in"));
+  EXPECT_THAT(error_of(Store::open_existing(path())), HasSubstr("the last change is unfinished"));
 }
 
 TEST_F(ReadOnlyLibrary, MayHaveAnyName) {

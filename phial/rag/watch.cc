@@ -29,8 +29,12 @@ bool did_something(const IngestReport& report) {
 Result<std::unique_ptr<FolderWatch>> FolderWatch::make() {
   const int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   if (fd < 0) {
-    return Error{Code::kIo, std::string("folders cannot be watched: ") + std::strerror(errno),
-                 "raise fs.inotify.max_user_instances, or add again after changes"};
+    if (errno == EMFILE) {
+      return Error{Code::kIo, "too many programs watch folders already (--watch)",
+                   "close some, or 'sudo sysctl fs.inotify.max_user_instances=512'"};
+    }
+    return Error{Code::kIo, std::string("cannot watch folders: ") + std::strerror(errno) + " (--watch)",
+                 "leave it out, and add again after changes"};
   }
   return std::unique_ptr<FolderWatch>(new FolderWatch(fd));
 }
@@ -41,8 +45,12 @@ Status FolderWatch::add(std::span<const std::string> folders) {
   for (const std::string& folder : folders) {
     if (inotify_add_watch(fd_, folder.c_str(), kEvents) >= 0) continue;
     if (errno == ENOENT || errno == EACCES) continue;  // gone again, or not ours: the scan tells
-    return Error{Code::kIo, folder + " cannot be watched: " + std::strerror(errno),
-                 "raise fs.inotify.max_user_watches, or watch fewer folders"};
+    if (errno == ENOSPC) {
+      return Error{Code::kIo, "too many folders to watch (" + folder + ")",
+                   "'sudo sysctl fs.inotify.max_user_watches=524288', or name fewer"};
+    }
+    return Error{Code::kIo, std::string("cannot watch: ") + std::strerror(errno) + " (" + folder + ")",
+                 "leave --watch out, and add again after changes"};
   }
   return ok();
 }
@@ -63,7 +71,8 @@ Result<bool> FolderWatch::wait(milliseconds quiet, milliseconds longest, const s
     pollfd ready{.fd = fd_, .events = POLLIN, .revents = 0};
     const int got = poll(&ready, 1, static_cast<int>(kPoll.count()));
     if (got < 0 && errno != EINTR)
-      return Error{Code::kIo, std::string("watching folders: ") + std::strerror(errno), ""};
+      return Error{Code::kIo, std::string("the watch ended: ") + std::strerror(errno) + " (--watch)",
+                   "start 'phial add --watch' again"};
     const auto now = Clock::now();
     if (got > 0 && drain()) {
       if (!changed) first = now;

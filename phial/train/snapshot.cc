@@ -221,7 +221,10 @@ Status put_in_place(const fs::path& snapshots, const fs::path& partial, const fs
   std::error_code failed;
   fs::remove_all(folder, failed);  // a damaged one, from before this run took up an older
   fs::rename(partial, folder, failed);
-  if (failed) return Error{Code::kIo, folder.string() + ": cannot be put in place: " + failed.message(), ""};
+  if (failed) {
+    return Error{Code::kIo, "cannot put it in place: " + failed.message() + " (" + folder.string() + ")",
+                 "check the permissions of its folder"};
+  }
   PHIAL_CHECKED(sync_folder(snapshots));
   int64_t kept = 0;
   for (const Found& found : snapshots_in(snapshots)) {
