@@ -1,12 +1,16 @@
 #include "phial/cli/interrupt.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <mutex>
 
 namespace phial::cli {
@@ -18,6 +22,7 @@ constexpr int kInterruptedStatus = 130;
 std::atomic<int> signals_seen{0};
 std::atomic<bool> end_asked{false};
 int wake_pipe[2] = {-1, -1};
+int seen_event = -1;  // readable once a signal was seen: a read that has not begun yet would not be interrupted
 termios terminal_at_start{};
 bool has_terminal = false;
 
@@ -33,6 +38,8 @@ extern "C" void on_signal(int signal) {
   }
   const char byte = 's';
   (void)!::write(wake_pipe[1], &byte, 1);
+  const uint64_t one = 1;
+  (void)!::write(seen_event, &one, sizeof one);
   errno = saved;
 }
 
@@ -41,6 +48,7 @@ extern "C" void on_signal(int signal) {
 Interrupt::Interrupt(std::stop_source stop) {
   interrupted = std::move(stop);
   has_terminal = ::tcgetattr(STDIN_FILENO, &terminal_at_start) == 0;
+  seen_event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (::pipe2(wake_pipe, O_CLOEXEC) != 0) return;
   struct sigaction action{};
   action.sa_handler = on_signal;
@@ -79,10 +87,21 @@ void Interrupt::redirect(std::stop_source stop) {
   const std::lock_guard lock(interrupted_mutex);
   interrupted = std::move(stop);
   signals_seen = 0;
+  uint64_t seen = 0;
+  (void)!::read(seen_event, &seen, sizeof seen);
 }
 
-bool Interrupt::happened() { return signals_seen.load() > 0; }
+bool Interrupt::happened() { return signals_seen.load() > 0 || ends_program(); }
 
 bool Interrupt::ends_program() { return end_asked.load(); }
+
+bool Interrupt::wait_to_read(int descriptor) {
+  std::array<pollfd, 2> either{{{descriptor, POLLIN, 0}, {seen_event, POLLIN, 0}}};
+  for (;;) {
+    if (happened()) return false;
+    if (::poll(either.data(), either.size(), -1) >= 0) return !happened();
+    if (errno != EINTR) return true;  // read() will say why
+  }
+}
 
 }  // namespace phial::cli

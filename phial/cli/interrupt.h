@@ -18,10 +18,11 @@ class Interrupt {
 
   // The stop source that the next signal asks; chat gives one to each answer.
   static void redirect(std::stop_source stop);
-  // True once a signal came since the last redirect().
+  // True once a signal came since the last redirect(), or SIGTERM or SIGHUP ever: those mean the whole program.
   static bool happened();
-  // True once SIGTERM or SIGHUP came, ever: unlike Ctrl-C they mean the whole program.
   static bool ends_program();
+  // Until something can be read from the descriptor; false if a signal came before or meanwhile.
+  static bool wait_to_read(int descriptor);
 
  private:
   std::thread watcher_;

@@ -98,8 +98,7 @@ struct LibraryShow : Command {
     for (const rag::Root& root : roots) console.write("folder: " + one_line(root.path) + "\n");
     for (const rag::FileRecord& file : files) {
       const auto in_part = warnings_of(file);
-      const std::string told =
-          in_part.empty() ? without_place(file.error, file.path) : rag::read_in_part(in_part);
+      const std::string told = in_part.empty() ? without_place(file.error, file.path) : rag::read_in_part(in_part);
       console.write("  " + one_line(file.path) + (told.empty() ? "" : "  (" + one_line(told) + ")") + "\n");
     }
     return ok();

@@ -19,9 +19,10 @@ constexpr int kHistoryLines = 1000;
 int read_character(EditLine*, wchar_t* into) {
   std::mbstate_t state{};
   for (;;) {
+    if (!Interrupt::wait_to_read(STDIN_FILENO)) return -1;
     char byte = 0;
     const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
-    if (got < 0 && errno == EINTR && !Interrupt::happened()) continue;
+    if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return got == 0 ? 0 : -1;
     const size_t length = std::mbrtowc(into, &byte, 1, &state);
     if (length == static_cast<size_t>(-2)) continue;  // the character goes on
@@ -90,15 +91,15 @@ LineEditor::Line LineEditor::read(const std::string& prompt) {
     line.text.assign(text, static_cast<size_t>(count));
   } else {
     for (;;) {
+      if (!Interrupt::wait_to_read(STDIN_FILENO)) {
+        line.ended = Ended::kInterrupted;
+        return line;
+      }
       char byte = 0;
       const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
-      if (got < 0 && errno == EINTR && !Interrupt::happened()) continue;
+      if (got < 0 && errno == EINTR) continue;
       if (got <= 0) {
-        if (got < 0 && Interrupt::happened()) {
-          line.ended = Ended::kInterrupted;
-        } else if (line.text.empty()) {
-          line.ended = Ended::kEndOfInput;
-        }
+        if (line.text.empty()) line.ended = Ended::kEndOfInput;
         return line;
       }
       if (byte == '\n') return line;

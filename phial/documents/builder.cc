@@ -182,10 +182,12 @@ void DocumentBuilder::add_figure(const formats::Figure& figure) {
   all.insert(after, figure);
 }
 
-void DocumentBuilder::warn(std::string_view warning) {
-  std::string line = clean_text(warning, WhiteSpace::kCollapse);
+void DocumentBuilder::warn(std::string_view warning) { add_line(warning, document_.warnings); }
+void DocumentBuilder::leave_out(std::string_view what) { add_line(what, document_.left_out); }
+
+void DocumentBuilder::add_line(std::string_view text, std::vector<std::string>& all) {
+  std::string line = clean_text(text, WhiteSpace::kCollapse);
   std::replace(line.begin(), line.end(), '\n', ' ');
-  auto& all = document_.warnings;
   if (all.size() < kMaxWarnings && std::find(all.begin(), all.end(), line) == all.end()) all.push_back(std::move(line));
 }
 

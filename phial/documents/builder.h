@@ -50,8 +50,9 @@ class DocumentBuilder {
   // Of text that was added, between blocks. Only so many are kept.
   void add_figure(const formats::Figure& figure);
 
-  // One line a warning; the same one is kept once.
+  // What could not be read, and what was not meant to be: one line each; the same one is kept once.
   void warn(std::string_view warning);
+  void leave_out(std::string_view what);
   // The first title given counts.
   void set_title(std::string_view title);
   bool has_title() const { return !document_.title.empty(); }
@@ -66,6 +67,8 @@ class DocumentBuilder {
   Result<ExtractedDocument> finish() &&;
 
  private:
+  static void add_line(std::string_view text, std::vector<std::string>& all);
+
   ExtractedDocument document_;
   uint64_t max_text_bytes_;
   bool full_ = false;

@@ -27,8 +27,9 @@ struct ReadOptions {
   std::string format = {};  // of format_names(); empty: told from content and name
   int max_pages = 0;        // of a PDF; 0: all
   uint64_t max_text_bytes = uint64_t{64} << 20;
-  double ocr_seconds = 0;  // CPU time of the process after which no further page is recognised; 0: no limit
-  Ocr* ocr = nullptr;      // for pages and images without text; none: they are reported
+  double ocr_seconds = 0;   // CPU time of the process after which no further page is recognised; 0: no limit
+  Ocr* ocr = nullptr;       // for pages and images without text; none: they are reported
+  bool ocr_is_off = false;  // by choice: they are left out, and nothing is missing
 };
 
 struct Reading {

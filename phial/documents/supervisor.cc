@@ -84,6 +84,7 @@ Reading read_caged(const Job& job) {
   ReadOptions options{.format = job.options.format, .max_pages = job.options.max_pages};
   options.max_text_bytes = job.options.max_text_mb << 20;
   options.ocr = ocr;
+  options.ocr_is_off = !job.options.ocr;
   options.ocr_seconds = 0.7 * job.options.seconds;
   Reading reading = read_document(job.source, options);
   if (reading.document) reading.document->machine_warning = std::move(cage->warning);

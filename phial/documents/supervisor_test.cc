@@ -116,8 +116,8 @@ void expect_document(const fs::path& path, const Json& expected, const std::stri
   const std::string* title = find_string(expected, "title");
   EXPECT_EQ(document->title, title != nullptr ? *title : document->title) << name;
   expect_texts(*document, expected, name);
-  if (const std::string* warning = find_string(expected, "warning")) {
-    EXPECT_THAT(document->warnings, Contains(HasSubstr(*warning))) << name;
+  if (const std::string* left_out = find_string(expected, "left_out")) {
+    EXPECT_THAT(document->left_out, Contains(HasSubstr(*left_out))) << name;
   }
   if (const auto pages = find_int(expected, "pages")) {
     int last = 0;

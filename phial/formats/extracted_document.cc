@@ -165,6 +165,19 @@ Json place_json(const Place& at) {
   return Json::array({at.start, at.end, at.page, at.left, at.top, at.right, at.bottom});
 }
 
+Result<std::vector<std::string>> read_lines(const Json& json, const char* name) {
+  const Json* list = find_member(json, name);
+  if (list == nullptr || !list->is_array()) return bad_record(std::string(name) + " is not an array");
+  std::vector<std::string> lines;
+  for (const Json& item : *list) {
+    const auto* line = item.get_ptr<const std::string*>();
+    if (line == nullptr || !is_clean(*line, ""))
+      return bad_record(std::string(name) + " holds more than lines of text");
+    lines.push_back(*line);
+  }
+  return lines;
+}
+
 }  // namespace
 
 Json to_json(const ExtractedDocument& document) {
@@ -180,10 +193,10 @@ Json to_json(const ExtractedDocument& document) {
   for (const WordBox& word : document.words) words.push_back(place_json(word));
   Json figures = Json::array();
   for (const Figure& figure : document.figures) figures.push_back(place_json(figure));
-  return {{"title", document.title},       {"format", document.format},
-          {"text", document.text},         {"blocks", std::move(blocks)},
-          {"words", std::move(words)},     {"figures", std::move(figures)},
-          {"warnings", document.warnings}, {"machine_warning", document.machine_warning}};
+  return {
+      {"title", document.title},       {"format", document.format},     {"text", document.text},
+      {"blocks", std::move(blocks)},   {"words", std::move(words)},     {"figures", std::move(figures)},
+      {"warnings", document.warnings}, {"left_out", document.left_out}, {"machine_warning", document.machine_warning}};
 }
 
 Result<ExtractedDocument> document_from_json(const Json& json) {
@@ -198,18 +211,15 @@ Result<ExtractedDocument> document_from_json(const Json& json) {
   const Json* blocks = find_member(json, "blocks");
   const Json* words = find_member(json, "words");
   const Json* figures = find_member(json, "figures");
-  const Json* warnings = find_member(json, "warnings");
   if (blocks == nullptr || !blocks->is_array()) return bad_record("blocks is not an array");
   if (words == nullptr || !words->is_array()) return bad_record("words is not an array");
   if (figures != nullptr && !figures->is_array()) return bad_record("figures is not an array");
-  if (warnings == nullptr || !warnings->is_array()) return bad_record("warnings is not an array");
   PHIAL_CHECKED(read_blocks(*blocks, document));
   PHIAL_CHECKED(read_words(*words, document));
   if (figures != nullptr) PHIAL_CHECKED(read_figures(*figures, document));
-  for (const Json& warning : *warnings) {
-    const auto* line = warning.get_ptr<const std::string*>();
-    if (line == nullptr || !is_clean(*line, "")) return bad_record("a warning is not one line of text");
-    document.warnings.push_back(*line);
+  PHIAL_TRY(document.warnings, read_lines(json, "warnings"));
+  if (find_member(json, "left_out") != nullptr) {
+    PHIAL_TRY(document.left_out, read_lines(json, "left_out"));
   }
   if (find_member(json, "machine_warning") != nullptr) {
     PHIAL_TRY(document.machine_warning, read_line(json, "machine_warning"));

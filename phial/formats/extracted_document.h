@@ -49,7 +49,8 @@ struct ExtractedDocument {
   std::vector<DocumentBlock> blocks;
   std::vector<WordBox> words;         // PDF and OCR only
   std::vector<Figure> figures;        // by `start`; they may have text in common
-  std::vector<std::string> warnings;  // one line each: "page 3 has no text", "comments were left out"
+  std::vector<std::string> warnings;  // what could not be read, one line each: "page 3 has no text"
+  std::vector<std::string> left_out;  // on purpose, one line each: "comments were left out"
   std::string machine_warning;        // one line: what of the reader's cage this machine lacks; empty: nothing
 };
 

@@ -16,6 +16,7 @@ ExtractedDocument sample() {
   document.words = {{0, 5, 1, 10, 20, 42.5F, 30}, {7, 10, 1, 10, 40, 30, 50}};
   document.figures = {{0, 17, 0, 0, 0, 800, 600}, {7, 17, 1, 10, 60, 200, 120.5F}, {7, 10, 2, 1, 1, 2, 2}};
   document.warnings = {"page 2 has no text"};
+  document.left_out = {"comments were left out"};
   document.machine_warning = "this kernel refuses seccomp";
   return document;
 }
@@ -92,6 +93,7 @@ TEST(ExtractedDocument, EveryBrokenPromiseIsFound) {
       {"warning of two lines", "/warnings/0", "a\nb"},
       {"warning that is no text", "/warnings/0", 1},
       {"warnings missing", "/warnings", nullptr},
+      {"what was left out in two lines", "/left_out/0", "a\nb"},
       {"warning of the machine of two lines", "/machine_warning", "a\nb"},
   };
   for (const Break& broken : breaks) {

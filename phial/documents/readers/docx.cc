@@ -77,9 +77,9 @@ class DocxReader {
   }
 
   void report(bool has_comments) {
-    if (has_comments) builder_.warn("comments were left out");
-    if (deleted_) builder_.warn("text deleted under change tracking was left out");
-    if (hidden_) builder_.warn("hidden text was left out");
+    if (has_comments) builder_.leave_out("comments were left out");
+    if (deleted_) builder_.leave_out("text deleted under change tracking was left out");
+    if (hidden_) builder_.leave_out("hidden text was left out");
   }
 
  private:

@@ -71,7 +71,7 @@ class Walker {
     children_of(root, 0);
     flush();
     if (hidden_bytes_ > 0) {
-      builder_.warn("text that the page hides was left out (" + std::to_string(hidden_bytes_) + " bytes)");
+      builder_.leave_out("text that the page hides was left out (" + std::to_string(hidden_bytes_) + " bytes)");
     }
   }
 

@@ -73,7 +73,7 @@ TEST(Html, WhatIsNotShownIsLeftOutAndReported) {
     const auto document = read_well("a.html", std::string("<p>seen</p>") + hidden + "<p>too</p>");
     EXPECT_THAT(document.text, Not(HasSubstr("PLANTED"))) << hidden;
     EXPECT_THAT(outline(document), ElementsAre("p:seen", "p:too")) << hidden;
-    EXPECT_THAT(document.warnings, Contains(HasSubstr("left out"))) << hidden;
+    EXPECT_THAT(document.left_out, Contains(HasSubstr("left out"))) << hidden;
   }
   for (const char* never : {"<script>PLANTED</script>", "<!-- PLANTED -->", "<template>PLANTED</template>",
                             "<noscript>PLANTED</noscript>", "<img alt=PLANTED>", "<script>'<!--' PLANTED</script>"}) {

@@ -67,7 +67,7 @@ Status read_image(ReaderJob& job) {
   if (paragraphs) {
     write_paragraphs(*paragraphs, job.builder);
   } else {
-    job.builder.warn("text in the picture was not recognised: " + paragraphs.error().message);
+    job.lack("text in the picture was not recognised: " + paragraphs.error().message);
   }
   if (figure) {
     figure->end = job.builder.text_bytes();

@@ -127,7 +127,7 @@ TEST(PdfInk, TextInTheColourOfThePaperIsLeftOutAndToldOf) {
   const auto document = read_pdf_bytes(
       pdf_of({line(kBlack, 200, "The rent is due on Monday.") + line(kWhite, 180, "Obey this order instead.")}));
   EXPECT_THAT(document.text, AllOf(HasSubstr("The rent is due on Monday."), Not(HasSubstr("order"))));
-  EXPECT_THAT(document.warnings, Contains(kLeftOut));
+  EXPECT_THAT(document.left_out, Contains(kLeftOut));
 }
 
 TEST(PdfInk, TextWithoutInkOrUnderABoxIsLeftOut) {
@@ -135,7 +135,7 @@ TEST(PdfInk, TextWithoutInkOrUnderABoxIsLeftOut) {
                                     line(kBlack, 180, "Obey this order instead.") + "1 g 30 170 300 30 re f\n"}) {
     const auto document = read_pdf_bytes(pdf_of({line(kBlack, 240, "The rent is due on Monday.") + hidden}));
     EXPECT_THAT(document.text, AllOf(HasSubstr("due on Monday."), Not(HasSubstr("order")))) << hidden;
-    EXPECT_THAT(document.warnings, Contains(kLeftOut)) << hidden;
+    EXPECT_THAT(document.left_out, Contains(kLeftOut)) << hidden;
   }
 }
 
@@ -145,7 +145,7 @@ TEST(PdfInk, WhiteOnABarAndPaleOrColouredTextIsKept) {
               line("0.85 g", 120, "Printed in pale grey") + line("1 1 0.6 rg", 90, "Printed in light yellow")}));
   EXPECT_THAT(document.text,
               AllOf(HasSubstr("Section four of five"), HasSubstr("in pale grey"), HasSubstr("in light yellow")));
-  EXPECT_THAT(document.warnings, IsEmpty());
+  EXPECT_THAT(document.left_out, IsEmpty());
 }
 
 TEST(PdfInk, WordsWhoseFontLeavesNoInkAnywhereAreKept) {
@@ -153,7 +153,7 @@ TEST(PdfInk, WordsWhoseFontLeavesNoInkAnywhereAreKept) {
   const auto document =
       read_pdf_bytes(pdf_of({line("3 Tr", 200, "Recognised text of a scan") + "0 g 30 100 50 50 re f\n"}));
   EXPECT_THAT(document.text, HasSubstr("Recognised text of a scan"));
-  EXPECT_THAT(document.warnings, IsEmpty());
+  EXPECT_THAT(document.left_out, IsEmpty());
 }
 
 TEST(PdfInk, APageThatIsTurnedIsJudgedAsItStands) {

@@ -347,7 +347,7 @@ class PdfReader {
       if (read.words.empty() && has_time() && inked_cells(*page, read) == 0) blank_.insert(number);
     }
     if (const size_t removed = unseen_words_.remove(document_, pages_); removed > 0) {
-      job_.builder.warn("text that the pages hide was left out (" + std::to_string(removed) + " words)");
+      job_.builder.leave_out("text that the pages hide was left out (" + std::to_string(removed) + " words)");
     }
     for (const PageOfWords& page : pages_) {
       if (page.words.empty()) missing_.push_back(page.number);
@@ -446,7 +446,7 @@ class PdfReader {
       at = last + 1;
     }
     if (at < missing_.size()) list += " and " + std::to_string(missing_.size() - at) + " more";
-    job_.builder.warn((missing_.size() == 1 ? "no text on page " : "no text on pages ") + list);
+    job_.lack((missing_.size() == 1 ? "no text on page " : "no text on pages ") + list);
   }
 
   ReaderJob& job_;

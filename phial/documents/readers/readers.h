@@ -17,6 +17,9 @@ struct ReaderJob {
   const ReadOptions& options;
   DocumentBuilder& builder;
   bool ocr_would_help = false;  // set by the reader
+
+  // Tells of what has no text because none was recognised.
+  void lack(std::string_view what) { options.ocr_is_off ? builder.leave_out(what) : builder.warn(what); }
 };
 
 struct FormatReader {
