@@ -217,6 +217,11 @@ TEST(CommandLine, CompletionsOfferNamesAsTheyAreAndRunNoneOfThem) {
   EXPECT_EQ(offered("phial ask --max-t"), "--max-tokens\n");
   EXPECT_THAT(offered("phial generate --model ''"), HasSubstr(evil + "\n"));
   EXPECT_THAT(offered("phial perplexity files/ph"), HasSubstr("files/phial.bash\n"));
+  EXPECT_THAT(offered("phial quantize ''"), HasSubstr(evil + "\n"));
+  home.write("my file", "");
+  // As the line editor hands words over: not yet unquoted.
+  EXPECT_THAT(offered(R"(phial add 'files/my\ f')"), HasSubstr("my file\n"));
+  EXPECT_THAT(offered(R"(phial generate --model '\$\(touch')"), HasSubstr(evil + "\n"));
   EXPECT_FALSE(std::filesystem::exists(hacked));
 }
 

@@ -89,6 +89,7 @@ struct Chat : Command {
     if (Interrupt::happened()) return Error{Code::kCancelled, "stopped", ""};  // while the model was opened
     for (;;) {
       Interrupt::redirect(std::stop_source{});
+      if (Interrupt::ends_program()) return Error{Code::kCancelled, "stopped", ""};
       const auto turn = read_turn(editor);
       if (turn.ended == LineEditor::Ended::kInterrupted) {
         if (ends_with_signal(editor)) return Error{Code::kCancelled, "stopped", ""};
@@ -104,6 +105,7 @@ struct Chat : Command {
       if (turn.text.starts_with("/")) {
         if (is_quit(turn.text)) return ok();
         if (const Status done = command(console, turn.text); !done) console.error(done.error());
+        if (Interrupt::happened() && ends_with_signal(editor)) return Error{Code::kCancelled, "stopped", ""};
         continue;
       }
       Status answered = answer(console, turn.text, engine, ground);

@@ -72,17 +72,18 @@ constexpr const char* kBashParts =
     "_phial_add() {\n"
     "  local line\n"
     "  while IFS= read -r line; do\n"
-    "    if [[ \"$line\" == \"$word\"* ]]; then COMPREPLY+=(\"$line\"); fi\n"
+    "    if [[ \"$line\" == \"$plain\"* ]]; then COMPREPLY+=(\"$line\"); fi\n"
     "  done\n"
     "}\n"
     "_phial_words() { _phial_add < <(printf '%s\\n' \"$1\" | tr ' ' '\\n'); }\n"
     "_phial_names() { _phial_add < <(phial \"$1\" list --names 2>/dev/null); }\n"
-    "_phial_files() { _phial_add < <(compgen -f -- \"$word\"); }\n";
+    "_phial_files() { _phial_add < <(compgen -f -- \"$plain\"); }\n";
 
 // The body of the function that completes, which wants kBashParts.
 std::string bash_body(std::span<const Verb> table) {
   std::string out =
       "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}\n"
+      "  local plain=${word//\\\\/}; plain=${plain#[\\\"\\']}\n"  // as typed it may be quoted, or have escapes
       "  COMPREPLY=()\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then _phial_words '" +
       verbs_in(table) + " --help --version'; return; fi\n";
@@ -101,7 +102,7 @@ std::string bash_body(std::span<const Verb> table) {
     std::string all, arguments = "_phial_files";
     for (const Flag& flag : one.flags) {
       if (flag.is_positional()) {
-        arguments = offers(flag);
+        if (!flag.choices.empty() || !lister_of(flag).empty()) arguments = offers(flag);
         continue;
       }
       all += names_of(flag, ' ') + " ";

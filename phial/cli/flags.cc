@@ -138,9 +138,10 @@ Error usage_error(std::string_view command, const Flags& flags, const CLI::Parse
   if (named == flags.all().end()) {
     const size_t dash = std::min(message.find('-'), message.size());
     const std::string word = message.substr(dash, message.find_first_of(" :=,", dash) - dash);
-    return Error{Code::kInvalid,
-                 "'phial " + std::string(command) + "' cannot take " + (word.empty() ? "these words" : word + " so"),
-                 help};
+    return Error{
+        Code::kInvalid,
+        "'phial " + std::string(command) + "' cannot take " + (word.empty() ? "these words" : word) + ": " + message,
+        help};
   }
   return Error{Code::kInvalid, "no value was given for " + name, "write " + name + " " + named->placeholder};
 }

@@ -212,7 +212,8 @@ std::string problem_text(const rag::IngestProblem& problem) {
   const std::string named = problem.message.starts_with(problem.path) ? " " : ": ";
   const std::string begin = problem.is_in_library ? (names_it ? "" : problem.path + ": ")
                                                   : "skipped" + (names_it ? named : " " + problem.path + ": ");
-  return begin + problem.message + (problem.remedy.empty() ? "" : ": " + problem.remedy);
+  const std::string retry = problem.is_in_library ? ": once that is mended, 'phial add --retry' reads it again" : "";
+  return begin + problem.message + (problem.remedy.empty() ? retry : ": " + problem.remedy);
 }
 
 std::string report_text(const rag::IngestReport& report) {

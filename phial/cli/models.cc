@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "phial/base/bytes_text.h"
@@ -81,7 +82,9 @@ Status fetch_default_models(const fs::path& folder) {
   char* const arguments[] = {program.data(), target.data(), nullptr};
   pid_t child = 0;
   if (const int failed = ::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, environ); failed != 0) {
-    return without_python(program);
+    if (failed == ENOENT) return without_python(program);
+    return Error{Code::kIo, std::string("cannot start: ") + std::strerror(failed) + " (" + program + ")",
+                 "check its permissions"};
   }
   int state = 0;
   while (::waitpid(child, &state, 0) < 0 && errno == EINTR) {
@@ -90,8 +93,8 @@ Status fetch_default_models(const fs::path& folder) {
   if (status == 0) return ok();
   if (status == kFetchStopped) return Error{Code::kCancelled, "stopped while fetching the models", ""};
   if (status == kNoInterpreter) return without_python(program);
-  return Error{Code::kIo, "the default models could not be downloaded (" + folder.string() + ")",
-               "check the network, or copy the folder models from another machine"};
+  return Error{Code::kIo, "the default models were not fetched, as the line above says (" + folder.string() + ")",
+               "mend that, or copy the folder models from another machine"};
 }
 
 struct ModelsAdd : Command {

@@ -223,7 +223,7 @@ Result<std::string> with_reason(const std::string& record, const Error& error) {
   constexpr size_t kLongest = 300;
   PHIAL_TRY(const Json json, parse_json(record));
   PHIAL_TRY(auto document, formats::document_from_json(json));
-  const std::string reason = "scans were not recognised: " + error.text() + ", then add it again with --retry";
+  const std::string reason = "scans were not recognised: " + error.text();
   document.warnings.push_back(printable(reason, kLongest));
   return dump_json(formats::to_json(document));
 }

@@ -260,7 +260,7 @@ TEST_F(Describing, WhatCannotBeReadAgainStaysAsItWas) {
   options.reader.ocr = false;
   const IngestReport blind = add(options);
   ASSERT_EQ(blind.problems.size(), 1U);
-  EXPECT_THAT(blind.problems[0].remedy, HasSubstr("without --no-ocr"));
+  EXPECT_THAT(blind.problems[0].remedy, HasSubstr("recognise text as the first time"));
   EXPECT_THAT(text_of("a.txt"), HasSubstr("Zebras."));
   EXPECT_THAT(text_of("scan.txt"), HasSubstr("The rent is due in March."));
   EXPECT_EQ(describe(model).changed, 1);

@@ -200,8 +200,7 @@ class Readers {
     outcome.document = *std::move(document);
     outcome.passages = chunk_document(outcome.document, embedder_);
     if (outcome.passages.empty()) {
-      fail(outcome,
-           {Code::kUnsupported, "the file holds no text (" + outcome.record.path + ")", "leave it out with --exclude"});
+      fail(outcome, {Code::kUnsupported, "the file holds no text (" + outcome.record.path + ")", "leave it out"});
     }
   }
 
@@ -348,8 +347,7 @@ class Ingest {
     PHIAL_TRY(const auto words, store_.boxes(outcome.old_content, 0, std::numeric_limits<uint64_t>::max()));
     if (outcome.document.words.size() >= words.size()) return ok();
     outcome.record.error = "less of its text would be recognised, and it stays as it was (" + outcome.record.path + ")";
-    outcome.record.remedy = options_.reader.ocr ? "install Tesseract (apt install tesseract-ocr), then try again"
-                                                : "add it again without --no-ocr";
+    outcome.record.remedy = "recognise text as the first time: with Tesseract, and the same languages";
     outcome.passages.clear();
     return ok();
   }

@@ -58,7 +58,7 @@ struct IngestReport {
   int64_t removed = 0;  // gone from the disk, or no longer wanted
   int64_t passages = 0;
   int64_t described = 0;                     // figures, by options.describer and not known before
-  std::vector<IngestProblem> problems;       // new ones, one a file
+  std::vector<IngestProblem> problems;       // new ones; what was read in part and not described in part has two
   std::vector<IngestProblem> failed_before;  // known to be unreadable and not changed since
   std::string machine_warning;               // as in a document (formats/extracted_document.h), of any that was read
 };

@@ -238,7 +238,10 @@ TEST_F(Ingest, StopsInTheMiddleOfADocumentThatTakesLong) {
   options.reader.program = reader;
   options.cancel = stop.get_token();
   const std::jthread person([&] {
-    while (!std::filesystem::exists(begun)) std::this_thread::yield();
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!std::filesystem::exists(begun) && std::chrono::steady_clock::now() < give_up) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     stop.request_stop();
   });
   const std::filesystem::path path = docs();

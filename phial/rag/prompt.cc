@@ -126,7 +126,8 @@ Result<GroundedPrompt> make_prompt(std::string_view question, std::span<const Hi
     return Error{Code::kOutOfRange,
                  "question and answer leave " + std::to_string(std::max(room, 0)) + " of " +
                      std::to_string(model.context_tokens()) + " tokens for passages",
-                 "shorten the question, or use a model with a longer context"};
+                 options.wishes.empty() ? "shorten the question, or use a model with a longer context"
+                                        : "shorten the question or the wishes, or use a model with a longer context"};
   }
   prompt.messages = messages(question, passages, options.wishes);
   PHIAL_TRY(prompt.tokens, model.count_prompt_tokens(prompt.messages));

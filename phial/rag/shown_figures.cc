@@ -37,7 +37,7 @@ Result<generate::Picture> picture_of(const Hit& hit, const formats::Figure& figu
     return Error{Code::kNotFound, "the file has changed since it was added (" + hit.path + ")", "add it again"};
   }
   const auto reader = within(options.reader, seconds_left);
-  constexpr const char* kRemedy = "ask again, or --figures 0";
+  constexpr const char* kRemedy = "ask again, or have no figures shown";
   if (!reader) {
     return Error{Code::kOutOfRange,
                  "the figures took more than " + std::to_string(options.seconds) + " s to draw (" + hit.path + ")",

@@ -205,13 +205,12 @@ Error damaged_library(const std::filesystem::path& path, const std::string& why)
 
 Error Database::error(int code) const {
   const std::string place = " (" + path_.string() + ")";
-  constexpr const char* kRepeatFirst = "repeat; if that does not help, ";
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: {
       if (!is_immutable_) return damaged_library(path_, (code & 0xFF) == SQLITE_NOTADB ? ", or is none" : "");
       Error damaged = damaged_library(path_, ", or was changed while it was read");
-      damaged.remedy.insert(0, kRepeatFirst);
+      damaged.remedy.insert(0, "repeat; if that does not help, ");
       return damaged;
     }
     case SQLITE_FULL:
@@ -237,9 +236,8 @@ Error Database::error(int code) const {
       return {Code::kOutOfRange, "this is too large for the library" + place, "split it"};
     default: {
       const char* why = database_ ? sqlite3_errmsg(database_.get()) : sqlite3_errstr(code);
-      Error damaged = damaged_library(path_, std::string(": ") + why);
-      damaged.remedy.insert(0, kRepeatFirst);
-      return damaged;
+      return {Code::kCorrupt, std::string("the library could not be used: ") + why + place,
+              "repeat; if that does not help, move the file away and add the documents again"};
     }
   }
 }

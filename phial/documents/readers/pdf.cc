@@ -343,8 +343,6 @@ class PdfReader {
         continue;
       }
       pages_.push_back(read_page(*page, number));
-      const PageOfWords& read = pages_.back();
-      if (read.words.empty() && has_time() && inked_cells(*page, read) == 0) blank_.insert(number);
     }
     if (const size_t removed = unseen_words_.remove(document_, pages_); removed > 0) {
       job_.builder.leave_out("text that the pages hide was left out (" + std::to_string(removed) + " words)");
@@ -368,6 +366,7 @@ class PdfReader {
   PageOfWords read_page(const poppler::page& page, int number) {
     PdfPage found = words_of(page, number);
     const bool is_empty = found.page.words.empty();
+    if (is_empty && has_time() && inked_cells(page, found.page) == 0) blank_.insert(number);
     if (is_empty || may_be_scan(page, found.page)) {
       PageOfWords words = recognised(page, number, is_empty);
       if (words.words.size() > 2 * found.page.words.size()) {
@@ -417,7 +416,7 @@ class PdfReader {
   PageOfWords recognised(const poppler::page& page, int number, bool must) {
     PageOfWords none{.number = number};
     if (job_.options.ocr == nullptr) {
-      job_.ocr_would_help = true;
+      job_.ocr_would_help |= !blank_.contains(number);
       return none;
     }
     if (job_.options.ocr_seconds > 0 && seconds_spent() > job_.options.ocr_seconds) {
