@@ -9,6 +9,7 @@
 #include <iterator>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "phial/base/default_models_for_test.h"
 #include "phial/base/json.h"
@@ -320,6 +321,29 @@ TEST_F(Documents, ThatAreClosedToThisUserAreNamed) {
   if (::geteuid() == 0) GTEST_SKIP() << "no file is closed to root: run the test as an ordinary user";
   std::filesystem::permissions(home.path() / "files/lease.md", std::filesystem::perms::none);
   EXPECT_THAT(home.run({"add", folder()}).err, HasSubstr("lease.md"));
+}
+
+TEST_F(Documents, AreAddedByTwoProcessesAtOnceAndAskedMeanwhile) {
+  for (int i = 0; i < 40; ++i) {
+    for (const char* part : {"one", "two"}) {
+      home.write(std::string(part) + "/" + std::to_string(i) + ".txt",
+                 "Shelf " + std::to_string(i) + " of room " + part + " holds ladders.\n");
+    }
+  }
+  ASSERT_EQ(home.run({"add", folder() + "/lease.md"}).status, 0);
+  Finished one, two, both, asked;
+  {
+    const std::jthread first([&] { one = home.run({"add", folder() + "/one"}); });
+    const std::jthread second([&] { two = home.run({"add", folder() + "/two"}); });
+    const std::jthread third([&] { both = home.run({"add", folder() + "/one", folder() + "/two"}); });
+    asked = home.run({"ask", "--quote", "When does the lease of the workshop end?"});
+  }
+  for (const Finished& finished : {one, two, both, asked}) EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(asked.out, HasSubstr("2031"));
+  const Json held = lines(home.run({"library", "show", "--json"}).out).at(0);
+  EXPECT_EQ(held["files"].size(), 81U);
+  EXPECT_EQ(held["documents"], 81);
+  EXPECT_EQ(held["passages"], 81);
 }
 
 TEST_F(Documents, KillingTheIndexerLosesNothing) {

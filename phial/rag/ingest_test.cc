@@ -324,6 +324,35 @@ TEST_F(Ingest, LoopsOfLinksEnd) {
   EXPECT_THAT(names(), ElementsAre("a/file.txt"));
 }
 
+TEST_F(Ingest, WatchFollowsWhatIsWrittenAnewMovedAndDeleted) {
+  write_file(docs() / "a.txt", "The kettle boils water.");
+  write_file(docs() / "b.txt", "The oven bakes bread.");
+  std::stop_source stop;
+  IngestOptions options = test_options();
+  options.cancel = stop.get_token();
+  const std::filesystem::path path = docs();
+  IngestReport all;
+  std::jthread writer;
+  const Status status = watch(*store, embedder, std::span(&path, 1), options, nullptr, [&](const IngestReport& report) {
+    all.changed += report.changed;
+    all.linked += report.linked;
+    all.removed += report.removed;
+    if (report.added == 2) {
+      writer = std::jthread([&] { write_file(docs() / "a.txt", "The kettle whistles now."); });
+    } else if (report.changed == 1) {
+      writer = std::jthread([&] { std::filesystem::rename(docs() / "a.txt", docs() / "moved.txt"); });
+    } else if (report.linked == 1) {
+      writer = std::jthread([&] { std::filesystem::remove(docs() / "b.txt"); });
+    }
+    if (names() == std::vector<std::string>{"moved.txt"}) stop.request_stop();
+  });
+  EXPECT_EQ(error_of(status), "");
+  EXPECT_EQ(all.changed, 1);
+  EXPECT_EQ(all.linked, 1);
+  EXPECT_EQ(all.removed, 2);  // the old name of what moved, and what was deleted
+  EXPECT_EQ(store->totals()->files, 1);
+}
+
 TEST_F(Ingest, WatchFollowsChangesInNewFolders) {
   write_file(docs() / "a.txt", "The kettle boils water.");
   std::stop_source stop;
