@@ -330,7 +330,7 @@ TEST_F(Documents, AreAddedByTwoProcessesAtOnceAndAskedMeanwhile) {
                  "Shelf " + std::to_string(i) + " of room " + part + " holds ladders.\n");
     }
   }
-  ASSERT_EQ(home.run({"add", folder() + "/lease.md"}).status, 0);
+  const Json lease = lines(home.run({"add", folder() + "/lease.md", "--json"}).out).at(0);
   Finished one, two, both, asked;
   {
     const std::jthread first([&] { one = home.run({"add", folder() + "/one"}); });
@@ -343,7 +343,7 @@ TEST_F(Documents, AreAddedByTwoProcessesAtOnceAndAskedMeanwhile) {
   const Json held = lines(home.run({"library", "show", "--json"}).out).at(0);
   EXPECT_EQ(held["files"].size(), 81U);
   EXPECT_EQ(held["documents"], 81);
-  EXPECT_EQ(held["passages"], 81);
+  EXPECT_EQ(held["passages"].get<int>(), 80 + lease["passages"].get<int>());
 }
 
 TEST_F(Documents, KillingTheIndexerLosesNothing) {
