@@ -89,7 +89,6 @@ struct Chat : Command {
     if (Interrupt::happened()) return Error{Code::kCancelled, "stopped", ""};  // while the model was opened
     for (;;) {
       Interrupt::redirect(std::stop_source{});
-      if (Interrupt::ends_program()) return Error{Code::kCancelled, "stopped", ""};
       const auto turn = read_turn(editor);
       if (turn.ended == LineEditor::Ended::kInterrupted) {
         if (ends_with_signal(editor)) return Error{Code::kCancelled, "stopped", ""};

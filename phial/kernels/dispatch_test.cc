@@ -47,7 +47,8 @@ class CompiledSet : public testing::TestWithParam<std::string> {};
 TEST_P(CompiledSet, IsWholeAndMultipliesAsScalarDoes) {
   const auto found =
       std::ranges::find(runnable(), GetParam(), [](const KernelSet* set) { return std::string(set->name); });
-  if (found == runnable().end()) GTEST_SKIP() << "this machine cannot run " << GetParam();
+  if (found == runnable().end())
+    GTEST_SKIP() << "this machine cannot run " << GetParam() << ": its processor lacks these instructions";
   const KernelSet& set = **found;
   const auto words = std::bit_cast<std::array<uintptr_t, sizeof(KernelSet) / sizeof(uintptr_t)>>(set);
   ASSERT_EQ(std::ranges::count(words, 0U), 0) << "empty slots";

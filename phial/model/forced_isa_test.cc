@@ -15,7 +15,7 @@ class ForcedIsa : public testing::Environment {
     const char* refused = kernels::refused_choice();
     if (refused == nullptr) return;
     ASSERT_NE(std::getenv("PHIAL_GOLDEN"), nullptr) << "PHIAL_ISA names '" << refused << "', which cannot run here";
-    GTEST_SKIP() << "this machine cannot run " << refused;
+    GTEST_SKIP() << "this machine cannot run " << refused << ": its processor lacks these instructions";
   }
 };
 

@@ -103,10 +103,7 @@ TEST_F(Describing, AFigureIsFoundByWhatTheModelSaw) {
 TEST_F(Describing, ASecondTryWithoutTheModelLosesNoDescription) {
   FakeModel model = seeing({"Nineteen zebras."});
   describe(model);
-  {
-    const auto database = Database::open(folder / "library.db", 1000);
-    ASSERT_EQ(error_of((*database)->exec("UPDATE contents SET warnings = 'no text on page 7'")), "");
-  }
+  take_all_for_read_in_part();
   IngestOptions again = test_options();
   again.retry_failed = true;
   const IngestReport report = add(again);

@@ -10,6 +10,7 @@
 #include "phial/base/temp_folder_for_test.h"
 #include "phial/rag/fake_embedder.h"
 #include "phial/rag/ingest.h"
+#include "phial/rag/sql.h"
 #include "phial/rag/store.h"
 
 namespace phial::rag {
@@ -55,6 +56,13 @@ class LibraryTest : public testing::Test {
     auto report = ingest(*store, embedder, std::span(&path, 1), options, nullptr);
     EXPECT_EQ(error_of(report), "");
     return report ? *report : IngestReport{};
+  }
+
+  // As if the reader had told of a page without text in each document.
+  void take_all_for_read_in_part() {
+    const auto database = Database::open(folder / "library.db", 1000);
+    ASSERT_EQ(error_of(database), "");
+    EXPECT_EQ(error_of((*database)->exec("UPDATE contents SET warnings = 'no text on page 7'")), "");
   }
 
   TempFolder folder;
