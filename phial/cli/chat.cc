@@ -112,7 +112,7 @@ struct Chat : Command {
       const bool was_stopped = !answered && answered.error().code == Code::kCancelled;
       if (!answered && !was_stopped && !editor.is_interactive()) return answered;
       if (was_stopped) {
-        console.write("\n");
+        if (!json) console.write("\n");
       } else if (!answered) {
         console.error(answered.error());
       }
